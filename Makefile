@@ -1,0 +1,46 @@
+# Every target sets up what it needs: Python 3.11 or later and make are enough. `make` alone lists the targets.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check test test-slow coverage format clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed; $(PYTHON) is older. Set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing keras_transfer and its tools into $(VENV) (once, a few minutes)"
+	@$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $(READY)
+
+demo: $(READY)  ## watch a network learn a new task and answer from a SavedModel
+	$(BIN)/keras-transfer demo
+
+check: $(READY)  ## ruff, mypy and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check  ## everything CI runs
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(READY)  ## the contract tests over every heavy network as well
+	$(BIN)/pytest -m "slow"
+
+coverage: $(READY)  ## which lines the tests reach
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+
+format: $(READY)  ## let ruff write the code's form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

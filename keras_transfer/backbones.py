@@ -1,0 +1,263 @@
+"""Backbones: every network of `keras.applications`, from one table, and networks of the user's own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import keras
+from keras import KerasTensor, layers
+
+from keras_transfer._checks import InputError
+from keras_transfer._registry import Registry
+
+Weights = str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network without its classifier, and what must be known to use it.
+
+    Attributes:
+        network: a `keras.Model`, or a constructor that takes `weights`, `input_shape` and options and returns one.
+        preprocess: function of an image tensor in [0, 255] that gives what the network was trained on; None for a
+            network that takes [0, 255] itself.
+        image_size: default height and width in pixels.
+        min_image_size: smallest height and width the network can take.
+        stages: name of each stage and where it ends, input to output; the last one ends with the network. An end is
+            a layer's name (a regular expression, the last layer that matches), "before NAME" (the input of that
+            layer) or "CLASS #2" (the second layer of that class). Empty for one stage called "backbone".
+
+    Example:
+        >>> images = keras.Input((None, None, 3))
+        >>> edges = keras.layers.Conv2D(8, 3, name="edges")(images)
+        >>> parts = keras.layers.Conv2D(16, 3, name="parts")(edges)
+        >>> own = Backbone(keras.Model(images, parts), lambda x: x / 255, 32, stages=(("early", "edges"), ("late", "")))
+        >>> own.image_size
+        32
+    """
+
+    network: keras.Model | Callable[..., keras.Model]
+    preprocess: Callable[[KerasTensor], KerasTensor] | None = None
+    image_size: int = 224
+    min_image_size: int = 1
+    stages: tuple[tuple[str, str], ...] = field(default=(("backbone", ""),))
+
+    def build(self, weights: Weights, image_size: tuple[int, int], options: Mapping[str, Any] | None) -> keras.Model:
+        """Returns the network for images `(height, width)`, with its weights.
+
+        Raises:
+            InputError: if the weights cannot be found, downloaded or loaded, or an option is not the constructor's.
+        """
+        if isinstance(self.network, keras.Model):
+            if options:
+                raise InputError(f"Expected no `backbone_options` with a model of your own. Received: {options!r}.")
+            if weights not in ("imagenet", None):
+                _load(self.network, _existing(weights))
+            return self.network
+        if weights is not None and weights != "imagenet":
+            weights = _existing(weights)
+        try:
+            return self.network(weights=weights, input_shape=(*image_size, 3), **(options or {}))
+        except TypeError as error:
+            raise InputError(f"Expected `backbone_options` of {_name(self.network)}. {error}") from error
+        except Exception as error:
+            raise _weights_error(_name(self.network), weights, options, error) from error
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone")
+
+
+def _existing(weights: str | os.PathLike[str]) -> str:
+    path = os.path.expanduser(os.fspath(weights))
+    if not os.path.isfile(path):
+        raise InputError(
+            f"Expected `weights` to be 'imagenet', None or a file of weights. Received: weights={path!r}, not a file."
+        )
+    return path
+
+
+def _load(network: keras.Model, path: str) -> None:
+    try:
+        network.load_weights(path)
+    except Exception as error:
+        raise _weights_error(network.name, path, None, error) from error
+
+
+def _name(network: Callable[..., keras.Model]) -> str:
+    return getattr(network, "func", network).__name__
+
+
+def _weights_error(name: str, weights: Weights, options: object, error: Exception) -> Exception:
+    """Says in a sentence what Keras' error means to the one who passed `weights`."""
+    if weights == "imagenet" and "URL fetch failure" in str(error):
+        return InputError(
+            f"The ImageNet weights of {name} are not in Keras' cache and cannot be downloaded here ({error}). "
+            "Pass weights=FILE with weights you downloaded elsewhere, or weights=None to start from scratch."
+        )
+    if weights is None or weights == "imagenet":
+        return InputError(f"Keras cannot build {name} with backbone_options={options!r}: {error}")
+    reason = str(error).strip().splitlines()[0][:300]
+    return InputError(
+        f"Expected `weights` of {name} without its classifier, with backbone_options={options!r}. Received: "
+        f"weights={os.fspath(weights)!r}, which do not fit: {reason}"
+    )
+
+
+def end_of_stage(network: keras.Model, end: str) -> KerasTensor:
+    """Finds the tensor with which a stage ends; see `Backbone.stages` for the notation.
+
+    Raises:
+        InputError: if no layer fits.
+    """
+    if not end:
+        return network.output
+    if end.startswith("before "):
+        matches = [layer.input for layer in network.layers if layer.name.endswith(end.removeprefix("before "))]
+        index = 0
+    elif " #" in end:
+        kind, position = end.split(" #")
+        matches = [layer.output for layer in network.layers if type(layer).__name__ == kind]
+        index = int(position) - 1
+    else:
+        matches = [layer.output for layer in network.layers if re.fullmatch(end, layer.name)]
+        index = -1
+    try:
+        return matches[index]
+    except IndexError:
+        names = [layer.name for layer in network.layers]
+        raise InputError(
+            f"Expected the end of a stage to name a layer of {network.name!r}. Received: {end!r}. "
+            f"Its last layers are {names[-5:]}."
+        ) from None
+
+
+def _numbered(name: str, end: str, numbers: range) -> tuple[tuple[str, str], ...]:
+    """Writes out stages that differ by a number: `@` stands for it, and the last one ends with the network."""
+    rows = [(name.replace("@", str(number)), end.replace("@", str(number))) for number in numbers]
+    return (*rows[:-1], (rows[-1][0], ""))
+
+
+def _resolutions(*ends: str) -> tuple[tuple[str, str], ...]:
+    """Names stages by where the picture shrinks: block1, block2 and so on."""
+    return tuple((f"block{number}", end) for number, end in enumerate((*ends, ""), start=1))
+
+
+_RESNET = (("conv1", "pool1_pool"), *_numbered("conv@", r"conv@_block\d+_out", range(2, 6)))
+_DENSENET = (("conv1", "pool1"), *_numbered("conv@", "pool@_pool", range(2, 6)))
+_EFFICIENTNET = (("stem", "stem_activation"), *_numbered("block@", r"block@[a-z]_.*", range(1, 8)))
+_EFFICIENTNET6 = (("stem", "stem_activation"), *_numbered("block@", r"block@[a-z]_.*", range(1, 7)))
+_CONVNEXT = (
+    ("stem", "before _stage_0_block_0_depthwise_conv"),
+    *((f"stage{stage}", f"before _downsampling_block_{stage}") for stage in range(3)),
+    ("stage3", ""),
+)
+_INCEPTION_RESNET = (
+    ("stem", "MaxPooling2D #2"),
+    ("block35", "block35_10_ac"),
+    ("block17", "block17_20_ac"),
+    ("block8", ""),
+)
+_XCEPTION = (("entry", "before block5_sepconv1_act"), ("middle", "before block13_sepconv1_act"), ("exit", ""))
+
+
+def _nasnet(cells: int) -> tuple[tuple[str, str], ...]:
+    ends = [f"normal_concat_{cells - 1}", f"normal_concat_{2 * cells}"]
+    return ("stem", "reduction_concat_stem_2"), ("cells1", ends[0]), ("cells2", ends[1]), ("cells3", "")
+
+
+# Family (module of keras.applications), smallest image, its networks with their default image sizes, its stages.
+_TABLE: tuple[tuple[str, int, dict[str, int], tuple[tuple[str, str], ...]], ...] = (
+    (
+        "convnext",
+        32,
+        dict.fromkeys(["ConvNeXtTiny", "ConvNeXtSmall", "ConvNeXtBase", "ConvNeXtLarge", "ConvNeXtXLarge"], 224),
+        _CONVNEXT,
+    ),
+    ("densenet", 32, dict.fromkeys(["DenseNet121", "DenseNet169", "DenseNet201"], 224), _DENSENET),
+    (
+        "efficientnet",
+        32,
+        {f"EfficientNetB{n}": size for n, size in enumerate([224, 240, 260, 300, 380, 456, 528, 600])},
+        _EFFICIENTNET,
+    ),
+    ("efficientnet_v2", 32, {f"EfficientNetV2B{n}": size for n, size in enumerate([224, 240, 260, 300])}, _EFFICIENTNET6),
+    ("efficientnet_v2", 32, {"EfficientNetV2S": 384}, _EFFICIENTNET6),
+    ("efficientnet_v2", 32, {"EfficientNetV2M": 480, "EfficientNetV2L": 480}, _EFFICIENTNET),
+    ("inception_resnet_v2", 75, {"InceptionResNetV2": 299}, _INCEPTION_RESNET),
+    (
+        "inception_v3",
+        75,
+        {"InceptionV3": 299},
+        (("stem", "MaxPooling2D #2"), ("mixed2", "mixed2"), ("mixed7", "mixed7"), ("mixed10", "")),
+    ),
+    (
+        "mobilenet",
+        32,
+        {"MobileNet": 224},
+        _resolutions("conv_pw_1_relu", "conv_pw_3_relu", "conv_pw_5_relu", "conv_pw_11_relu"),
+    ),
+    (
+        "mobilenet_v2",
+        32,
+        {"MobileNetV2": 224},
+        _resolutions("expanded_conv_project_BN", "block_2_add", "block_5_add", "block_12_add"),
+    ),
+    (
+        "mobilenet_v3",
+        32,
+        {"MobileNetV3Large": 224},
+        _resolutions("expanded_conv_(project_bn|add)", "expanded_conv_2_add", "expanded_conv_5_add", "expanded_conv_11_add"),
+    ),
+    (
+        "mobilenet_v3",
+        32,
+        {"MobileNetV3Small": 224},
+        _resolutions("expanded_conv_project_bn", "expanded_conv_2_add", "expanded_conv_7_add"),
+    ),
+    ("nasnet", 32, {"NASNetMobile": 224}, _nasnet(4)),
+    ("nasnet", 32, {"NASNetLarge": 331}, _nasnet(6)),
+    ("resnet", 32, dict.fromkeys(["ResNet50", "ResNet101", "ResNet152"], 224), _RESNET),
+    ("resnet_v2", 32, dict.fromkeys(["ResNet50V2", "ResNet101V2", "ResNet152V2"], 224), _RESNET),
+    ("vgg16", 32, {"VGG16": 224}, _numbered("block@", "block@_pool", range(1, 6))),
+    ("vgg19", 32, {"VGG19": 224}, _numbered("block@", "block@_pool", range(1, 6))),
+    ("xception", 71, {"Xception": 299}, _XCEPTION),
+)
+
+for _family, _min_image_size, _networks, _stages in _TABLE:
+    for _network, _image_size in _networks.items():
+        BACKBONES.register(_network)(
+            Backbone(
+                network=partial(getattr(keras.applications, _network), include_top=False),
+                preprocess=getattr(keras.applications, _family).preprocess_input,
+                image_size=_image_size,
+                min_image_size=_min_image_size,
+                stages=_stages,
+            )
+        )
+
+
+def wrap(model: keras.Model) -> keras.Model:
+    """Gives a network of the user's own the form of those in the table: functional, one image input, one output.
+
+    Raises:
+        InputError: if the model takes or returns several tensors, or not images.
+    """
+    if not model.built:
+        raise InputError(f"Expected a built model as backbone. Received: {model.name!r}, not built; call it once.")
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs, name=model.name)
+    if hasattr(model, "operations"):
+        inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
+        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
+            raise InputError(
+                "Expected a backbone with one input `(batch, height, width, channels)` and one output. Received: "
+                f"inputs {[tensor.shape for tensor in inputs]}, outputs {[tensor.shape for tensor in outputs]}."
+            )
+        return keras.Model(inputs[0], outputs[0], name=model.name)
+    images = layers.Input((None, None, 3))
+    return keras.Model(images, model(images), name=model.name)

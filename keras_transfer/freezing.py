@@ -1,0 +1,97 @@
+"""Freezing by stages: a frozen part gives the same output for the same input, in training too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_transfer._checks import InputError, unknown
+from keras_transfer.models import layers_before, stages
+
+
+def set_trainable(model: keras.Model, unfrozen: str | int, *, train_batch_norm: bool = False) -> None:
+    """Opens the last stages of a model and freezes all before them.
+
+    A frozen layer keeps its weights and its BatchNorm statistics, and what is random in training (Dropout,
+    stochastic depth) stays off. Call `compile` afterwards, as always when `trainable` changes; inside a running
+    `fit` use `UnfreezeSchedule`. A model reloaded from a `.keras` file remembers `trainable`, but not that random
+    layers are off: call `set_trainable` again before training on.
+
+    Args:
+        model: a model made by `build_model`.
+        unfrozen: "head", "all", a stage name (open from it to the output) or a number of last stages.
+        train_batch_norm: also train BatchNorm in open stages of the backbone. By default its weights and statistics
+            stay as they were pretrained, which small batches and small data would spoil. BatchNorm in the head
+            always trains.
+
+    Raises:
+        InputError: if there is no such stage.
+
+    Example:
+        >>> from keras_transfer import build_model
+        >>> model = build_model("MobileNet", 2, weights=None, image_size=32, backbone_options={"alpha": 0.25})
+        >>> set_trainable(model, "head")
+        >>> len(model.trainable_variables)
+        2
+    """
+    backbone = set(map(id, layers_before(model, "head")))
+    frozen = set(map(id, frozen_layers(model, unfrozen)))
+    for layer in model.layers:
+        is_frozen = id(layer) in frozen
+        for part in layer._flatten_layers():
+            still_norm = isinstance(part, layers.BatchNormalization) and id(layer) in backbone and not train_batch_norm
+            part.trainable = not (is_frozen or still_norm)
+            _hold_still(part, is_frozen)
+
+
+def frozen_layers(model: keras.Model, unfrozen: str | int) -> list[layers.Layer]:
+    """Returns the layers that `set_trainable(model, unfrozen)` freezes, input to output.
+
+    Raises:
+        InputError: if there is no such stage.
+    """
+    first = first_open(stages(model), unfrozen)
+    return [] if first == "all" else layers_before(model, first)
+
+
+def first_open(names: tuple[str, ...], unfrozen: str | int) -> str:
+    """Names the first open stage: a stage name, "head", or "all" where nothing is frozen.
+
+    Raises:
+        InputError: if there is no such stage.
+
+    Example:
+        >>> first_open(("conv1", "conv2", "conv3"), 2)
+        'conv2'
+        >>> first_open(("conv1", "conv2", "conv3"), 0)
+        'head'
+    """
+    if isinstance(unfrozen, int) and not isinstance(unfrozen, bool):
+        if not 0 <= unfrozen <= len(names):
+            raise InputError(f"Expected 0 to {len(names)} last stages of {list(names)}. Received: unfrozen={unfrozen}.")
+        unfrozen = "head" if unfrozen == 0 else names[len(names) - unfrozen]
+    if unfrozen in ("head", "all"):
+        return unfrozen
+    if unfrozen not in names:
+        raise unknown("unfrozen", unfrozen, ["head", "all", *names])
+    return "all" if unfrozen == names[0] else unfrozen
+
+
+def _hold_still(layer: layers.Layer, still: bool) -> None:
+    """Makes a layer's `call` run as in inference even while the model around it trains, or lets it go again.
+
+    Keras has no switch for this: `trainable = False` does not reach Dropout, and `training=False` given when the
+    model is built is overridden by `fit` (keras #20285). Replacing `call` on the one layer object leaves its config,
+    and so the saved model, as Keras made it.
+    """
+    if not still:
+        layer.__dict__.pop("call", None)
+    elif layer._call_has_training_arg and "call" not in layer.__dict__:
+        call = type(layer).call
+
+        def call_still(*args: Any, training: bool | None = None, **kwargs: Any) -> Any:
+            return call(layer, *args, training=False, **kwargs)
+
+        object.__setattr__(layer, "call", call_still)

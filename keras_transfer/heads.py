@@ -1,0 +1,81 @@
+"""Heads: from the vector `features` to one number a class, before the activation.
+
+A head is a function `(features, num_classes) -> logits` made of Keras' own layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from keras import KerasTensor, constraints, layers, regularizers
+
+from keras_transfer._checks import unknown
+from keras_transfer._registry import Registry
+
+Head = Callable[[KerasTensor, int], KerasTensor]
+HEADS: Registry[Head] = Registry("head")
+
+DEFAULT_LOSSES = {
+    "softmax": "sparse_categorical_crossentropy",  # one class an image, integer labels
+    "sigmoid": "binary_crossentropy",  # several labels at once, 0 or 1 for each
+    "linear": "mean_squared_error",  # regression
+}
+
+
+@HEADS.register("linear")
+def linear(features: KerasTensor, num_classes: int) -> KerasTensor:
+    """One dense layer: `(batch, channels)` to `(batch, num_classes)`."""
+    return layers.Dense(num_classes, dtype="float32", name="logits")(features)
+
+
+@HEADS.register("mlp")
+def mlp(
+    features: KerasTensor,
+    num_classes: int,
+    units: Sequence[int] = (256,),
+    dropout: float = 0.3,
+    normalization: str | None = "batch",
+    l2: float = 0.0,
+) -> KerasTensor:
+    """Hidden layers with ReLU before the dense layer: `(batch, channels)` to `(batch, num_classes)`.
+
+    For other values than the defaults pass `head=functools.partial(kt.heads.mlp, units=(512, 128), l2=1e-4)`.
+
+    Args:
+        features: the pooled vector.
+        num_classes: numbers to return for each image.
+        units: width of each hidden layer.
+        dropout: share of hidden values dropped in training, in [0, 1).
+        normalization: "batch", "layer" or None, before each ReLU.
+        l2: weight of the squared kernels in the loss.
+
+    Raises:
+        InputError: if `normalization` is unknown.
+    """
+    normalizations = {"batch": layers.BatchNormalization, "layer": layers.LayerNormalization}
+    if normalization is not None and normalization not in normalizations:
+        raise unknown("normalization", normalization, list(normalizations))
+    penalty = regularizers.L2(l2) if l2 else None
+    hidden = features
+    for index, width in enumerate(units, start=1):
+        hidden = layers.Dense(width, kernel_regularizer=penalty, name=f"hidden{index}")(hidden)
+        if normalization is not None:
+            hidden = normalizations[normalization](name=f"hidden{index}_norm")(hidden)
+        hidden = layers.Activation("relu", name=f"hidden{index}_relu")(hidden)
+        hidden = layers.Dropout(dropout, name=f"hidden{index}_dropout")(hidden)
+    return layers.Dense(num_classes, kernel_regularizer=penalty, dtype="float32", name="logits")(hidden)
+
+
+@HEADS.register("cosine")
+def cosine(features: KerasTensor, num_classes: int, scale: float = 16.0) -> KerasTensor:
+    """The cosine between `features` and a unit vector for each class, times `scale`.
+
+    Chen et al., "A Closer Look at Few-shot Classification" (2019), section 3.2,
+    https://arxiv.org/abs/1904.04232. Departure from the paper: `scale` is fixed, not learnt.
+    """
+    unit = constraints.UnitNorm(axis=0)
+    classes = layers.Dense(num_classes, use_bias=False, kernel_constraint=unit, dtype="float32", name="cosine")
+    direction = layers.UnitNormalization(dtype="float32", name="unit_features")(features)
+    cosines = classes(direction)
+    classes.kernel.assign(unit(classes.kernel))  # Keras applies a constraint only after the first update
+    return layers.Rescaling(scale, dtype="float32", name="logits")(cosines)

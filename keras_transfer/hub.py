@@ -1,0 +1,155 @@
+"""TF-Hub models and SavedModel folders as a Keras 3 layer that trains, saves and reloads.
+
+`hub.KerasLayer` belongs to the old tf_keras and cannot be part of a Keras 3 model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.backbones import Backbone
+
+
+class _BorrowedVariable(keras.Variable):
+    """A Keras variable that holds its value in a variable of the SavedModel, so that training moves that one."""
+
+    def __init__(self, variable: tf.Variable, trainable: bool):
+        self._borrowed = variable
+        super().__init__(variable.numpy(), dtype=variable.dtype.name, trainable=trainable)
+
+    def _initialize(self, value: Any) -> None:
+        self._value = self._borrowed
+
+
+@keras.saving.register_keras_serializable("keras_transfer")
+class HubLayer(keras.layers.Layer):
+    """Runs a TF-Hub model or any SavedModel inside a Keras 3 model.
+
+    Its variables are the layer's weights: frozen by `trainable = False`, trained by `fit`, kept in a `.keras` file.
+    Loading that file again needs this package and the SavedModel under the same handle.
+
+    Args:
+        handle: URL of a TF-Hub model or path of a SavedModel folder.
+        signature: name of the signature to call where the SavedModel itself cannot be called.
+        **kwargs: `name`, `trainable` and `dtype` of a Keras layer.
+
+    Raises:
+        InputError: if there is no SavedModel at `handle`, it cannot be downloaded, or it offers nothing to call.
+    """
+
+    def __init__(self, handle: str, signature: str = "serving_default", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.handle = str(handle)
+        self.signature = signature
+        self._module = _load(self.handle)
+        self._function, self._takes_training = _callable(self._module, signature, self.handle)
+        trainable = {id(variable) for variable in getattr(self._module, "trainable_variables", ())}
+        for variable in getattr(self._module, "variables", ()) or getattr(self._function, "variables", ()):
+            if variable.dtype.is_floating or variable.dtype.is_integer:
+                self._track_variable(_BorrowedVariable(variable, trainable=id(variable) in trainable))
+        self.built = True
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        if self._takes_training:
+            outputs = self._function(inputs, training=bool(training) and self.trainable)
+        else:
+            outputs = self._function(inputs)
+        return _features(outputs, self.handle)
+
+    def compute_output_spec(self, inputs: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
+        # A SavedModel says its output's shape only when it is called.
+        shape = [side or 1 for side in inputs.shape]
+        output = self.call(tf.zeros(shape, inputs.dtype))
+        return keras.KerasTensor((inputs.shape[0], *output.shape[1:]), dtype=output.dtype.name)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "handle": self.handle, "signature": self.signature}
+
+
+def is_handle(backbone: str) -> bool:
+    """Says whether a backbone is given by URL or by folder instead of by name."""
+    return "://" in backbone or (Path(backbone) / "saved_model.pb").is_file() or "/" in backbone
+
+
+def hub_backbone(
+    handle: str,
+    *,
+    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
+    image_size: int = 224,
+) -> Backbone:
+    """Makes a backbone of a TF-Hub model or SavedModel folder; the whole of it is one stage.
+
+    Args:
+        handle: URL of a TF-Hub model or path of a SavedModel folder.
+        preprocess: function of an image tensor in [0, 255]. By default images are scaled to [0, 1], which is
+            TF-Hub's convention for images.
+        image_size: height and width in pixels that the model expects.
+
+    Raises:
+        InputError: when built, if the model cannot be found or called.
+    """
+
+    def build(*, weights: Any, input_shape: tuple[int, int, int]) -> keras.Model:
+        images = keras.Input(input_shape)
+        network = keras.Model(images, HubLayer(handle, name="hub")(images), name="hub_model")
+        if weights not in ("imagenet", None):
+            network.load_weights(weights)
+        return network
+
+    return Backbone(build, preprocess or _to_unit_range, image_size, 1)
+
+
+def _to_unit_range(images: keras.KerasTensor) -> keras.KerasTensor:
+    return images / 255.0
+
+
+def _load(handle: str) -> Any:
+    import tensorflow_hub
+
+    if "://" not in handle and not (Path(handle) / "saved_model.pb").is_file():
+        raise InputError(f"Expected a TF-Hub URL or a folder with a saved_model.pb. Received: {handle!r}.")
+    try:
+        return tensorflow_hub.load(handle)
+    except Exception as error:
+        raise InputError(
+            f"The SavedModel {handle!r} cannot be loaded ({type(error).__name__}: {error}). Without a network, download "
+            "it elsewhere, unpack it and pass its folder."
+        ) from error
+
+
+def _callable(module: Any, signature: str, handle: str) -> tuple[Callable[..., Any], bool]:
+    """Finds what to call, and whether it takes `training`."""
+    if callable(module):
+        specs = getattr(module.__call__, "function_spec", None)
+        concrete = getattr(module.__call__, "concrete_functions", [])
+        names = set(getattr(specs, "arg_names", ()))
+        for function in concrete:
+            args, kwargs = function.structured_input_signature
+            names |= set(kwargs)
+        return module, "training" in names or any(len(f.structured_input_signature[0]) > 1 for f in concrete)
+    if callable(getattr(module, "serve", None)):
+        return module.serve, False
+    signatures = getattr(module, "signatures", {})
+    if signature not in signatures:
+        raise InputError(
+            f"Expected a SavedModel that can be called or has the signature {signature!r}. "
+            f"Received: {handle!r} with signatures {list(signatures)}."
+        )
+    function = signatures[signature]
+    name = next(iter(function.structured_input_signature[1]))
+    return lambda inputs: function(**{name: inputs}), False
+
+
+def _features(outputs: Any, handle: str) -> tf.Tensor:
+    """Takes the one tensor that is the network's output; TF-Hub calls it `default`."""
+    if isinstance(outputs, dict):
+        outputs = outputs.get("default", next(iter(outputs.values())) if len(outputs) == 1 else outputs)
+    if not tf.is_tensor(outputs):
+        raise InputError(f"Expected a SavedModel with one output, or one named 'default'. Received: {handle!r}.")
+    return outputs

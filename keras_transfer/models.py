@@ -1,0 +1,197 @@
+"""Models: a backbone, a pooling and a head in one plain functional `keras.Model` that takes raw pictures.
+
+The end of each stage is marked in the graph by a Keras Identity layer named `stage_NAME`, so that stages are known
+after a reload, without this package. Layers lie flat in the model: `model.get_layer("conv5_block3_out").output` works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import KerasTensor, layers
+
+from keras_transfer._checks import InputError, positive, unknown
+from keras_transfer._graph import crossing, nodes, nodes_before
+from keras_transfer.backbones import BACKBONES, Backbone, Weights, end_of_stage, wrap
+from keras_transfer.heads import DEFAULT_LOSSES, HEADS, Head
+from keras_transfer.hub import hub_backbone, is_handle
+from keras_transfer.pooling import Pooling, pool
+
+_MARK = "stage_"
+
+
+def build_model(
+    backbone: str | Backbone | keras.Model,
+    num_classes: int,
+    *,
+    weights: Weights = "imagenet",
+    image_size: int | tuple[int, int] | None = None,
+    pooling: str | Pooling = "avg",
+    head: str | Head = "linear",
+    activation: str = "softmax",
+    backbone_options: Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a network that takes raw pictures and returns one number a class.
+
+    Args:
+        backbone: name in `kt.available("backbone")`, a TF-Hub handle or SavedModel folder, a `kt.Backbone`, or a
+            `keras.Model` that takes images in [0, 255] itself (its weights are copied).
+        num_classes: numbers to return for each image, 1 or more (2 or more with softmax).
+        weights: "imagenet" (downloaded by Keras), None for random ones, or a file. A model of your own and a hub
+            model bring their weights: "imagenet" and None leave them as they are.
+        image_size: height and width in pixels, or one number for both; the backbone's own size by default.
+        pooling: name in `kt.available("pooling")` or a function of a feature map.
+        head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
+        activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
+        backbone_options: further arguments of the backbone's constructor, such as `{"alpha": 0.25}`.
+
+    Returns:
+        A functional model. Input `images`: `(batch, height, width, 3)` in [0, 255], uint8 or float32; the backbone's
+        preprocessing is inside. Layers named `features` (the pooled vector) and `predictions`
+        (float32 `(batch, num_classes)`). All of it is trainable; see `set_trainable`.
+
+    Raises:
+        InputError: for an unknown name, an image size below the backbone's minimum, or weights that are missing,
+            cannot be downloaded or belong to another network.
+
+    Example:
+        >>> model = build_model("MobileNet", 3, weights=None, image_size=32, backbone_options={"alpha": 0.25})
+        >>> model.output.shape
+        (None, 3)
+    """
+    if activation not in DEFAULT_LOSSES:
+        raise unknown("activation", activation, list(DEFAULT_LOSSES))
+    positive("num_classes", num_classes, whole=True)
+    if activation == "softmax" and num_classes < 2:
+        raise InputError(
+            f"Expected 2 or more classes with softmax. Received: num_classes={num_classes}. "
+            "For a yes-or-no question use two classes, or activation='sigmoid'."
+        )
+    apply_head = HEADS.find(head)
+    part = _find(backbone)
+    size = _size(image_size, part)
+    images = keras.Input((*size, 3), name="images", dtype="float32")
+
+    # the backbone
+    feature_map = _lay(wrap(part.build(weights, size, backbone_options)), part, images)
+    # the features
+    features = pool(feature_map, pooling)
+    # the head
+    logits = apply_head(features, num_classes)
+    if logits.shape != (None, num_classes):
+        raise InputError(f"Expected a head that returns (batch, {num_classes}). Received: shape {logits.shape}.")
+    predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
+    return keras.Model(images, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
+
+
+def stages(model: keras.Model) -> tuple[str, ...]:
+    """Returns the names of the backbone's stages, input to output; also after a `.keras` reload.
+
+    Raises:
+        InputError: if the model was not made by `build_model`.
+    """
+    marks = [layer.name.removeprefix(_MARK) for layer in getattr(model, "layers", []) if _is_mark(layer)]
+    if not marks:
+        raise InputError(
+            "Expected a model made by keras_transfer.build_model. Received: "
+            f"{type(model).__name__} {getattr(model, 'name', '')!r}, in which no stage is marked. "
+            "Pass your network to build_model(backbone=kt.Backbone(network, stages=...), ...)."
+        )
+    return tuple(marks)
+
+
+def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
+    """Cuts a model in two that share its weights: `suffix(prefix(x))` equals `model(x)`.
+
+    Args:
+        model: a model made by `build_model`.
+        at: the first stage of the suffix, or "features" for a suffix that is the head alone.
+
+    Returns:
+        `(prefix, suffix)`. Where several tensors cross the cut (NASNet), the prefix returns and the suffix takes
+        their list.
+
+    Raises:
+        InputError: if there is no such stage.
+    """
+    tensors = crossing(model, nodes_before(model, _start(model, at)))
+    cut = tensors[0] if len(tensors) == 1 else tensors
+    return keras.Model(model.inputs[0], cut, name=f"before_{at}"), keras.Model(cut, model.outputs[0], name=f"from_{at}")
+
+
+def layers_before(model: keras.Model, at: str) -> list[keras.layers.Layer]:
+    """Returns the layers that run before a stage, or before "head": what follows the last stage.
+
+    Raises:
+        InputError: if there is no such stage.
+    """
+    found = [node.operation for node in nodes_before(model, _start(model, at))]
+    return [operation for operation in found if isinstance(operation, keras.layers.Layer)]
+
+
+def _start(model: keras.Model, at: str) -> KerasTensor:
+    """Finds the tensor with which a stage begins; "head" begins after the last stage, "features" is the vector."""
+    names = stages(model)
+    if at == "features":
+        return model.get_layer("features").output
+    if at == "head":
+        return model.get_layer(_MARK + names[-1]).output
+    if at not in names:
+        raise unknown("stage", at, [*names, "features"])
+    index = names.index(at)
+    return model.get_layer(_MARK + names[index - 1]).output if index else model.inputs[0]
+
+
+def _find(backbone: str | Backbone | keras.Model) -> Backbone:
+    if isinstance(backbone, keras.Model):
+        return Backbone(backbone)
+    if isinstance(backbone, str) and is_handle(backbone):
+        return hub_backbone(backbone)
+    if isinstance(backbone, (str, Backbone)):
+        return BACKBONES.find(backbone)
+    raise InputError(f"Expected a backbone's name, a kt.Backbone or a keras.Model. Received: {backbone!r}.")
+
+
+def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int, int]:
+    if image_size is None:
+        image_size = part.image_size
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(size) != 2 or not all(isinstance(side, int) and side >= part.min_image_size for side in size):
+        raise InputError(
+            f"Expected `image_size` of {part.min_image_size} pixels or more for this backbone, one number or "
+            f"(height, width). Received: image_size={image_size!r}."
+        )
+    return size
+
+
+def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTensor:
+    """Lays a network's layers out on `images`: preprocessing in front, a mark after each stage.
+
+    The layers are copied with their weights. Calling the network itself would nest it: its inner outputs could not
+    be reached from the model (keras-io #1999), and `trainable` of inner layers would depend on the outer one.
+    """
+    ends = {id(end_of_stage(network, end)): name for name, end in part.stages}
+    marks = {
+        node.operation.name: ends[id(tensor)]
+        for node in nodes(network)
+        for tensor in node.output_tensors
+        if id(tensor) in ends
+    }
+    inputs = part.preprocess(images) if part.preprocess else images
+
+    def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = keras.tree.map_structure(lambda given: inputs if given is images else given, (args, kwargs))
+        output = operation(*args, **kwargs)
+        mark = marks.get(operation.name)
+        return output if mark is None else layers.Identity(name=_MARK + mark)(output)
+
+    copy = keras.models.clone_model(network, input_tensors=images, call_function=call)
+    for layer in filter(lambda layer: layer.weights, network.layers):
+        copy.get_layer(layer.name).set_weights(layer.get_weights())
+    return copy.output
+
+
+def _is_mark(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, layers.Identity) and layer.name.startswith(_MARK)

@@ -1,0 +1,77 @@
+"""Poolings: from a feature map `(batch, height, width, channels)` to the vector named `features`.
+
+A pooling is a function of a Keras tensor made of Keras' own layers, so that a saved model needs nothing of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+from keras import KerasTensor, layers, ops
+
+from keras_transfer._registry import Registry
+
+Pooling = Callable[[KerasTensor], KerasTensor]
+POOLINGS: Registry[Pooling] = Registry("pooling")
+
+
+@POOLINGS.register("avg")
+def avg(feature_map: KerasTensor) -> KerasTensor:
+    """Averages over all places: `(batch, height, width, channels)` to `(batch, channels)`."""
+    return layers.GlobalAveragePooling2D()(feature_map)
+
+
+@POOLINGS.register("max")
+def max_(feature_map: KerasTensor) -> KerasTensor:
+    """Takes the largest value over all places: to `(batch, channels)`."""
+    return layers.GlobalMaxPooling2D()(feature_map)
+
+
+@POOLINGS.register("avg_max")
+def avg_max(feature_map: KerasTensor) -> KerasTensor:
+    """Concatenates average and maximum: to `(batch, 2 * channels)`."""
+    return layers.Concatenate()([avg(feature_map), max_(feature_map)])
+
+
+@POOLINGS.register("gem")
+def gem(feature_map: KerasTensor, power: float = 3.0) -> KerasTensor:
+    """Generalised mean over all places: `mean(x ** power) ** (1 / power)`, to `(batch, channels)`.
+
+    Radenović, Tolias, Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation" (2018), equation 3,
+    https://arxiv.org/abs/1711.02512. Departure from the paper: `power` is fixed, not learnt, at its starting value
+    of 3; negative features count as 1e-6.
+    """
+    features = ops.maximum(ops.cast(feature_map, "float32"), 1e-6)
+    return ops.power(ops.mean(ops.power(features, power), axis=(1, 2)), 1 / power)
+
+
+@POOLINGS.register("attention")
+def attention(feature_map: KerasTensor, units: int = 128) -> KerasTensor:
+    """Averages over all places, each weighted by a small network that is trained with the head.
+
+    Ilse, Tomczak, Welling, "Attention-based Deep Multiple Instance Learning" (2018), equations 7 and 8,
+    https://arxiv.org/abs/1802.04712. Returns `(batch, channels)`.
+    """
+    places = layers.Reshape((-1, feature_map.shape[-1]))(feature_map)
+    hidden = layers.Dense(units, activation="tanh", use_bias=False, name="attention_hidden")(places)
+    scores = layers.Dense(1, use_bias=False, name="attention_score")(hidden)
+    weights = layers.Softmax(axis=1, dtype="float32")(scores)
+    return layers.Flatten()(layers.Dot(axes=1)([weights, places]))
+
+
+@POOLINGS.register("flatten")
+def flatten(feature_map: KerasTensor) -> KerasTensor:
+    """Keeps every place: to `(batch, height * width * channels)`."""
+    return layers.Flatten()(feature_map)
+
+
+def pool(output: KerasTensor, pooling: str | Pooling) -> KerasTensor:
+    """Applies a pooling and names its result `features`; an output that is a vector already stays as it is.
+
+    Raises:
+        InputError: if no pooling has that name.
+    """
+    apply = POOLINGS.find(pooling)
+    vector = output if len(output.shape) == 2 else apply(output)
+    return keras.layers.Identity(name="features")(vector)
