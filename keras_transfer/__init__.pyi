@@ -1,0 +1,44 @@
+from . import augment, data, heads, hub, plots, pooling, schedules
+from ._checks import InputError
+from ._version import __version__
+from .backbones import Backbone
+from .callbacks import UnfreezeSchedule
+from .catalogue import available
+from .evaluation import Report, evaluate
+from .fine_tuning import fine_tune
+from .freezing import set_trainable
+from .hub import HubLayer, hub_backbone
+from .models import build_model, split, stages
+from .plots import plot_history
+from .schedules import Phase
+from .serving import Prediction, ServedModel, export, load
+
+__all__ = [
+    "Backbone",
+    "HubLayer",
+    "InputError",
+    "Phase",
+    "Prediction",
+    "Report",
+    "ServedModel",
+    "UnfreezeSchedule",
+    "__version__",
+    "augment",
+    "available",
+    "build_model",
+    "data",
+    "evaluate",
+    "export",
+    "fine_tune",
+    "heads",
+    "hub",
+    "hub_backbone",
+    "load",
+    "plot_history",
+    "plots",
+    "pooling",
+    "schedules",
+    "set_trainable",
+    "split",
+    "stages",
+]

@@ -1,0 +1,35 @@
+"""What there is by name."""
+
+from __future__ import annotations
+
+from keras_transfer._checks import unknown
+from keras_transfer.augment import AUGMENTATIONS
+from keras_transfer.backbones import BACKBONES
+from keras_transfer.data.images import RESIZES
+from keras_transfer.heads import HEADS
+from keras_transfer.pooling import POOLINGS
+from keras_transfer.schedules import SCHEDULES
+
+_REGISTRIES = {
+    registry.kind: registry for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, AUGMENTATIONS, RESIZES)
+}
+
+
+def available(kind: str | None = None) -> list[str]:
+    """Lists the names of a kind of part, or the kinds.
+
+    Args:
+        kind: "backbone", "pooling", "head", "schedule", "augmentation" or "resize"; None for the list of these.
+
+    Raises:
+        InputError: if there is no such kind.
+
+    Example:
+        >>> available("schedule")
+        ['feature_extraction', 'fine_tune', 'gradual']
+    """
+    if kind is None:
+        return list(_REGISTRIES)
+    if kind not in _REGISTRIES:
+        raise unknown("kind", kind, list(_REGISTRIES))
+    return _REGISTRIES[kind].names()

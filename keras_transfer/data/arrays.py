@@ -1,0 +1,72 @@
+"""Data from NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.image_data import Examples, ImageData, pair
+from keras_transfer.data.splits import stratified
+
+
+def from_arrays(
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    class_names: Sequence[str] | None = None,
+    image_size: int | tuple[int, int] | None = None,
+    resize: str = "crop",
+    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none",
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    seed: int = 0,
+) -> ImageData:
+    """Takes images and labels that are in memory.
+
+    Args:
+        images: uint8 or float32 `(count, height, width, 3)` in [0, 255].
+        labels: integers `(count,)` from 0.
+        class_names: name of each label; their numbers by default.
+        image_size: height and width in pixels, or one number for both; that of `images` by default.
+        resize: "crop", "pad" or "stretch".
+        augment: "none", "light", "strong" or a function of one image float32 `(height, width, 3)` in [0, 255].
+        batch_size: images in a batch.
+        validation_split: share of each class for validation, in (0, 1).
+        seed: of the split, the order and the augmentation.
+
+    Raises:
+        InputError: if shapes or labels do not fit, or a class has a single image.
+
+    Example:
+        >>> data = from_arrays(np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 2)
+        >>> data
+        ImageData: 2 classes, 8x8, resize='crop'
+          train          16 images: 0 8, 1 8
+          validation      4 images: 0 2, 1 2
+    """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype not in (np.uint8, np.float32):
+        raise InputError(
+            "Expected `images` uint8 or float32 (count, height, width, 3). "
+            f"Received: {images.dtype} {images.shape}."
+        )
+    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"Expected `labels` integers ({len(images)},). Received: {labels.dtype} {labels.shape}.")
+    count = int(labels.max(initial=-1)) + 1
+    names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
+    if len(names) < count or labels.min(initial=0) < 0:
+        raise InputError(f"Expected labels from 0 to {len(names) - 1}, one for each class name. Received up to {count - 1}.")
+    train, validation = stratified(labels, validation_split, seed, names)
+    everything = Examples(images, labels.astype(np.int64))
+    return ImageData(
+        splits={"train": everything.take(train), "validation": everything.take(validation)},
+        class_names=names,
+        image_size=pair(image_size or images.shape[1:3]),
+        resize=resize,
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+    )

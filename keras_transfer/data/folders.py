@@ -1,0 +1,164 @@
+"""Data from class folders: one folder a class, or `train/`, `val/` and `test/` of them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
+from keras_transfer.data.image_data import Examples, ImageData, pair
+from keras_transfer.data.splits import stratified
+
+_SPLIT_FOLDERS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+
+def from_directory(
+    directory: str | os.PathLike[str],
+    *,
+    image_size: int | tuple[int, int] = 224,
+    resize: str = "crop",
+    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none",
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    exclude: Sequence[str] = (),
+    seed: int = 0,
+) -> ImageData:
+    """Reads images from class folders.
+
+    The directory holds one folder a class, or `train/` and optionally `val/` and `test/`, each with one folder a
+    class. Without `val/`, a share of each class is kept for validation. All files are decoded once to find those that
+    cannot be used: they are named in a warning, listed in `left_out`, and stay where they are.
+
+    Args:
+        directory: folder to read.
+        image_size: height and width in pixels, or one number for both.
+        resize: "crop" (keeps the aspect, cuts the longer side), "pad" (keeps the aspect, fills with black) or
+            "stretch".
+        augment: "none", "light", "strong" or a function of one image float32 `(height, width, 3)` in [0, 255].
+        batch_size: images in a batch.
+        validation_split: share of each class for validation, in (0, 1), where there is no `val/`.
+        exclude: patterns of paths below `directory` to leave out, such as "*.gif".
+        seed: of the split, the order and the augmentation.
+
+    Raises:
+        InputError: if the directory or a class holds no usable image, there is one class only, or a split has a class
+            that `train/` has not.
+    """
+    root = Path(directory).expanduser()
+    if not root.is_dir():
+        raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
+    parts = _split_folders(root)
+    files = {split: _class_files(folder) for split, folder in parts.items()}
+    class_names = tuple(files["train"])
+    for split, by_class in files.items():
+        strangers = sorted(set(by_class) - set(class_names))
+        if strangers:
+            raise InputError(
+                f"Expected the classes of {str(parts['train'])!r} in {str(parts[split])!r}, {list(class_names)}. "
+                f"Received also: {strangers}."
+            )
+    everything = [path for by_class in files.values() for paths in by_class.values() for path in paths]
+    if not everything:
+        raise InputError(_no_images(root))
+    left_out = [LeftOut(path, "is excluded") for path in everything if _matches(path, root, exclude)]
+    excluded = {item.path for item in left_out}
+    left_out += check_files([path for path in everything if path not in excluded])
+    _warn(left_out, everything, root)
+    unusable = {item.path for item in left_out}
+    splits = {split: _examples(by_class, class_names, unusable) for split, by_class in files.items()}
+    if len(class_names) > 1 and "validation" not in splits:
+        train, validation = stratified(splits["train"].labels, validation_split, seed, class_names)
+        splits["validation"] = splits["train"].take(validation)
+        splits["train"] = splits["train"].take(train)
+    for split, examples in splits.items():
+        missing = [name for label, name in enumerate(class_names) if label not in examples.labels]
+        if missing and split == "train":
+            raise InputError(f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}.")
+        if missing:
+            warnings.warn(f"The {split} split has no image of {missing}.", stacklevel=2)
+    return ImageData(
+        splits=splits,
+        class_names=class_names,
+        image_size=pair(image_size),
+        resize=resize,
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+        left_out=tuple(left_out),
+    )
+
+
+def _split_folders(root: Path) -> dict[str, Path]:
+    """Finds `train/` and its like; a directory without `train/` is one flat set of classes."""
+    found = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        split = _SPLIT_FOLDERS.get(folder.name.lower())
+        if split in found:
+            raise InputError(f"Expected one {split} folder. Received: {found[split].name!r} and {folder.name!r}.")
+        if split is not None:
+            found[split] = folder
+    return found if "train" in found else {"train": root}
+
+
+def _class_files(folder: Path) -> dict[str, list[Path]]:
+    """Lists the image files of each class folder; folders without any are no classes."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    listed = {path.name: find_images(path) for path in classes}
+    return {name: paths for name, paths in listed.items() if paths}
+
+
+def _examples(by_class: dict[str, list[Path]], class_names: Sequence[str], unusable: set[Path]) -> Examples:
+    used = [
+        (str(path), label)
+        for label, name in enumerate(class_names)
+        for path in by_class.get(name, [])
+        if path not in unusable
+    ]
+    return Examples(np.array([path for path, _ in used], dtype=object), np.array([label for _, label in used], np.int64))
+
+
+def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:
+    relative = path.relative_to(root).as_posix()
+    return any(fnmatch(relative, pattern) or fnmatch(path.name, pattern) for pattern in patterns)
+
+
+def _no_images(root: Path) -> str:
+    loose = len([path for path in root.iterdir() if path.suffix.lower() in EXTENSIONS])
+    where = f"{loose} images lie in it directly" if loose else f"it holds {sorted(p.name for p in root.iterdir())[:5]}"
+    return (
+        f"Expected one folder for each class below {str(root)!r}, with images named {', '.join(EXTENSIONS)}. "
+        f"Received: no image in any class folder; {where}."
+    )
+
+
+def _warn(left_out: Sequence[LeftOut], everything: Sequence[Path], root: Path) -> None:
+    """Says which files are not used, and which used ones look out of place."""
+    if left_out:
+        shown = "".join(f"\n  {item.path.relative_to(root)}: {item.reason}" for item in left_out[:20])
+        more = f"\n  and {len(left_out) - 20} more, see left_out" if len(left_out) > 20 else ""
+        warnings.warn(f"{len(left_out)} of {len(everything)} images are left out:{shown}{more}", stacklevel=3)
+    used = [path for path in everything if path not in {item.path for item in left_out}]
+    formats = Counter(EXTENSIONS[path.suffix.lower()] for path in used)
+    for path in used:
+        kind = EXTENSIONS[path.suffix.lower()]
+        if formats[kind] == 1 and len(used) >= 20:
+            warnings.warn(
+                f"{path.relative_to(root)} is the only {kind} among {len(used)} images and may be no picture of its "
+                f"class. It is used; look at it, or leave it out with exclude=[{path.name!r}].",
+                stacklevel=3,
+            )

@@ -1,0 +1,209 @@
+"""ImageData: the one form in which all sources hand over their images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer import augment as augmentations
+from keras_transfer._checks import InputError, positive
+from keras_transfer.data.files import LeftOut
+from keras_transfer.data.images import RESIZES, load_image
+from keras_transfer.plots import plot_images
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What one split holds, before anything is decoded.
+
+    Attributes:
+        items: paths `(count,)` of files, or images `(count, height, width, 3)` in [0, 255].
+        labels: `(count,)` integers, or `(count, num_classes)` of 0 and 1.
+    """
+
+    items: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> Examples:
+        """Returns the examples at these indices."""
+        return Examples(self.items[indices], self.labels[indices])
+
+
+@dataclass(frozen=True, repr=False)
+class ImageData:
+    """Images with labels, as `tf.data` pipelines for training, validation and test.
+
+    `train` yields images float32 `(batch, height, width, 3)` in [0, 255] and labels int64 `(batch,)`, shuffled over
+    the whole set in every epoch and augmented; `validation` and `test` yield theirs in order and unchanged, and are
+    None where there are none. The order and the augmentation of an epoch depend on `seed` and the epoch's number
+    alone.
+
+    Attributes:
+        splits: examples by split, of "train", "validation" and "test".
+        class_names: name of each class; a label is an index into them.
+        image_size: (height, width) in pixels.
+        resize: "crop", "pad" or "stretch".
+        augment: name of an augmentation or a function of one image float32 `(height, width, 3)`.
+        batch_size: images in a batch.
+        seed: of order and augmentation.
+        left_out: files that were found but are not used.
+    """
+
+    splits: Mapping[str, Examples]
+    class_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    resize: str = "crop"
+    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none"
+    batch_size: int = 32
+    seed: int = 0
+    left_out: tuple[LeftOut, ...] = ()
+    _epoch: tf.Variable = field(default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
+
+    def __post_init__(self) -> None:
+        RESIZES.find(self.resize)
+        augmentations.find(self.augment)
+        positive("batch_size", self.batch_size, whole=True)
+        if not all(isinstance(side, int) and side > 0 for side in self.image_size):
+            raise InputError(f"Expected `image_size` above 0 pixels. Received: image_size={self.image_size!r}.")
+        if len(self.class_names) < 2:
+            raise InputError(
+                f"Expected images of 2 or more classes. Received: {len(self.class_names)}, {list(self.class_names)}. "
+                "A classifier needs something to tell apart: add a folder with pictures of everything else."
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @cached_property
+    def train(self) -> tf.data.Dataset:
+        """Training batches: another order and other augmentation in each epoch."""
+        change = augmentations.find(self.augment)
+        examples = self.splits["train"]
+        read = self._reader(examples)
+
+        def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            image, label = read(index)
+            seed = tf.stack([self.seed + epoch * 2**32, index])
+            changed = tf.ensure_shape(tf.cast(change(image, seed), tf.float32), (*self.image_size, 3))
+            return changed, label
+
+        return self._batches(shuffled(len(examples), self.seed, self._epoch), load, len(examples))
+
+    @cached_property
+    def validation(self) -> tf.data.Dataset | None:
+        """Validation batches in a fixed order, without augmentation."""
+        return self._in_order("validation")
+
+    @cached_property
+    def test(self) -> tf.data.Dataset | None:
+        """Test batches in a fixed order, without augmentation."""
+        return self._in_order("test")
+
+    def start_epoch(self, epoch: int) -> None:
+        """Makes the next pass over `train` that of an epoch, counted from 0; passes after it go on from there."""
+        self._epoch.assign(epoch)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Number of images by split and class."""
+        counted = {}
+        for split, examples in self.splits.items():
+            by_label = Counter(examples.labels.tolist())
+            counted[split] = {name: by_label[label] for label, name in enumerate(self.class_names)}
+        return counted
+
+    @property
+    def class_weights(self) -> dict[int, float]:
+        """Weight of each class that makes all weigh the same in training (scikit-learn's "balanced")."""
+        from sklearn.utils.class_weight import compute_class_weight
+
+        labels = self.splits["train"].labels
+        present = np.unique(labels)
+        weights = compute_class_weight("balanced", classes=present, y=labels)
+        return {int(label): float(weight) for label, weight in zip(present, weights, strict=True)}
+
+    def show(self, count: int = 9, *, augmented: bool = False) -> Figure:
+        """Draws a labelled sample of the training images, as read or as augmented."""
+        examples = self.splits["train"]
+        chosen = np.random.default_rng(self.seed).permutation(len(examples))[:count]
+        read, change = self._reader(examples), augmentations.find(self.augment if augmented else "none")
+        images, names = [], []
+        for index in chosen:
+            image, label = read(tf.constant(index))
+            images.append(change(image, tf.constant([self.seed, int(index)])).numpy())
+            names.append(self.class_names[int(label)])
+        return plot_images(images, names)
+
+    def __repr__(self) -> str:
+        height, width = self.image_size
+        lines = [f"ImageData: {self.num_classes} classes, {height}x{width}, resize={self.resize!r}"]
+        for split, by_class in self.counts.items():
+            named = ", ".join(f"{name} {count}" for name, count in list(by_class.items())[:8])
+            more = ", ..." if len(by_class) > 8 else ""
+            lines.append(f"  {split:<11}{sum(by_class.values()):>6} images: {named}{more}")
+        if self.left_out:
+            lines.append(f"  left out   {len(self.left_out):>6} files")
+        return "\n".join(lines)
+
+    def _reader(self, examples: Examples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+        """Returns the function from an index to an image and its label."""
+        items, labels = tf.constant(examples.items), tf.constant(examples.labels)  # captured, not copied into graphs
+        shrink = RESIZES.find(self.resize)
+
+        def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            item = tf.gather(items, index)
+            if items.dtype == tf.string:
+                image = load_image(tf.io.read_file(item), self.image_size, self.resize)
+            else:
+                image = tf.ensure_shape(shrink(item, self.image_size), (*self.image_size, 3))
+            return image, tf.gather(labels, index)
+
+        return read
+
+    def _in_order(self, split: str) -> tf.data.Dataset | None:
+        if split not in self.splits:
+            return None
+        examples = self.splits[split]
+        return self._batches(tf.data.Dataset.range(len(examples)), self._reader(examples), len(examples))
+
+    def _batches(self, order: tf.data.Dataset, load: Callable[..., Any], size: int) -> tf.data.Dataset:
+        batches = order.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(self.batch_size)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-size // self.batch_size)))
+        return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
+    """Writes an image size as (height, width)."""
+    return (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+
+
+def shuffled(size: int, seed: int, epoch: tf.Variable) -> tf.data.Dataset:
+    """Yields `(index, epoch)` for all indices below `size` in the order of an epoch, then counts the epoch up.
+
+    The order is a permutation of the whole set made by formula, without a buffer.
+    """
+
+    def one_epoch(_: tf.Tensor) -> tf.data.Dataset:
+        number = epoch.assign_add(1) - 1
+        key = tf.stack([tf.constant(seed, tf.int64), number])
+
+        def place(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.random.experimental.index_shuffle(index, key, tf.constant(size - 1, tf.int64)), number
+
+        return tf.data.Dataset.range(size).map(place)
+
+    return tf.data.Dataset.range(1).flat_map(one_epoch)

@@ -1,0 +1,155 @@
+"""fine_tune: a pretrained model and labelled images in, a trained model and its History out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_transfer._checks import InputError, positive
+from keras_transfer.callbacks import UnfreezeSchedule
+from keras_transfer.data import ImageData
+from keras_transfer.heads import DEFAULT_LOSSES
+from keras_transfer.schedules import Phase, Schedule, starts
+
+_UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
+
+
+def fine_tune(
+    model: keras.Model,
+    data: ImageData,
+    *,
+    schedule: str | Schedule | Sequence[Phase] = "gradual",
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: str | keras.optimizers.Optimizer = "adam",
+    loss: str | keras.losses.Loss | None = None,
+    metrics: Sequence[Any] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    class_weight: str | dict[int, float] | None = "auto",
+    patience: int | None = None,
+    train_batch_norm: bool = False,
+    verbose: str | int = "auto",
+) -> keras.callbacks.History:
+    """Trains a model by the phases of a schedule, and ends with the weights of its best epoch.
+
+    All phases run in one `model.fit`: epochs are continuous, and optimizer and callbacks keep their state.
+
+    Args:
+        model: a model made by `build_model`; trained in place and left compiled.
+        data: images with labels; its classes are those of the model.
+        schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
+        epochs: epochs of all phases together, 10 by default; not with a tuple of phases.
+        learning_rate: rate of the first phase, 1e-3 by default; not with a tuple of phases.
+        optimizer: name or object.
+        loss: by default the one that fits the model's activation: cross-entropy for softmax and sigmoid, squared
+            error for linear.
+        metrics: by default accuracy, or mean absolute error for a linear activation.
+        callbacks: any of Keras' own or yours.
+        class_weight: "auto" weighs classes evenly if the largest has 1.5 times the images of the smallest or more,
+            and says so; "balanced" always does; None never; or a weight for each label.
+        patience: epochs without a better validation loss after which training ends early; None to train them all.
+        train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
+        verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
+
+    Returns:
+        The History of all phases; `history.boundaries` holds the first epoch of each phase after the first, from 0.
+
+    Raises:
+        InputError: if model and data do not fit, or an argument is unknown or out of range.
+    """
+    _check_fit(model, data)
+    if not isinstance(schedule, str) and not callable(schedule):
+        if epochs is not None or learning_rate is not None:
+            raise InputError(
+                "Expected no `epochs` and `learning_rate` with a tuple of Phase, which holds them. "
+                f"Received: epochs={epochs!r}, learning_rate={learning_rate!r}."
+            )
+        schedule = tuple(schedule)
+        total = sum(phase.epochs for phase in schedule)
+    else:
+        epochs = total = 10 if epochs is None else epochs
+        learning_rate = 1e-3 if learning_rate is None else learning_rate
+    unfreeze = UnfreezeSchedule(
+        schedule, epochs=epochs, learning_rate=learning_rate, train_batch_norm=train_batch_norm
+    )
+    if patience is not None:
+        positive("patience", patience, whole=True)
+    own: list[keras.callbacks.Callback] = [unfreeze, _EpochOrder(data)]
+    if data.validation is not None:
+        best = keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True)
+        own.append(best)
+    model.compile(
+        optimizer=optimizer,
+        loss=loss or default_loss(model),
+        metrics=list(metrics) if metrics is not None else default_metrics(model),
+    )
+    history = model.fit(
+        data.train,
+        validation_data=data.validation,
+        epochs=total,
+        callbacks=[*own, *callbacks],
+        class_weight=_class_weight(class_weight, data, verbose),
+        shuffle=False,  # the data shuffles itself
+        verbose=verbose,
+    )
+    history.boundaries = boundaries(unfreeze, len(history.epoch))
+    return history
+
+
+def default_loss(model: keras.Model) -> str:
+    """Returns the loss that fits the activation of the layer `predictions`."""
+    return DEFAULT_LOSSES[model.get_layer("predictions").activation.__name__]
+
+
+def default_metrics(model: keras.Model) -> list[str]:
+    """Returns what a reader wants to see beside the loss."""
+    return ["mean_absolute_error" if default_loss(model) == "mean_squared_error" else "accuracy"]
+
+
+def boundaries(unfreeze: UnfreezeSchedule, epochs: int) -> list[int]:
+    """Returns the first epoch of each phase after the first, counted from 0, of those that were reached."""
+    return [start for start in starts(unfreeze.phases)[1:-1] if start < epochs]
+
+
+class _EpochOrder(keras.callbacks.Callback):
+    """Ties order and augmentation of the data to the epoch's number."""
+
+    def __init__(self, data: ImageData):
+        super().__init__()
+        self.data = data
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.data.start_epoch(epoch)
+
+
+def _check_fit(model: keras.Model, data: ImageData) -> None:
+    if not isinstance(data, ImageData):
+        raise InputError(f"Expected `data` from kt.data, such as kt.data.from_directory(...). Received: {data!r}.")
+    outputs, size = model.output_shape[-1], tuple(model.input_shape[1:3])
+    if outputs != data.num_classes:
+        raise InputError(
+            f"Expected a model with {data.num_classes} outputs, one for each class of the data. Received: {outputs}. "
+            "Build it with num_classes=data.num_classes."
+        )
+    if size != tuple(data.image_size):
+        raise InputError(
+            f"Expected images of the model's size {size}. Received: data with image_size={data.image_size}. "
+            "Give both the same image_size."
+        )
+
+
+def _class_weight(
+    class_weight: str | dict[int, float] | None, data: ImageData, verbose: str | int
+) -> dict[int, float] | None:
+    if class_weight is None or isinstance(class_weight, dict):
+        return class_weight
+    if class_weight not in ("auto", "balanced"):
+        raise InputError(f"Expected `class_weight` 'auto', 'balanced', None or a dict. Received: {class_weight!r}.")
+    counts = data.counts["train"].values()
+    if class_weight == "auto" and max(counts) < _UNEVEN * min(counts):
+        return None
+    if verbose:
+        print(f"classes weigh the same in training: they have {min(counts)} to {max(counts)} images")
+    return data.class_weights
