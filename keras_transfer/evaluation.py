@@ -89,7 +89,16 @@ def evaluate(
         labels.append(np.asarray(batch_labels))
     if not labels:
         raise InputError("Expected images to evaluate on. Received: an empty dataset.")
-    probabilities, truth = np.concatenate(outputs).astype(np.float64), np.concatenate(labels)
+    return report_on(np.concatenate(outputs), np.concatenate(labels), class_names)
+
+
+def report_on(probabilities: np.ndarray, truth: np.ndarray, class_names: Sequence[str] | None = None) -> Report:
+    """Compares probabilities `(count, num_classes)` with labels, as `evaluate` does with a model's.
+
+    Raises:
+        InputError: if names, labels and probabilities do not fit.
+    """
+    probabilities = probabilities.astype(np.float64)
     count = probabilities.shape[-1]
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) != count:

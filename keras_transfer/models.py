@@ -144,6 +144,11 @@ def _start(model: keras.Model, at: str) -> KerasTensor:
     return model.get_layer(_MARK + names[index - 1]).output if index else model.inputs[0]
 
 
+def default_image_size(backbone: str | Backbone | keras.Model) -> int:
+    """Returns the height and width in pixels for which a backbone was made."""
+    return _find(backbone).image_size
+
+
 def _find(backbone: str | Backbone | keras.Model) -> Backbone:
     if isinstance(backbone, keras.Model):
         return Backbone(backbone)

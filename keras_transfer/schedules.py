@@ -76,18 +76,18 @@ def gradual(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[P
     Gradual unfreezing of Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018),
     section 3.3, https://arxiv.org/abs/1801.06146. Departures: a phase lasts an equal share of the epochs instead of
     one epoch; with three stages at most open the early, general stages stay as they were pretrained. The rate falls
-    to a tenth when the first stage opens and by half with each further one.
+    to a hundredth when the first stage opens and by half with each further one.
 
     Example:
         >>> for phase in gradual(9, 1e-3, ["conv1", "conv2", "conv3", "conv4"]):
         ...     print(phase.epochs, phase.unfrozen, phase.learning_rate)
         3 head 0.001
-        2 1 0.0001
-        2 2 5e-05
-        2 3 2.5e-05
+        2 1 1e-05
+        2 2 5e-06
+        2 3 2.5e-06
     """
     opened = list(range(1, min(3, len(stages)) + 1))
-    rates = [learning_rate] + [learning_rate / 10 / 2**index for index in range(len(opened))]
+    rates = [learning_rate] + [learning_rate / 100 / 2**index for index in range(len(opened))]
     return _phases(_share(epochs, 1 + len(opened)), ["head", *opened], rates)
 
 

@@ -59,6 +59,34 @@ def from_directory(
         InputError: if the directory or a class holds no usable image, there is one class only, or a split has a class
             that `train/` has not.
     """
+    class_names, splits, left_out = labelled_files(directory, exclude)
+    if len(class_names) > 1 and "validation" not in splits:
+        train, validation = stratified(splits["train"].labels, validation_split, seed, class_names)
+        splits["validation"] = splits["train"].take(validation)
+        splits["train"] = splits["train"].take(train)
+    return ImageData(
+        splits=splits,
+        class_names=class_names,
+        image_size=pair(image_size),
+        resize=resize,
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+        left_out=tuple(left_out),
+    )
+
+
+def labelled_files(
+    directory: str | os.PathLike[str], exclude: Sequence[str] = ()
+) -> tuple[tuple[str, ...], dict[str, Examples], list[LeftOut]]:
+    """Lists the usable images of class folders, by split; all of a flat set count as "train".
+
+    Returns:
+        Class names, examples by split, and the files that are left out.
+
+    Raises:
+        InputError: as `from_directory`.
+    """
     root = Path(directory).expanduser()
     if not root.is_dir():
         raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
@@ -81,26 +109,13 @@ def from_directory(
     _warn(left_out, everything, root)
     unusable = {item.path for item in left_out}
     splits = {split: _examples(by_class, class_names, unusable) for split, by_class in files.items()}
-    if len(class_names) > 1 and "validation" not in splits:
-        train, validation = stratified(splits["train"].labels, validation_split, seed, class_names)
-        splits["validation"] = splits["train"].take(validation)
-        splits["train"] = splits["train"].take(train)
     for split, examples in splits.items():
         missing = [name for label, name in enumerate(class_names) if label not in examples.labels]
         if missing and split == "train":
             raise InputError(f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}.")
         if missing:
-            warnings.warn(f"The {split} split has no image of {missing}.", stacklevel=2)
-    return ImageData(
-        splits=splits,
-        class_names=class_names,
-        image_size=pair(image_size),
-        resize=resize,
-        augment=augment,
-        batch_size=batch_size,
-        seed=seed,
-        left_out=tuple(left_out),
-    )
+            warnings.warn(f"The {split} split has no image of {missing}.", stacklevel=3)
+    return class_names, splits, left_out
 
 
 def _split_folders(root: Path) -> dict[str, Path]:
@@ -151,7 +166,7 @@ def _warn(left_out: Sequence[LeftOut], everything: Sequence[Path], root: Path) -
     if left_out:
         shown = "".join(f"\n  {item.path.relative_to(root)}: {item.reason}" for item in left_out[:20])
         more = f"\n  and {len(left_out) - 20} more, see left_out" if len(left_out) > 20 else ""
-        warnings.warn(f"{len(left_out)} of {len(everything)} images are left out:{shown}{more}", stacklevel=3)
+        warnings.warn(f"{len(left_out)} of {len(everything)} images are left out:{shown}{more}", stacklevel=4)
     used = [path for path in everything if path not in {item.path for item in left_out}]
     formats = Counter(EXTENSIONS[path.suffix.lower()] for path in used)
     for path in used:
@@ -160,5 +175,5 @@ def _warn(left_out: Sequence[LeftOut], everything: Sequence[Path], root: Path) -
             warnings.warn(
                 f"{path.relative_to(root)} is the only {kind} among {len(used)} images and may be no picture of its "
                 f"class. It is used; look at it, or leave it out with exclude=[{path.name!r}].",
-                stacklevel=3,
+                stacklevel=4,
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +26,21 @@ class Examples:
     """What one split holds, before anything is decoded.
 
     Attributes:
-        items: paths `(count,)` of files, or images `(count, height, width, 3)` in [0, 255].
+        items: `(count,)` paths of files or their bytes, or images `(count, height, width, 3)` in [0, 255].
         labels: `(count,)` integers, or `(count, num_classes)` of 0 and 1.
+        encoded: the items are bytes of files, not their paths.
     """
 
     items: np.ndarray
     labels: np.ndarray
+    encoded: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> Examples:
         """Returns the examples at these indices."""
-        return Examples(self.items[indices], self.labels[indices])
+        return replace(self, items=self.items[indices], labels=self.labels[indices])
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,7 +169,8 @@ class ImageData:
         def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             item = tf.gather(items, index)
             if items.dtype == tf.string:
-                image = load_image(tf.io.read_file(item), self.image_size, self.resize)
+                content = item if examples.encoded else tf.io.read_file(item)
+                image = load_image(content, self.image_size, self.resize)
             else:
                 image = tf.ensure_shape(shrink(item, self.image_size), (*self.image_size, 3))
             return image, tf.gather(labels, index)

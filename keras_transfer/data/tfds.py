@@ -1,0 +1,86 @@
+"""Data from TensorFlow Datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.image_data import Examples, ImageData, pair
+from keras_transfer.data.splits import stratified
+
+
+def from_tfds(
+    name: str | Any,
+    *,
+    image_size: int | tuple[int, int] = 224,
+    resize: str = "crop",
+    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none",
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    seed: int = 0,
+) -> ImageData:
+    """Takes a dataset of TensorFlow Datasets with the features "image" and "label".
+
+    The encoded images of all splits are held in memory. A split "validation" or "test" is used where there is one;
+    without "validation" a share of each class is kept for it.
+
+    Args:
+        name: name of a dataset, downloaded by tfds if need be, or a builder.
+        image_size: height and width in pixels, or one number for both.
+        resize: "crop", "pad" or "stretch".
+        augment: "none", "light", "strong" or a function of one image float32 `(height, width, 3)` in [0, 255].
+        batch_size: images in a batch.
+        validation_split: share of each class for validation, in (0, 1).
+        seed: of the split, the order and the augmentation.
+
+    Raises:
+        InputError: if the dataset is unknown, cannot be downloaded, or has other features.
+    """
+    import tensorflow_datasets
+
+    try:
+        builder = tensorflow_datasets.builder(name) if isinstance(name, str) else name
+        builder.download_and_prepare()
+    except Exception as error:
+        raise InputError(
+            f"The dataset {name!r} of TensorFlow Datasets is not on this machine and cannot be downloaded "
+            f"({type(error).__name__}: {str(error).strip().splitlines()[0][:200]}). "
+            "Use kt.data.from_directory with photographs of your own."
+        ) from error
+    features = builder.info.features
+    if not {"image", "label"} <= set(features or ()):
+        raise InputError(f"Expected a dataset with 'image' and 'label'. Received: {name!r} with {features}.")
+    splits = {}
+    for split in ("train", "validation", "test"):
+        if split in builder.info.splits:
+            splits[split] = _examples(builder, split)
+    class_names = tuple(features["label"].names)
+    if "validation" not in splits:
+        train, validation = stratified(splits["train"].labels, validation_split, seed, class_names)
+        splits["validation"] = splits["train"].take(validation)
+        splits["train"] = splits["train"].take(train)
+    return ImageData(
+        splits=splits,
+        class_names=class_names,
+        image_size=pair(image_size),
+        resize=resize,
+        augment=augment,
+        batch_size=batch_size,
+        seed=seed,
+    )
+
+
+def _examples(builder: Any, split: str) -> Examples:
+    import tensorflow_datasets
+
+    skip = {"image": tensorflow_datasets.decode.SkipDecoding()}
+    pairs = [
+        (row["image"], int(row["label"]))
+        for row in builder.as_dataset(split=split, decoders=skip, shuffle_files=False).as_numpy_iterator()
+    ]
+    encoded = np.array([image for image, _ in pairs], dtype=object)
+    return Examples(encoded, np.array([label for _, label in pairs], np.int64), encoded=True)
