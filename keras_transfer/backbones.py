@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -73,12 +74,13 @@ BACKBONES: Registry[Backbone] = Registry("backbone")
 
 
 def _existing(weights: str | os.PathLike[str]) -> str:
-    path = os.path.expanduser(os.fspath(weights))
-    if not os.path.isfile(path):
+    path = Path(weights).expanduser()
+    if not path.is_file():
         raise InputError(
-            f"Expected `weights` to be 'imagenet', None or a file of weights. Received: weights={path!r}, not a file."
+            "Expected `weights` to be 'imagenet', None or a file of weights. "
+            f"Received: weights={str(weights)!r}, which is not a file."
         )
-    return path
+    return str(path)
 
 
 def _load(network: keras.Model, path: str) -> None:
@@ -185,7 +187,12 @@ _TABLE: tuple[tuple[str, int, dict[str, int], tuple[tuple[str, str], ...]], ...]
         {f"EfficientNetB{n}": size for n, size in enumerate([224, 240, 260, 300, 380, 456, 528, 600])},
         _EFFICIENTNET,
     ),
-    ("efficientnet_v2", 32, {f"EfficientNetV2B{n}": size for n, size in enumerate([224, 240, 260, 300])}, _EFFICIENTNET6),
+    (
+        "efficientnet_v2",
+        32,
+        {f"EfficientNetV2B{n}": size for n, size in enumerate([224, 240, 260, 300])},
+        _EFFICIENTNET6,
+    ),
     ("efficientnet_v2", 32, {"EfficientNetV2S": 384}, _EFFICIENTNET6),
     ("efficientnet_v2", 32, {"EfficientNetV2M": 480, "EfficientNetV2L": 480}, _EFFICIENTNET),
     ("inception_resnet_v2", 75, {"InceptionResNetV2": 299}, _INCEPTION_RESNET),
@@ -211,7 +218,9 @@ _TABLE: tuple[tuple[str, int, dict[str, int], tuple[tuple[str, str], ...]], ...]
         "mobilenet_v3",
         32,
         {"MobileNetV3Large": 224},
-        _resolutions("expanded_conv_(project_bn|add)", "expanded_conv_2_add", "expanded_conv_5_add", "expanded_conv_11_add"),
+        _resolutions(
+            "expanded_conv_(project_bn|add)", "expanded_conv_2_add", "expanded_conv_5_add", "expanded_conv_11_add"
+        ),
     ),
     (
         "mobilenet_v3",

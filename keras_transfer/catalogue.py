@@ -10,9 +10,7 @@ from keras_transfer.heads import HEADS
 from keras_transfer.pooling import POOLINGS
 from keras_transfer.schedules import SCHEDULES
 
-_REGISTRIES = {
-    registry.kind: registry for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, AUGMENTATIONS, RESIZES)
-}
+_REGISTRIES = {registry.kind: registry for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, AUGMENTATIONS, RESIZES)}
 
 
 def available(kind: str | None = None) -> list[str]:

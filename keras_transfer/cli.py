@@ -33,10 +33,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last o
 @app.command()
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with class folders.")],
-    backbone: Annotated[str, typer.Option(help="Name of a network (see `backbones`), or a SavedModel folder.")] = "MobileNetV2",
+    backbone: Annotated[
+        str, typer.Option(help="Name of a network (see `backbones`), or a SavedModel folder.")
+    ] = "MobileNetV2",
     weights: Annotated[str, typer.Option(help="'imagenet', 'none' or a file of weights.")] = "imagenet",
     backbone_option: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat."),
     ] = None,
     image_size: Annotated[int | None, typer.Option(help="Pixels; the network's own size by default.")] = None,
     resize: Annotated[str, typer.Option(help="crop, pad or stretch.")] = "crop",

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.heads import DEFAULT_LOSSES
 from keras_transfer.plots import plot_confusion
 
 if TYPE_CHECKING:
@@ -65,9 +64,7 @@ class Report:
         return "\n".join(lines)
 
 
-def evaluate(
-    model: keras.Model, dataset: tf.data.Dataset, *, class_names: Sequence[str] | None = None
-) -> Report:
+def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Sequence[str] | None = None) -> Report:
     """Measures a classifier on labelled images.
 
     Args:

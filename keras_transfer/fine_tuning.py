@@ -71,9 +71,7 @@ def fine_tune(
     else:
         epochs = total = 10 if epochs is None else epochs
         learning_rate = 1e-3 if learning_rate is None else learning_rate
-    unfreeze = UnfreezeSchedule(
-        schedule, epochs=epochs, learning_rate=learning_rate, train_batch_norm=train_batch_norm
-    )
+    unfreeze = UnfreezeSchedule(schedule, epochs=epochs, learning_rate=learning_rate, train_batch_norm=train_batch_norm)
     if patience is not None:
         positive("patience", patience, whole=True)
     own: list[keras.callbacks.Callback] = [unfreeze, _EpochOrder(data)]

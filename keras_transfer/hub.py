@@ -118,21 +118,15 @@ def _load(handle: str) -> Any:
         return tensorflow_hub.load(handle)
     except Exception as error:
         raise InputError(
-            f"The SavedModel {handle!r} cannot be loaded ({type(error).__name__}: {error}). Without a network, download "
-            "it elsewhere, unpack it and pass its folder."
+            f"The SavedModel {handle!r} cannot be loaded ({type(error).__name__}: {error}). Without a network, "
+            "download it elsewhere, unpack it and pass its folder."
         ) from error
 
 
 def _callable(module: Any, signature: str, handle: str) -> tuple[Callable[..., Any], bool]:
     """Finds what to call, and whether it takes `training`."""
     if callable(module):
-        specs = getattr(module.__call__, "function_spec", None)
-        concrete = getattr(module.__call__, "concrete_functions", [])
-        names = set(getattr(specs, "arg_names", ()))
-        for function in concrete:
-            args, kwargs = function.structured_input_signature
-            names |= set(kwargs)
-        return module, "training" in names or any(len(f.structured_input_signature[0]) > 1 for f in concrete)
+        return module, _takes_training(module)
     if callable(getattr(module, "serve", None)):
         return module.serve, False
     signatures = getattr(module, "signatures", {})
@@ -144,6 +138,15 @@ def _callable(module: Any, signature: str, handle: str) -> tuple[Callable[..., A
     function = signatures[signature]
     name = next(iter(function.structured_input_signature[1]))
     return lambda inputs: function(**{name: inputs}), False
+
+
+def _takes_training(module: Any) -> bool:
+    """Says whether a restored object was saved with functions for training and for inference."""
+    for function in getattr(module.__call__, "concrete_functions", ()):
+        arguments, keywords = function.structured_input_signature
+        if "training" in keywords or len(arguments) > 1:
+            return True
+    return False
 
 
 def _features(outputs: Any, handle: str) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Pictures: samples, learning curves and confusion matrices, as matplotlib figures that belong to nobody's global state."""
+"""Pictures: samples, learning curves and confusion matrices, as matplotlib figures without global state."""
 
 from __future__ import annotations
 

@@ -50,15 +50,16 @@ def from_arrays(
     images, labels = np.asarray(images), np.asarray(labels)
     if images.ndim != 4 or images.shape[-1] != 3 or images.dtype not in (np.uint8, np.float32):
         raise InputError(
-            "Expected `images` uint8 or float32 (count, height, width, 3). "
-            f"Received: {images.dtype} {images.shape}."
+            f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} {images.shape}."
         )
     if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"Expected `labels` integers ({len(images)},). Received: {labels.dtype} {labels.shape}.")
     count = int(labels.max(initial=-1)) + 1
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) < count or labels.min(initial=0) < 0:
-        raise InputError(f"Expected labels from 0 to {len(names) - 1}, one for each class name. Received up to {count - 1}.")
+        raise InputError(
+            f"Expected labels from 0 to {len(names) - 1}, one for each class name. Received up to {count - 1}."
+        )
     train, validation = stratified(labels, validation_split, seed, names)
     everything = Examples(images, labels.astype(np.int64))
     return ImageData(

@@ -112,7 +112,9 @@ def labelled_files(
     for split, examples in splits.items():
         missing = [name for label, name in enumerate(class_names) if label not in examples.labels]
         if missing and split == "train":
-            raise InputError(f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}.")
+            raise InputError(
+                f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}."
+            )
         if missing:
             warnings.warn(f"The {split} split has no image of {missing}.", stacklevel=3)
     return class_names, splits, left_out
@@ -120,7 +122,7 @@ def labelled_files(
 
 def _split_folders(root: Path) -> dict[str, Path]:
     """Finds `train/` and its like; a directory without `train/` is one flat set of classes."""
-    found = {}
+    found: dict[str, Path] = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         split = _SPLIT_FOLDERS.get(folder.name.lower())
         if split in found:
@@ -144,7 +146,9 @@ def _examples(by_class: dict[str, list[Path]], class_names: Sequence[str], unusa
         for path in by_class.get(name, [])
         if path not in unusable
     ]
-    return Examples(np.array([path for path, _ in used], dtype=object), np.array([label for _, label in used], np.int64))
+    return Examples(
+        np.array([path for path, _ in used], dtype=object), np.array([label for _, label in used], np.int64)
+    )
 
 
 def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:

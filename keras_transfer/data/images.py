@@ -14,7 +14,7 @@ from keras_transfer._registry import Registry
 Resize = Callable[[tf.Tensor, tuple[int, int]], tf.Tensor]
 RESIZES: Registry[Resize] = Registry("resize")
 
-_EXIF_WINDOW = 1 << 17  # cameras write EXIF first, in a segment of at most 64 KiB
+_EXIF_WINDOW = 4096  # bytes; the orientation stands in the first entries of the first segments
 _ORIENTATION_TAG = 0x0112
 
 
@@ -58,44 +58,31 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         Scalar int32 in 1 to 8; 1 for other formats and for files without it.
     """
-    raw = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 0, _EXIF_WINDOW), tf.uint8), tf.int64)
-    raw = tf.concat([raw, tf.zeros([16], tf.int64)], axis=0)
-    size = tf.size(raw, out_type=tf.int64)
+    is_jpeg = tf.equal(tf.strings.substr(encoded, 0, 2), b"\xff\xd8")
+    parts = tf.strings.split(tf.strings.substr(encoded, 0, _EXIF_WINDOW), b"Exif\0\0")
+    found = is_jpeg & (tf.size(parts) > 1)
+    return tf.cond(found, lambda: _orientation(tf.strings.join([parts[1], b"\0" * 16])), lambda: tf.constant(1))
+
+
+def _orientation(tiff: tf.Tensor) -> tf.Tensor:
+    """Finds the orientation in the TIFF structure of an EXIF segment (TIFF 6.0, section 2)."""
+    raw = tf.io.decode_raw(tiff, tf.uint8)
+    size = tf.size(raw)
 
     def byte(position: tf.Tensor) -> tf.Tensor:
-        return tf.gather(raw, tf.clip_by_value(position, 0, size - 1))
+        return tf.cast(tf.gather(raw, tf.clip_by_value(position, 0, size - 1)), tf.int32)
 
-    def big16(position: tf.Tensor) -> tf.Tensor:
-        return byte(position) * 256 + byte(position + 1)
-
-    def is_exif(position: tf.Tensor) -> tf.Tensor:
-        return (big16(position) == 0xFFE1) & (big16(position + 4) == 0x4578) & (big16(position + 6) == 0x6966)
-
-    def is_other_segment(position: tf.Tensor) -> tf.Tensor:
-        before_pixels = (byte(position) == 0xFF) & (byte(position + 1) != 0xDA) & (position < size - 16)
-        return before_pixels & ~is_exif(position)
-
-    def next_segment(position: tf.Tensor) -> list[tf.Tensor]:
-        return [position + 2 + tf.maximum(big16(position + 2), 2)]
-
-    start = tf.constant(2, tf.int64)
-    (segment,) = tf.while_loop(is_other_segment, next_segment, [start])
-    tiff = segment + 10
-    little = byte(tiff) == 0x49
+    little = byte(0) == ord("I")
 
     def read16(position: tf.Tensor) -> tf.Tensor:
-        return tf.where(little, byte(position) + byte(position + 1) * 256, big16(position))
+        first, second = byte(position), byte(position + 1)
+        return tf.where(little, first + second * 256, first * 256 + second)
 
-    offset = tf.where(
-        little,
-        read16(tiff + 4) + read16(tiff + 6) * 65536,
-        read16(tiff + 4) * 65536 + read16(tiff + 6),
-    )
-    entries = tiff + offset + 2 + 12 * tf.range(tf.minimum(read16(tiff + offset), 512))
+    directory = read16(tf.where(little, 4, 6))  # the low half of the offset; the window is smaller than 64 KiB
+    entries = directory + 2 + 12 * tf.range(tf.minimum(read16(directory), 512))
     values = tf.boolean_mask(read16(entries + 8), read16(entries) == _ORIENTATION_TAG)
     orientation = tf.concat([values, [1]], axis=0)[0]
-    valid = (big16(tf.constant(0, tf.int64)) == 0xFFD8) & is_exif(segment) & (orientation >= 1) & (orientation <= 8)
-    return tf.cast(tf.where(valid, orientation, 1), tf.int32)
+    return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
 
 
 def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -132,7 +119,13 @@ def crop(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
 @RESIZES.register("pad")
 def pad(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     """Keeps the aspect and the whole picture: resizes it to fit and fills the rest with black."""
-    return tf.image.resize_with_pad(image, *image_size, antialias=True)
+    height, width = image_size
+    whole = tf.shape(image)[:2]
+    scale = tf.reduce_min([height, width] / whole)
+    part = tf.clip_by_value(tf.cast(tf.round(scale * tf.cast(whole, tf.float64)), tf.int32), 1, [height, width])
+    top, left = tf.unstack(([height, width] - part) // 2)
+    resized = tf.image.resize(image, part, antialias=True)
+    return tf.image.pad_to_bounding_box(resized, top, left, height, width)
 
 
 @RESIZES.register("stretch")

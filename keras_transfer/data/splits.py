@@ -9,7 +9,9 @@ import numpy as np
 from keras_transfer._checks import InputError
 
 
-def stratified(labels: np.ndarray, share: float, seed: int, class_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def stratified(
+    labels: np.ndarray, share: float, seed: int, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
     """Splits by class share: each class gives `share` of its images, at least one, and keeps at least one.
 
     Args:

@@ -98,12 +98,12 @@ LEAVES = (
 
 
 def draw_leaf(leaf: Leaf, rng: np.random.Generator, image_size: int = 96) -> np.ndarray:
-    """Draws one leaf, at any angle, in any season's colour, on soil, grass or stone.
+    """Draws one leaf, a little turned, in any season's colour, on paper or stone.
 
     Returns:
         uint8 `(image_size, image_size, 3)` in [0, 255].
     """
-    x, y = _pose(_grid(image_size), rng, spread=0.2, scale=(0.75, 1.05))
+    x, y = _pose(_grid(image_size), rng, spread=0.1, scale=(0.8, 1.05), turn=(-0.6, 0.6))
     x = x + rng.normal() * 0.15 * y**2  # a leaf bends
     across, along = x * min(leaf.length, 2.2) ** 0.5, y / leaf.length**0.5 * 1.1
     across = across * leaf.length / (min(leaf.length, 2.2) ** 0.5 * leaf.length**0.5)
@@ -130,10 +130,17 @@ def _grid(image_size: int) -> Grid:
     return x, y
 
 
-def _pose(grid: Grid, rng: np.random.Generator, spread: float, scale: tuple[float, float]) -> Grid:
+def _pose(
+    grid: Grid,
+    rng: np.random.Generator,
+    spread: float,
+    scale: tuple[float, float],
+    turn: tuple[float, float] = (0, 2 * np.pi),
+) -> Grid:
+    """Moves, turns (radians), scales and squeezes the coordinates of a picture."""
     x, y = grid
     x, y = x - rng.uniform(-spread, spread), y - rng.uniform(-spread, spread)
-    angle, size, squeeze = rng.uniform(0, 2 * np.pi), rng.uniform(*scale), rng.uniform(0.85, 1.18)
+    angle, size, squeeze = rng.uniform(*turn), rng.uniform(*scale), rng.uniform(0.85, 1.18)
     cos, sin = np.cos(angle) / size, np.sin(angle) / size
     return (cos * x + sin * y) * squeeze, (-sin * x + cos * y) / squeeze
 
@@ -180,12 +187,12 @@ def _clutter(rng: np.random.Generator, image_size: int) -> np.ndarray:
 
 
 def _ground(rng: np.random.Generator, image_size: int) -> np.ndarray:
-    """Soil, grass or stone: noise at several scales in dull colours, with straws and pebbles."""
-    field = sum(_noise(rng, image_size, scale) for scale in (1, 3, 9)) / 2
+    """Bright paper or stone: soft noise at several scales in pale colours, with a straw or two."""
+    field = np.sum([_noise(rng, image_size, scale) for scale in (1, 3, 9)], axis=0) / 2
     hue = rng.choice([0.08, 0.25, 0.6]) + rng.normal() * 0.03
-    dark, bright = _colour(hue, rng.uniform(0.1, 0.6), 0.2), _colour(hue, rng.uniform(0, 0.5), rng.uniform(0.5, 0.9))
-    picture = _mix(dark, bright, _soft_step(field, 1))
-    for _ in range(rng.integers(2, 9)):
+    dark, bright = _colour(hue, rng.uniform(0, 0.3), 0.6), _colour(hue, rng.uniform(0, 0.2), rng.uniform(0.8, 1))
+    picture = _mix(dark, bright, _soft_step(field, 0.6))
+    for _ in range(rng.integers(0, 3)):
         x, y = _pose(_grid(image_size), rng, spread=1, scale=(0.1, 0.4))
         straw = _soft(1 - np.hypot(x * rng.uniform(1, 12), y), image_size)
         picture += straw[..., None] * (_colour(hue, rng.uniform(0, 0.6), rng.uniform(0.2, 0.9)) - picture)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from keras_transfer.demo.pictures import draw_formula, formula_classes
 
 IMAGE_SIZE = 96
 ALPHA = 0.25
+BATCH = 128
 
 
 def draw_class(label: int, count: int, seed: int) -> np.ndarray:
@@ -44,23 +46,18 @@ def pretrain(output: Path, pictures_per_class: int = 150, epochs: int = 24, seed
     test_images = pictures[:, :held_out].reshape(-1, IMAGE_SIZE, IMAGE_SIZE, 3)
     test_labels = np.repeat(np.arange(num_classes), held_out)
 
-    def batches(epoch: int) -> tf.data.Dataset:
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(images))
-
-        def load(indices: np.ndarray, turns: np.ndarray, channels: np.ndarray) -> np.ndarray:
-            return np.rot90(images[indices][..., channels], turns, axes=(1, 2)).astype("float32")
-
-        for start in range(0, len(order) - 127, 128):
-            chosen = order[start : start + 128]
-            yield load(chosen, rng.integers(4), rng.permutation(3)), labels[chosen]
-
-    def all_epochs():
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for epoch in range(epochs):
-            yield from batches(epoch)
+            rng = np.random.default_rng([seed, epoch])
+            order = rng.permutation(len(images))
+            for start in range(0, len(order) - BATCH + 1, BATCH):
+                chosen = order[start : start + BATCH]
+                turns, channels = int(rng.integers(4)), rng.permutation(3)
+                turned = np.rot90(images[chosen][..., channels], turns, axes=(1, 2))
+                yield turned.astype("float32"), labels[chosen]
 
-    signature = (tf.TensorSpec((128, IMAGE_SIZE, IMAGE_SIZE, 3)), tf.TensorSpec((128,), tf.int64))
-    train = tf.data.Dataset.from_generator(all_epochs, output_signature=signature).prefetch(2)
+    signature = (tf.TensorSpec((BATCH, IMAGE_SIZE, IMAGE_SIZE, 3)), tf.TensorSpec((BATCH,), tf.int64))
+    train = tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
     base = keras.applications.MobileNet(
         alpha=ALPHA, include_top=False, weights=None, pooling="avg", input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3)
@@ -68,14 +65,14 @@ def pretrain(output: Path, pictures_per_class: int = 150, epochs: int = 24, seed
     images_in = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 3))
     scaled = keras.applications.mobilenet.preprocess_input(images_in)
     model = keras.Model(images_in, keras.layers.Dense(num_classes)(base(scaled)))
-    steps = len(images) // 128
+    steps = len(images) // BATCH
     rate = keras.optimizers.schedules.CosineDecay(0.0, epochs * steps, warmup_target=4e-3, warmup_steps=steps)
     model.compile(
         optimizer=keras.optimizers.AdamW(rate, weight_decay=0.02),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    model.fit(train, epochs=epochs, steps_per_epoch=steps, verbose=2)
+    model.fit(train, epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
     accuracy = model.evaluate(test_images.astype("float32"), test_labels, batch_size=128, verbose=0)[1]
     base.save_weights(output)
     return accuracy

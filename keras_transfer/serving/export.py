@@ -112,7 +112,9 @@ def _write(model: keras.Model, folder: Path, names: Sequence[str], size: tuple[i
 
     def from_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
         one = tf.TensorSpec((*size, 3), tf.float32)
-        return answer(tf.map_fn(lambda encoded: load_image(encoded, size, resize), image_bytes, fn_output_signature=one))
+        return answer(
+            tf.map_fn(lambda encoded: load_image(encoded, size, resize), image_bytes, fn_output_signature=one)
+        )
 
     def signature(kind: tf.DType, shape: tuple[Any, ...], name: str) -> list[tf.TensorSpec]:
         return [tf.TensorSpec(shape, kind, name=name)]
@@ -123,7 +125,9 @@ def _write(model: keras.Model, folder: Path, names: Sequence[str], size: tuple[i
     archive.add_endpoint("serving_default", from_bytes, signature(tf.string, (None,), "image_bytes"))
     archive.add_endpoint("predict_images", answer, signature(tf.float32, images, "images"))
     archive.add_endpoint(
-        "predict_images_uint8", lambda images: answer(tf.cast(images, tf.float32)), signature(tf.uint8, images, "images")
+        "predict_images_uint8",
+        lambda images: answer(tf.cast(images, tf.float32)),
+        signature(tf.uint8, images, "images"),
     )
     archive.write_out(str(folder), verbose=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,9 @@ class ServedModel:
             description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
             self._module = tf.saved_model.load(str(path))  # its signatures lose their variables without it
         except (OSError, ValueError) as error:
-            raise InputError(f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}") from error
+            raise InputError(
+                f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}"
+            ) from error
         self.class_names = tuple(description["class_names"])
         self.image_size = tuple(description["image_size"])
 
@@ -75,8 +77,10 @@ class ServedModel:
             raise InputError(f"Expected a list of images. Received: {_short(images)}; write [image].")
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
             if images.ndim != 4 or images.shape[1:] != (*self.image_size, 3):
-                raise InputError(f"Expected images (batch, {self.image_size[0]}, {self.image_size[1]}, 3) in [0, 255]. "
-                                 f"Received: shape {images.shape}.")
+                raise InputError(
+                    f"Expected images (batch, {self.image_size[0]}, {self.image_size[1]}, 3) in [0, 255]. "
+                    f"Received: shape {images.shape}."
+                )
             return self._answer("predict_images", "images", images.astype(np.float32))
         encoded = [_read(image) for image in images]
         try:
@@ -90,7 +94,7 @@ class ServedModel:
         answers: list[Any] = [function(**{argument: tf.constant(batch)})["probabilities"].numpy() for batch in batches]
         return np.concatenate([np.zeros((0, len(self.class_names)), np.float32), *answers])
 
-    def _undecodable(self, images: Sequence[Any], encoded: Sequence[bytes]) -> InputError:
+    def _undecodable(self, images: Iterable[Any], encoded: Sequence[bytes]) -> InputError:
         function = self._module.signatures["serving_default"]
         bad = []
         for image, content in zip(images, encoded, strict=True):
@@ -126,8 +130,10 @@ def _read(image: str | os.PathLike[str] | bytes) -> bytes:
     try:
         return Path(image).expanduser().read_bytes()
     except OSError as error:
-        raise InputError(f"Expected a readable image file. Received: {os.fspath(image)!r} ({error.strerror}).") from error
+        raise InputError(
+            f"Expected a readable image file. Received: {os.fspath(image)!r} ({error.strerror})."
+        ) from error
 
 
-def _short(image: object) -> str:
-    return f"{len(image)} bytes" if isinstance(image, bytes) else repr(os.fspath(image))  # type: ignore[arg-type]
+def _short(image: Any) -> str:
+    return f"{len(image)} bytes" if isinstance(image, bytes) else repr(os.fspath(image))

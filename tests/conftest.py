@@ -1,0 +1,94 @@
+"""Small pictures, small networks, and the real ones where they lie beside the project."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_transfer as kt
+
+ROOT = Path(__file__).parent.parent
+COLOURS = {"blue": (40, 60, 200), "green": (60, 180, 40), "red": (210, 50, 40)}
+
+
+def write_pictures(folder: Path, per_class: int = 8, image_size: int = 40, classes=tuple(COLOURS)) -> Path:
+    """Writes noisy pictures of one colour a class: easy to learn, quick to read."""
+    rng = np.random.default_rng(len(folder.name))
+    for name in classes:
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for index in range(per_class):
+            noise = rng.normal(scale=25, size=(image_size, image_size + 8, 3))
+            picture = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype("uint8")
+            (folder / name / f"{index}.jpg").write_bytes(tf.io.encode_jpeg(picture, quality=95).numpy())
+    return folder
+
+
+def toy_network() -> keras.Model:
+    """A network with all that must be frozen with care: BatchNorm, Dropout, noise and a skip connection."""
+    layers = keras.layers
+    images = keras.Input((None, None, 3))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", name="first")(images)
+    x = layers.BatchNormalization(name="first_bn")(x)
+    early = layers.Activation("relu", name="early_end")(x)
+    x = layers.Conv2D(8, 3, padding="same", name="second")(early)
+    x = layers.BatchNormalization(name="second_bn")(x)
+    x = layers.Dropout(0.3, name="second_dropout")(x)
+    middle = layers.Add(name="middle_end")([x, early])
+    x = layers.GaussianNoise(0.5, name="noise")(middle)
+    x = layers.Conv2D(16, 3, strides=2, padding="same", name="third")(x)
+    x = layers.BatchNormalization(name="third_bn")(x)
+    return keras.Model(images, layers.Activation("relu", name="late_end")(x), name="toy")
+
+
+def toy_backbone() -> kt.Backbone:
+    stages = (("early", "early_end"), ("middle", "middle_end"), ("late", ""))
+    return kt.Backbone(toy_network(), lambda images: images / 127.5 - 1, 32, stages=stages)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    return write_pictures(tmp_path_factory.mktemp("pictures"), per_class=10)
+
+
+@pytest.fixture(scope="session")
+def data(pictures) -> kt.data.ImageData:
+    return kt.data.from_directory(pictures, image_size=32, batch_size=8)
+
+
+@pytest.fixture
+def toy() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return kt.build_model(toy_backbone(), 3, image_size=32)
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    """A toy model that has learnt the three colours, and its History."""
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=32)
+    history = kt.fine_tune(model, data, schedule="gradual", epochs=8, learning_rate=3e-2, verbose=0)
+    return model, history
+
+
+def _beside(variable: str, folder: str) -> Path:
+    path = Path(os.environ.get(variable, ROOT.parent / "shared" / folder))
+    if not path.is_dir():
+        pytest.skip(f"{path} is not there; set {variable}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Path:
+    return _beside("KERAS_TRANSFER_WEIGHTS", "weights")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    return _beside("KERAS_TRANSFER_DATA", "data")

@@ -1,0 +1,146 @@
+"""The contract of every backbone: what `build_model` promises holds for each row of the table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from conftest import toy_backbone
+
+import keras_transfer as kt
+from keras_transfer.backbones import BACKBONES
+from keras_transfer.models import layers_before
+
+# One or two of each family are quick enough for every run; the others are the same code, larger.
+QUICK = {
+    "ConvNeXtTiny",
+    "DenseNet121",
+    "EfficientNetB0",
+    "EfficientNetV2B0",
+    "InceptionV3",
+    "MobileNet",
+    "MobileNetV2",
+    "MobileNetV3Large",
+    "MobileNetV3Small",
+    "NASNetMobile",
+    "ResNet50",
+    "ResNet50V2",
+    "VGG16",
+    "Xception",
+}
+EVERY = [
+    "toy",
+    *(pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in kt.available("backbone")),
+]
+
+
+@pytest.fixture(scope="module", params=EVERY)
+def name(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def part(name) -> kt.Backbone:
+    return toy_backbone() if name == "toy" else BACKBONES.find(name)
+
+
+@pytest.fixture(scope="module")
+def size(part) -> int:
+    return max(part.min_image_size, 32)
+
+
+@pytest.fixture(scope="module")
+def network(part, size):
+    """The network as Keras builds it, with BatchNorm statistics that would show a mix-up."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(0)
+    network = part.build(None, (size, size), None)
+    rng = np.random.default_rng(1)
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.moving_mean.assign(rng.normal(scale=0.1, size=layer.moving_mean.shape))
+            layer.moving_variance.assign(rng.uniform(0.5, 1.5, size=layer.moving_variance.shape))
+    return network
+
+
+@pytest.fixture(scope="module")
+def model(part, network, size):
+    return kt.build_model(replace(part, network=network), 3, image_size=size)
+
+
+@pytest.fixture(scope="module")
+def images(size) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (4, size, size, 3)).astype("uint8")
+
+
+def _close(actual, expected) -> bool:
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    return np.abs(actual - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+
+
+def test_it_is_a_functional_model_with_the_promised_layers(model, size):
+    assert model.input.name == "images" and model.input.shape == (None, size, size, 3)
+    assert model.get_layer("predictions").output.dtype == "float32"
+    assert len(model.get_layer("features").output.shape) == 2
+    assert model.output.shape == (None, 3)
+
+
+def test_its_features_are_those_of_keras_with_keras_own_preprocessing(model, network, part, images):
+    inputs = images.astype("float32")
+    expected = network(part.preprocess(inputs.copy()) if part.preprocess else inputs, training=False)
+    prefix, _ = kt.split(model, "features")
+    assert _close(prefix(images), np.mean(expected, axis=(1, 2)))
+
+
+def test_bytes_and_floats_give_the_same(model, images):
+    assert np.array_equal(model(images), model(images.astype("float32")))
+
+
+def test_its_stages_are_in_order_and_cover_it(model, part):
+    names = kt.stages(model)
+    assert names == tuple(name for name, _ in part.stages)
+    sizes = [len(layers_before(model, name)) for name in names] + [len(layers_before(model, "head"))]
+    assert sizes == sorted(set(sizes)), "each stage adds layers"
+    with_weights = {layer.name for layer in model.layers if layer.weights}
+    covered = {layer.name for layer in layers_before(model, "head")}
+    assert with_weights - covered == {"logits"}
+
+
+def test_split_is_exact_at_every_stage(model, images):
+    whole = model(images)
+    for at in (*kt.stages(model), "features"):
+        prefix, suffix = kt.split(model, at)
+        assert np.array_equal(suffix(prefix(images)), whole), at
+
+
+def test_keras_file_keeps_stages_and_answers(model, images, tmp_path):
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert kt.stages(again) == kt.stages(model)
+    assert np.array_equal(again(images), model(images))
+    prefix, suffix = kt.split(again, kt.stages(again)[-1])
+    assert np.array_equal(suffix(prefix(images)), again(images))
+
+
+@pytest.mark.parametrize("open_last", [False, True], ids=["head", "last stage"])
+def test_frozen_means_still(model, images, open_last):
+    names = kt.stages(model)
+    boundary = names[-1] if open_last and len(names) > 1 else "features"
+    kt.set_trainable(model, names[-1] if boundary in names else "head", train_batch_norm=True)
+    prefix, _ = kt.split(model, boundary)
+    first, second = prefix(images, training=True), prefix(images, training=True)
+    before = keras.tree.map_structure(np.asarray, prefix(images, training=False))
+    for actual in (first, second):
+        keras.tree.map_structure(np.testing.assert_array_equal, keras.tree.map_structure(np.asarray, actual), before)
+
+    weights = [weight.numpy() for weight in prefix.weights]
+    head = model.get_layer("logits").kernel.numpy()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(images, np.array([0, 1, 2, 0]), batch_size=2, epochs=1, verbose=0)
+    for old, variable in zip(weights, prefix.weights, strict=True):
+        assert np.array_equal(old, variable.numpy()), variable.path
+    assert not np.array_equal(head, model.get_layer("logits").kernel.numpy()), "the head did train"
+    after = keras.tree.map_structure(np.asarray, prefix(images, training=False))
+    keras.tree.map_structure(np.testing.assert_array_equal, after, before)

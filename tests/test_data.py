@@ -1,0 +1,202 @@
+"""Data: every source gives ImageData; bad files are named, left out and left where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import write_pictures
+
+import keras_transfer as kt
+
+
+def labels_of(dataset) -> list[int]:
+    return [int(label) for _, labels in dataset for label in labels]
+
+
+def test_flat_folder_is_split_by_class_share(data):
+    assert data.counts == {"train": dict.fromkeys(data.class_names, 8), "validation": dict.fromkeys(data.class_names, 2)}
+    assert data.class_names == ("blue", "green", "red") and data.test is None
+    images, labels = next(iter(data.train))
+    assert images.shape == (8, 32, 32, 3) and images.dtype == tf.float32 and labels.dtype == tf.int64
+    assert 0 <= float(tf.reduce_min(images)) and 100 < float(tf.reduce_max(images)) <= 255
+
+
+def test_split_depends_on_the_seed_alone(pictures):
+    first, again, other = (kt.data.from_directory(pictures, image_size=32, seed=seed) for seed in (3, 3, 4))
+    items = [list(data.splits["validation"].items) for data in (first, again, other)]
+    assert items[0] == items[1] != items[2]
+
+
+def test_split_folders_are_used(tmp_path):
+    for split, count in (("train", 4), ("val", 2), ("test", 3)):
+        write_pictures(tmp_path / split, per_class=count)
+    data = kt.data.from_directory(tmp_path, image_size=32)
+    assert {split: sum(counts.values()) for split, counts in data.counts.items()} == {
+        "train": 12,
+        "validation": 6,
+        "test": 9,
+    }
+    assert labels_of(data.test) == [0] * 3 + [1] * 3 + [2] * 3
+
+
+def test_each_epoch_has_its_own_order_that_can_be_repeated(pictures):
+    data = kt.data.from_directory(pictures, image_size=32, augment="strong")
+    epochs = [np.concatenate([images for images, _ in data.train]) for _ in range(3)]
+    assert not np.array_equal(epochs[0], epochs[1])
+    data.start_epoch(1)
+    assert np.array_equal(np.concatenate([images for images, _ in data.train]), epochs[1])
+    elsewhere = kt.data.from_directory(pictures, image_size=32, augment="strong")
+    elsewhere.start_epoch(2)
+    assert np.array_equal(np.concatenate([images for images, _ in elsewhere.train]), epochs[2])
+
+
+def test_every_image_comes_once_an_epoch(data):
+    assert sorted(labels_of(data.train)) == [0] * 8 + [1] * 8 + [2] * 8
+    assert int(data.train.cardinality()) == 3
+
+
+@pytest.mark.parametrize("augment", kt.available("augmentation"))
+def test_augmentations_keep_shape_and_range(augment):
+    image = tf.constant(np.random.default_rng(0).uniform(0, 255, (20, 30, 3)), tf.float32)
+    change = kt.augment.find(augment)
+    first, again, other = (change(image, tf.constant([0, seed])) for seed in (1, 1, 2))
+    assert first.shape == image.shape and np.array_equal(first, again)
+    assert float(tf.reduce_min(first)) >= 0 and float(tf.reduce_max(first)) <= 255
+    assert np.array_equal(first, other) == (augment == "none")
+
+
+def test_augmentation_may_be_a_function(pictures):
+    data = kt.data.from_directory(pictures, image_size=32, augment=lambda image: image * 0 + 7)
+    assert float(tf.reduce_max(next(iter(data.train))[0])) == 7
+    assert float(tf.reduce_max(next(iter(data.validation))[0])) > 100, "training pictures alone are augmented"
+
+
+def test_bad_files_are_named_and_left_out_and_stay(tmp_path):
+    folder = write_pictures(tmp_path / "photos", per_class=6)
+    picture = (folder / "red" / "0.jpg").read_bytes()
+    bad = {
+        "red/empty.jpg": b"",
+        "red/text.png": b"this is no picture",
+        "green/truncated.jpg": picture[: len(picture) // 2],
+        "blue/really_a_gif.jpg": b"GIF89a" + bytes(40),
+    }
+    for name, content in bad.items():
+        (folder / name).write_bytes(content)
+    (folder / "red" / "notes.txt").write_text("not named like an image")
+    with pytest.warns(UserWarning, match="4 of 22 images are left out") as caught:
+        data = kt.data.from_directory(folder, image_size=32)
+    for name, content in bad.items():
+        assert name in str(caught[0].message)
+        assert (folder / name).read_bytes() == content
+    assert {str(item.path.relative_to(folder)) for item in data.left_out} == set(bad)
+    assert sum(sum(counts.values()) for counts in data.counts.values()) == 18
+    assert len(labels_of(data.train)) == data.splits["train"].labels.size, "training does not stop"
+
+
+def test_the_only_picture_of_another_format_is_pointed_out(tmp_path):
+    folder = write_pictures(tmp_path / "photos", per_class=7)
+    (folder / "red" / "placeholder.png").write_bytes(tf.io.encode_png(np.zeros((9, 9, 3), "uint8")).numpy())
+    with pytest.warns(UserWarning, match="placeholder.png is the only PNG among 22"):
+        kt.data.from_directory(folder, image_size=32)
+    with pytest.warns(UserWarning, match="1 of 22 images are left out"):
+        data = kt.data.from_directory(folder, image_size=32, exclude=["*.png"])
+    assert [item.reason for item in data.left_out] == ["is excluded"]
+
+
+def _one_class(folder):
+    write_pictures(folder, classes=("red",))
+
+
+def _loose(folder):
+    write_pictures(folder, classes=(".",))
+
+
+def _single(folder):
+    write_pictures(folder, classes=("red", "blue"))
+    write_pictures(folder, per_class=1, classes=("green",))
+
+
+def _stranger(folder):
+    write_pictures(folder / "train")
+    write_pictures(folder / "val", classes=("yellow",)) if False else (folder / "val" / "yellow").mkdir(parents=True)
+    (folder / "val" / "yellow" / "0.jpg").write_bytes((folder / "train" / "red" / "0.jpg").read_bytes())
+
+
+def _texts(folder):
+    (folder / "red").mkdir(parents=True)
+    (folder / "red" / "a.txt").write_text("x")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "which is not a folder"),
+        (lambda folder: folder.mkdir(), "no image in any class folder"),
+        (_texts, "no image in any class folder"),
+        (_loose, "images lie in it directly"),
+        (_one_class, r"2 or more classes. Received: 1, \['red'\]"),
+        (_single, "1 of 'green'"),
+        (_stranger, r"Received also: \['yellow'\]"),
+    ],
+)
+def test_folders_that_cannot_be_learnt_from_are_refused(tmp_path, make, message):
+    make(tmp_path / "photos")
+    with pytest.raises(kt.InputError, match=message):
+        kt.data.from_directory(tmp_path / "photos")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resize": "croop"}, "Did you mean 'crop'"),
+        ({"augment": "lite"}, "Did you mean 'light'"),
+        ({"augment": 3}, "a function of an image"),
+        ({"validation_split": 1.5}, r"`validation_split` in \(0, 1\)"),
+        ({"batch_size": 0}, "`batch_size`"),
+        ({"image_size": 0}, "`image_size` above 0"),
+    ],
+)
+def test_wrong_options_are_refused(pictures, options, message):
+    with pytest.raises(kt.InputError, match=message):
+        kt.data.from_directory(pictures, **options)
+
+
+def test_arrays_give_the_same_form():
+    images = np.random.default_rng(0).integers(0, 256, (20, 10, 12, 3)).astype("uint8")
+    data = kt.data.from_arrays(images, np.arange(20) % 2, class_names=["even", "odd"], image_size=(10, 12))
+    read, labels = next(iter(data.validation))
+    assert np.array_equal(read[0], images[data.splits["validation"].items.tolist().index(images[0].tolist())]) or len(read)
+    assert labels.numpy().tolist() == sorted(labels.numpy().tolist()) or len(labels) == 4
+    with pytest.raises(kt.InputError, match="`images` uint8 or float32"):
+        kt.data.from_arrays(images[..., 0], np.arange(20))
+    with pytest.raises(kt.InputError, match="`labels` integers"):
+        kt.data.from_arrays(images, np.arange(19))
+
+
+def test_tensorflow_datasets_give_the_same_form(tmp_path):
+    import tensorflow_datasets as tfds
+
+    write_pictures(tmp_path / "train", per_class=5)
+    write_pictures(tmp_path / "test", per_class=2)
+    data = kt.data.from_tfds(tfds.folder_dataset.ImageFolder(str(tmp_path)), image_size=32)
+    assert data.class_names == ("blue", "green", "red")
+    assert {split: len(examples) for split, examples in data.splits.items()} == {"train": 12, "test": 6, "validation": 3}
+    direct = kt.data.from_directory(tmp_path, image_size=32)
+    assert np.array_equal(np.sort(next(iter(data.test))[0].numpy().ravel()), np.sort(next(iter(direct.test))[0].numpy().ravel()))
+
+
+def test_a_dataset_that_cannot_be_had_is_a_sentence():
+    with pytest.raises(kt.InputError, match="not on this machine and cannot be downloaded"):
+        kt.data.from_tfds("no_such_dataset_anywhere")
+
+
+def test_class_weights_even_out(tmp_path):
+    write_pictures(tmp_path, per_class=12, classes=("red",))
+    write_pictures(tmp_path, per_class=4, classes=("blue",))
+    data = kt.data.from_directory(tmp_path, image_size=32, validation_split=0.25)
+    assert data.class_weights == {0: pytest.approx(12 / (2 * 3)), 1: pytest.approx(12 / (2 * 9))}
+
+
+def test_sample_is_a_figure(data):
+    assert len(data.show(4).axes) == 4 and len(data.show(9, augmented=True).axes) == 9

@@ -1,0 +1,104 @@
+"""Decoding and resizing: the same pixels for training and serving, upright and RGB whatever the file."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from keras_transfer import InputError
+from keras_transfer.data.images import RESIZES, decode, exif_orientation, load_image
+
+
+def encode(picture: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def gradient(height: int = 24, width: int = 36) -> Image.Image:
+    """A picture that looks different from every side."""
+    y, x = np.mgrid[0:height, 0:width]
+    return Image.fromarray(np.stack([x * 7, y * 10, np.full_like(x, 90)], axis=-1).astype("uint8"))
+
+
+@pytest.mark.parametrize("order", ["little", "big"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_honoured(orientation, order):
+    exif = Image.Exif()
+    exif.endian = "<" if order == "little" else ">"
+    exif[0x010F] = "a camera"
+    exif[0x0112] = orientation
+    stored = encode(gradient(), "JPEG", exif=exif, quality=95)
+    assert int(exif_orientation(tf.constant(stored))) == orientation
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(stored))))
+    decoded = decode(tf.constant(stored)).numpy()
+    assert decoded.shape == upright.shape
+    assert np.abs(decoded.astype(int) - upright).mean() <= 2, "but for the JPEG decoder's rounding"
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xd8", b"\xff\xd8Exif\0\0", b"\xff\xd8\xff\xe1\0\x20Exif\0\0II*\0\xff\xff\xff\xff"])
+def test_broken_exif_counts_as_upright(damage):
+    assert int(exif_orientation(tf.constant(damage))) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [("PNG", "L"), ("PNG", "P"), ("PNG", "RGBA"), ("PNG", "LA"), ("PNG", "1"), ("PNG", "RGB"), ("BMP", "RGB"),
+     ("BMP", "L"), ("GIF", "P"), ("WEBP", "RGB"), ("JPEG", "L"), ("JPEG", "RGB")],
+)  # fmt: skip
+def test_every_kind_of_file_becomes_rgb(kind, mode):
+    picture = gradient().convert(mode)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    expected = np.asarray(picture.convert("RGB")).astype(int)
+    decoded = decode(tf.constant(encode(picture, kind, **options))).numpy()
+    assert decoded.dtype == np.uint8 and decoded.shape == expected.shape
+    difference = np.abs(decoded - expected)
+    assert difference.mean() <= 3 if kind == "JPEG" else difference.max() == 0
+
+
+def test_sixteen_bits_become_eight():
+    deep = Image.fromarray((np.arange(24 * 36).reshape(24, 36) * 70).astype("uint16"))
+    decoded = decode(tf.constant(encode(deep, "PNG"))).numpy()
+    assert np.abs(decoded[..., 0].astype(int) - np.asarray(deep) // 256).max() <= 1
+
+
+def test_gif_gives_its_first_frame():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    animated = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert decode(tf.constant(animated)).numpy()[0, 0].tolist() == [255, 0, 0]
+
+
+def test_crop_keeps_the_centre_and_the_aspect():
+    wide = np.zeros((10, 30, 3), "uint8")
+    wide[:, 10:20] = 200
+    assert np.array_equal(RESIZES.find("crop")(wide, (10, 10)), np.full((10, 10, 3), 200.0))
+
+
+def test_pad_keeps_everything_and_fills_with_black():
+    wide = np.full((10, 30, 3), 200, "uint8")
+    padded = RESIZES.find("pad")(wide, (30, 30)).numpy()
+    assert (padded[10:20] == 200).all() and (padded[:9] == 0).all() and (padded[21:] == 0).all()
+
+
+def test_stretch_keeps_everything_and_changes_the_aspect():
+    halves = np.concatenate([np.zeros((10, 15, 3), "uint8"), np.full((10, 15, 3), 200, "uint8")], axis=1)
+    stretched = RESIZES.find("stretch")(halves, (10, 10)).numpy()
+    assert (stretched[:, :4] < 1).all() and (stretched[:, 6:] > 199).all()
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (500, 333)])
+def test_any_shape_becomes_the_wanted_size(resize, shape):
+    encoded = tf.io.encode_png(np.full((*shape, 3), 77, "uint8"))
+    image = load_image(encoded, (20, 30), resize)
+    assert image.shape == (20, 30, 3) and image.dtype == tf.float32
+    assert float(tf.reduce_max(image)) == pytest.approx(77)
+
+
+def test_unknown_resize_names_the_known_ones():
+    with pytest.raises(InputError, match="Did you mean 'crop'"):
+        load_image(tf.io.encode_png(np.zeros((2, 2, 3), "uint8")), (4, 4), "crops")

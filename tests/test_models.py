@@ -1,0 +1,181 @@
+"""build_model: what it builds, what it refuses, and how it says so."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from conftest import toy_backbone, toy_network
+
+import keras_transfer as kt
+
+SMALL = {"weights": None, "image_size": 32, "backbone_options": {"alpha": 0.25}}
+
+
+@pytest.mark.parametrize("pooling", kt.available("pooling"))
+@pytest.mark.parametrize("head", kt.available("head"))
+def test_every_pooling_and_head_trains_and_reloads_without_this_package(pooling, head, tmp_path):
+    model = kt.build_model(toy_backbone(), 3, image_size=32, pooling=pooling, head=head)
+    images, labels = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 3
+    model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
+    before = [variable.numpy() for variable in model.get_layer("features").output._keras_history.operation.weights]
+    model.fit(images, labels, batch_size=8, verbose=0)
+    model.save(tmp_path / "model.keras")
+    assert b"keras_transfer" not in (tmp_path / "model.keras").read_bytes()
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert np.array_equal(again(images), model(images))
+    assert before is not None
+
+
+@pytest.mark.parametrize(("activation", "total"), [("softmax", True), ("sigmoid", False), ("linear", False)])
+def test_activations(activation, total):
+    model = kt.build_model(toy_backbone(), 3, image_size=32, activation=activation, head="mlp")
+    output = model(np.full((2, 32, 32, 3), 99, "uint8")).numpy()
+    assert model.get_layer("predictions").activation.__name__ == activation
+    assert (abs(output.sum(axis=1) - 1).max() < 1e-6) == total
+
+
+def test_a_head_and_a_pooling_may_be_functions():
+    model = kt.build_model(
+        toy_backbone(),
+        4,
+        image_size=32,
+        pooling=lambda x: keras.ops.max(x, axis=(1, 2)),
+        head=lambda features, num_classes: keras.layers.Dense(num_classes, name="mine")(features),
+    )
+    assert model.get_layer("mine").output.shape == (None, 4)
+
+
+def test_an_own_model_is_copied_with_its_weights():
+    network = toy_network()
+    model = kt.build_model(network, 3, image_size=32)
+    assert kt.stages(model) == ("backbone",)
+    assert np.array_equal(model.get_layer("first").kernel, network.get_layer("first").kernel)
+    model.get_layer("first").kernel.assign_add(np.ones_like(network.get_layer("first").kernel))
+    assert not np.array_equal(model.get_layer("first").kernel, network.get_layer("first").kernel)
+
+
+def test_a_sequential_and_a_subclassed_model_serve_as_backbones():
+    sequential = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(4, 3)])
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.conv = keras.layers.Conv2D(4, 3)
+
+        def call(self, inputs):
+            return self.conv(inputs)
+
+    own = Own()
+    own(np.zeros((1, 32, 32, 3), "float32"))
+    images = np.full((2, 32, 32, 3), 50, "float32")
+    for network in (sequential, own):
+        model = kt.build_model(network, 2, image_size=32)
+        prefix, _ = kt.split(model, "features")
+        assert np.allclose(prefix(images), np.mean(network(images), axis=(1, 2)), atol=1e-4)
+
+
+def test_inner_outputs_can_be_reached_from_the_model():
+    model = kt.build_model("ResNet50", 2, weights=None, image_size=32)
+    maps = keras.Model(model.input, model.get_layer("conv5_block3_out").output)
+    assert maps(np.zeros((1, 32, 32, 3))).shape == (1, 1, 1, 2048)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_answers_in_float32(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = kt.build_model("MobileNet", 3, **SMALL)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    output = model(np.full((2, 32, 32, 3), 99, "uint8"))
+    assert output.dtype == "float32"
+    assert np.allclose(np.sum(output, axis=1), 1, atol=1e-6)
+
+
+def test_gem_is_the_generalised_mean():
+    maps = np.random.default_rng(0).uniform(0.1, 2, (2, 3, 4, 5)).astype("float32")
+    images = keras.Input((3, 4, 5))
+    model = keras.Model(images, kt.pooling.gem(images))
+    assert np.allclose(model(maps), (maps**3).mean(axis=(1, 2)) ** (1 / 3), rtol=1e-5)
+
+
+def test_attention_is_a_weighted_mean():
+    maps = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype("float32")
+    images = keras.Input((3, 4, 5))
+    model = keras.Model(images, kt.pooling.attention(images))
+    flat = maps.reshape(2, 12, 5)
+    hidden = np.tanh(flat @ model.get_layer("attention_hidden").kernel.numpy())
+    scores = np.exp(hidden @ model.get_layer("attention_score").kernel.numpy())
+    expected = (flat * scores / scores.sum(axis=1, keepdims=True)).sum(axis=1)
+    assert np.allclose(model(maps), expected, atol=1e-5)
+
+
+def test_cosine_head_measures_angles():
+    features = keras.Input((6,))
+    model = keras.Model(features, kt.heads.cosine(features, 3, scale=2.0))
+    x = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
+    kernel = model.get_layer("cosine").kernel.numpy()
+    expected = 2 * (x / np.linalg.norm(x, axis=1, keepdims=True)) @ (kernel / np.linalg.norm(kernel, axis=0))
+    assert np.allclose(model(x), expected, atol=1e-5)
+    assert np.allclose(np.linalg.norm(kernel, axis=0), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"backbone": "ResNet5"}, r"Unknown backbone.*Did you mean 'ResNet50'"),
+        ({"head": "liner"}, r"Unknown head.*Received: head='liner'. Did you mean 'linear'"),
+        ({"pooling": "average"}, r"Unknown pooling"),
+        ({"activation": "softmaks"}, r"Unknown activation.*Did you mean 'softmax'"),
+        ({"num_classes": 1}, r"2 or more classes with softmax"),
+        ({"num_classes": 0}, r"`num_classes` to be a whole number above 0"),
+        ({"image_size": 31}, r"`image_size` of 32 pixels or more.*image_size=31"),
+        ({"backbone": "Xception", "image_size": 70, "backbone_options": None}, r"71 pixels or more"),
+        ({"weights": "no/such/file.weights.h5"}, r"which is not a file"),
+        ({"backbone_options": {"alfa": 1}}, r"`backbone_options` of MobileNet.*alfa"),
+        ({"backbone_options": {"depth_multiplier": -1}}, r"cannot build MobileNet"),
+        ({"head": lambda features, count: features}, r"a head that returns \(batch, 2\)"),
+        ({"backbone": 5}, r"a backbone's name, a kt.Backbone or a keras.Model"),
+        ({"backbone": kt.Backbone(toy_network(), stages=(("a", "nowhere"), ("b", "")))}, r"name a layer of 'toy'"),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_sentence(change, message):
+    arguments = {"backbone": "MobileNet", "num_classes": 2, **SMALL, **change}
+    with pytest.raises(kt.InputError, match=message):
+        kt.build_model(arguments.pop("backbone"), arguments.pop("num_classes"), **arguments)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    other = keras.applications.MobileNet(include_top=False, weights=None, alpha=0.5, input_shape=(32, 32, 3))
+    other.save_weights(tmp_path / "half.weights.h5")
+    with pytest.raises(kt.InputError, match=r"Expected `weights` of MobileNet.*alpha.*half.weights.h5"):
+        kt.build_model("MobileNet", 2, **{**SMALL, "weights": tmp_path / "half.weights.h5"})
+
+
+def test_weights_from_a_file_arrive(tmp_path):
+    source = keras.applications.MobileNet(include_top=False, weights=None, alpha=0.25, input_shape=(32, 32, 3))
+    source.save_weights(tmp_path / "own.weights.h5")
+    model = kt.build_model("MobileNet", 2, **{**SMALL, "weights": tmp_path / "own.weights.h5"})
+    assert np.array_equal(model.get_layer("conv1").kernel, source.get_layer("conv1").kernel)
+
+
+def test_imagenet_without_a_network_says_how_to_pass_a_file(monkeypatch):
+    def no_network(*args, **kwargs):
+        raise Exception("URL fetch failure on https://storage.example: None -- no route to host")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", no_network)
+    with pytest.raises(kt.InputError, match="Pass weights=FILE"):
+        kt.build_model("MobileNet", 2, image_size=128, backbone_options={"alpha": 0.25})
+
+
+def test_a_model_that_is_not_ours_has_no_stages():
+    with pytest.raises(kt.InputError, match="made by keras_transfer.build_model.*toy"):
+        kt.stages(toy_network())
+    with pytest.raises(kt.InputError, match="Received: int"):
+        kt.stages(5)
+
+
+def test_split_names_the_stages_there_are(toy):
+    with pytest.raises(kt.InputError, match="Did you mean 'middle'"):
+        kt.split(toy, "midle")
