@@ -192,10 +192,18 @@ def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTens
         mark = marks.get(operation.name)
         return output if mark is None else layers.Identity(name=_MARK + mark)(output)
 
-    copy = keras.models.clone_model(network, input_tensors=images, call_function=call)
+    copy = keras.models.clone_model(network, input_tensors=images, clone_function=_twin, call_function=call)
     for layer in filter(lambda layer: layer.weights, network.layers):
         copy.get_layer(layer.name).set_weights(layer.get_weights())
     return copy.output
+
+
+def _twin(operation: keras.Operation) -> keras.Operation:
+    """Returns a copy of an operation; one of the user's own that Keras cannot copy by its config is shared."""
+    try:
+        return type(operation).from_config(operation.get_config())
+    except (TypeError, NotImplementedError):
+        return operation
 
 
 def _is_mark(layer: keras.layers.Layer) -> bool:

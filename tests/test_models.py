@@ -18,13 +18,11 @@ def test_every_pooling_and_head_trains_and_reloads_without_this_package(pooling,
     model = kt.build_model(toy_backbone(), 3, image_size=32, pooling=pooling, head=head)
     images, labels = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 3
     model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
-    before = [variable.numpy() for variable in model.get_layer("features").output._keras_history.operation.weights]
     model.fit(images, labels, batch_size=8, verbose=0)
     model.save(tmp_path / "model.keras")
     assert b"keras_transfer" not in (tmp_path / "model.keras").read_bytes()
     again = keras.models.load_model(tmp_path / "model.keras")
     assert np.array_equal(again(images), model(images))
-    assert before is not None
 
 
 @pytest.mark.parametrize(("activation", "total"), [("softmax", True), ("sigmoid", False), ("linear", False)])
@@ -137,7 +135,7 @@ def test_cosine_head_measures_angles():
         ({"backbone_options": {"depth_multiplier": -1}}, r"cannot build MobileNet"),
         ({"head": lambda features, count: features}, r"a head that returns \(batch, 2\)"),
         ({"backbone": 5}, r"a backbone's name, a kt.Backbone or a keras.Model"),
-        ({"backbone": kt.Backbone(toy_network(), stages=(("a", "nowhere"), ("b", "")))}, r"name a layer of 'toy'"),
+        ({"backbone": kt.Backbone(toy_network(), stages=(("a", "nowhere"), ("b", ""))), "backbone_options": None}, r"name a layer of 'toy'"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence(change, message):

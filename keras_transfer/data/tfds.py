@@ -29,7 +29,7 @@ def from_tfds(
     without "validation" a share of each class is kept for it.
 
     Args:
-        name: name of a dataset, downloaded by tfds if need be, or a builder.
+        name: name of a dataset, downloaded by tfds if need be, or a prepared builder.
         image_size: height and width in pixels, or one number for both.
         resize: "crop", "pad" or "stretch".
         augment: "none", "light", "strong" or a function of one image float32 `(height, width, 3)` in [0, 255].
@@ -43,8 +43,10 @@ def from_tfds(
     import tensorflow_datasets
 
     try:
-        builder = tensorflow_datasets.builder(name) if isinstance(name, str) else name
-        builder.download_and_prepare()
+        builder = name
+        if isinstance(name, str):
+            builder = tensorflow_datasets.builder(name)
+            builder.download_and_prepare()
     except Exception as error:
         raise InputError(
             f"The dataset {name!r} of TensorFlow Datasets is not on this machine and cannot be downloaded "
