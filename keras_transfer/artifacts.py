@@ -12,7 +12,7 @@ import keras
 from keras_transfer._checks import InputError
 from keras_transfer.evaluation import Report
 from keras_transfer.plots import plot_history
-from keras_transfer.serving.export import writable_folder
+from keras_transfer.serving.exporting import writable_folder
 
 
 def save_run(folder: Path, model: keras.Model, history: keras.callbacks.History, report: Report) -> list[str]:

@@ -65,7 +65,7 @@ def train(
 
         from keras_transfer.artifacts import save_run
         from keras_transfer.models import default_image_size
-        from keras_transfer.serving.export import writable_folder
+        from keras_transfer.serving.exporting import writable_folder
 
         options = _options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))

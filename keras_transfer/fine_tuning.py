@@ -41,7 +41,7 @@ def fine_tune(
         data: images with labels; its classes are those of the model.
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
         epochs: epochs of all phases together, 10 by default; not with a tuple of phases.
-        learning_rate: rate of the first phase, 1e-3 by default; not with a tuple of phases.
+        learning_rate: rate of the first phase, 3e-3 by default; not with a tuple of phases.
         optimizer: name or object.
         loss: by default the one that fits the model's activation: cross-entropy for softmax and sigmoid, squared
             error for linear.
@@ -70,7 +70,7 @@ def fine_tune(
         total = sum(phase.epochs for phase in schedule)
     else:
         epochs = total = 10 if epochs is None else epochs
-        learning_rate = 1e-3 if learning_rate is None else learning_rate
+        learning_rate = 3e-3 if learning_rate is None else learning_rate
     unfreeze = UnfreezeSchedule(schedule, epochs=epochs, learning_rate=learning_rate, train_batch_norm=train_batch_norm)
     if patience is not None:
         positive("patience", patience, whole=True)

@@ -49,10 +49,8 @@ class HubLayer(keras.layers.Layer):
         self.signature = signature
         self._module = _load(self.handle)
         self._function, self._takes_training = _callable(self._module, signature, self.handle)
-        trainable = {id(variable) for variable in getattr(self._module, "trainable_variables", ())}
-        for variable in getattr(self._module, "variables", ()) or getattr(self._function, "variables", ()):
-            if variable.dtype.is_floating or variable.dtype.is_integer:
-                self._track_variable(_BorrowedVariable(variable, trainable=id(variable) in trainable))
+        for variable, is_trainable in _variables(self._module):
+            self._track_variable(_BorrowedVariable(variable, is_trainable))
         self.built = True
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -138,6 +136,24 @@ def _callable(module: Any, signature: str, handle: str) -> tuple[Callable[..., A
     function = signatures[signature]
     name = next(iter(function.structured_input_signature[1]))
     return lambda inputs: function(**{name: inputs}), False
+
+
+def _variables(module: Any) -> list[tuple[tf.Variable, bool]]:
+    """Lists a restored module's numeric variables and which of them it means to be trained.
+
+    Modules in TF-Hub's "reusable SavedModel" form and Keras' exports say so themselves; of others the variables that
+    their functions use are taken, trainable as they were created.
+    """
+    everything = list(getattr(module, "variables", ()))
+    if everything:
+        chosen = {id(variable) for variable in getattr(module, "trainable_variables", ())}
+        pairs = [(variable, id(variable) in chosen) for variable in everything]
+    else:
+        functions = [*getattr(getattr(module, "__call__", None), "concrete_functions", ())]
+        functions += getattr(module, "signatures", {}).values()
+        used = {id(variable): variable for function in functions for variable in function.variables}
+        pairs = [(variable, variable.trainable) for variable in used.values()]
+    return [(variable, flag) for variable, flag in pairs if variable.dtype.is_floating or variable.dtype.is_integer]
 
 
 def _takes_training(module: Any) -> bool:

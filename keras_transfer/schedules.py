@@ -71,24 +71,26 @@ def fine_tune(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple
 
 @SCHEDULES.register("gradual")
 def gradual(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[Phase, ...]:
-    """Trains the head, then opens one more stage at a time from the output, three at most.
+    """Trains the head for the first half, then opens one more stage at a time from the output, three at most.
 
     Gradual unfreezing of Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018),
-    section 3.3, https://arxiv.org/abs/1801.06146. Departures: a phase lasts an equal share of the epochs instead of
-    one epoch; with three stages at most open the early, general stages stay as they were pretrained. The rate falls
-    to a hundredth when the first stage opens and by half with each further one.
+    section 3.3, https://arxiv.org/abs/1801.06146. Departures: the head gets half of the epochs and the stages share
+    the rest, instead of one epoch each; with three stages at most open the early, general ones stay as they were
+    pretrained. The rate falls to a 300th when the first stage opens and by half with each further one: pretrained
+    weights need far smaller steps than a new head.
 
     Example:
-        >>> for phase in gradual(9, 1e-3, ["conv1", "conv2", "conv3", "conv4"]):
-        ...     print(phase.epochs, phase.unfrozen, phase.learning_rate)
-        3 head 0.001
+        >>> for phase in gradual(9, 3e-3, ["conv1", "conv2", "conv3", "conv4"]):
+        ...     print(phase.epochs, phase.unfrozen, f"{phase.learning_rate:.2g}")
+        5 head 0.003
         2 1 1e-05
-        2 2 5e-06
-        2 3 2.5e-06
+        1 2 5e-06
+        1 3 2.5e-06
     """
+    head, rest = _share(epochs, 2)
     opened = list(range(1, min(3, len(stages)) + 1))
-    rates = [learning_rate] + [learning_rate / 100 / 2**index for index in range(len(opened))]
-    return _phases(_share(epochs, 1 + len(opened)), ["head", *opened], rates)
+    rates = [learning_rate, *(learning_rate / 300 / 2**index for index in range(len(opened)))]
+    return _phases([head, *_share(rest, len(opened))], ["head", *opened], rates)
 
 
 def plan(

@@ -22,7 +22,7 @@ from keras_transfer.evaluation import evaluate
 from keras_transfer.fine_tuning import fine_tune
 from keras_transfer.models import build_model, default_image_size
 from keras_transfer.serving import export, load
-from keras_transfer.serving.export import writable_folder
+from keras_transfer.serving.exporting import writable_folder
 
 WEIGHTS = Path(__file__).parent / "weights" / "mobilenet_0.25_96_formula.weights.h5"
 IMAGE_SIZE = 96

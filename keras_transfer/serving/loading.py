@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.serving.export import DESCRIPTION, versions
+from keras_transfer.serving.exporting import DESCRIPTION, versions
 
 _BATCH = 32
 
