@@ -1,5 +1,5 @@
 from . import augment, data, heads, hub, plots, pooling, schedules
-from ._checks import InputError
+from ._checks import DataWarning, InputError
 from ._version import __version__
 from .backbones import Backbone
 from .callbacks import UnfreezeSchedule
@@ -15,6 +15,7 @@ from .serving import Prediction, ServedModel, export, load
 
 __all__ = [
     "Backbone",
+    "DataWarning",
     "HubLayer",
     "InputError",
     "Phase",

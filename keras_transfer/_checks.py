@@ -1,4 +1,4 @@
-"""The one error that users cause, and the sentence it speaks."""
+"""The errors and warnings that are about what the user passed, and the sentences they speak."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ class InputError(ValueError):
 
     The shell prints it without a traceback and exits with code 2.
     """
+
+
+class DataWarning(UserWarning):
+    """Something about the user's data that training works around, and they should know."""
 
 
 def unknown(what: str, received: object, expected: list[str]) -> InputError:

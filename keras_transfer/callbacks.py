@@ -61,7 +61,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
                 raise InputError(f"Expected layer_decay=1 in the phases of UnfreezeSchedule. Received: {phase}.")
         self._current = None
         set_trainable(self.model, "all", train_batch_norm=self.train_batch_norm)
-        give_room(self.model)
+        fit_optimizer(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         index = self.phase_index(epoch)
@@ -74,31 +74,34 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         if not has_rate_schedule(self.model.optimizer):
             self.model.optimizer.learning_rate = phase.learning_rate
 
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        fit_optimizer(self.model)  # Keras reloads an optimizer only if it fits what is trainable
+
     def phase_index(self, epoch: int) -> int:
         """Returns the number of the phase that an epoch, counted from 0, belongs to."""
         later = [index for index, start in enumerate(starts(self.phases)[:-1]) if start <= epoch]
         return later[-1]
 
 
-def give_room(model: keras.Model) -> None:
-    """Makes sure the optimizer has state for all trainable variables of a compiled model.
+def fit_optimizer(model: keras.Model) -> None:
+    """Gives the optimizer of a compiled model state for exactly the variables that are trainable now.
 
-    `fit` builds the optimizer for what is trainable when it starts, and Keras cannot extend it later. An optimizer
-    that was built for less is replaced by an equal one that keeps the state it had.
+    Keras builds an optimizer once, for what is trainable then, and can neither extend it nor save it with more or
+    less. An optimizer that was built for other variables is replaced by an equal one; what both have is carried over.
     """
     optimizer, variables = model.optimizer, model.trainable_variables
-    if optimizer.built:
-        known = {id(variable) for variable in optimizer._trainable_variables}
-        if all(id(variable) in known for variable in variables):
-            return
-        state = {variable.path: variable.numpy() for variable in optimizer.variables}
-        optimizer = model.optimizer = type(optimizer).from_config(optimizer.get_config())
+    if not optimizer.built:
         optimizer.build(variables)
-        for variable in optimizer.variables:
-            if variable.path in state:
-                variable.assign(state[variable.path])
         return
+    if [id(variable) for variable in optimizer._trainable_variables] == [id(variable) for variable in variables]:
+        return
+    state = {variable.path: variable.numpy() for variable in optimizer.variables}
+    optimizer = model.optimizer = type(optimizer).from_config(optimizer.get_config())
     optimizer.build(variables)
+    for variable in optimizer.variables:
+        if variable.path in state:
+            variable.assign(state[variable.path])
+    model.train_function = None  # it was traced with the optimizer that is gone
 
 
 def has_rate_schedule(optimizer: keras.optimizers.Optimizer) -> bool:

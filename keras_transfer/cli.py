@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._version import __version__
 
 app = typer.Typer(
@@ -237,6 +237,8 @@ def _session(as_json: bool) -> Iterator[Any]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("always", DataWarning)
             warnings.showwarning = _show_warning
             with _silent_stderr():
                 import tensorflow  # noqa: F401  its C++ side greets on standard error whatever the log level

@@ -8,7 +8,7 @@ import pytest
 from conftest import toy_network
 
 import keras_transfer as kt
-from keras_transfer.callbacks import give_room
+from keras_transfer.callbacks import fit_optimizer
 
 PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(2, "all", 1e-4))
 OPEN = ({"logits"}, {"logits", "third"}, {"logits", "third", "second", "first"})
@@ -38,9 +38,7 @@ class Watch(keras.callbacks.Callback):
 def test_stages_open_when_their_phase_begins_and_not_before(toy, data, optimizer):
     watch = Watch()
     toy.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = toy.fit(
-        data.train, epochs=6, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES), watch]
-    )
+    history = toy.fit(data.train, epochs=6, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES), watch])
     assert watch.moved == [OPEN[0]] * 2 + [OPEN[1]] * 2 + [OPEN[2]] * 2
     assert watch.rates == pytest.approx([1e-2] * 2 + [1e-3] * 2 + [1e-4] * 2)
     assert history.epoch == list(range(6)) and len(history.history["loss"]) == 6
@@ -60,17 +58,27 @@ def test_it_works_where_the_user_froze_and_compiled_before(toy, data):
     assert int(toy.optimizer.iterations) == 9 and len(momentum) < len(toy.optimizer.variables)
 
 
-def test_state_of_the_optimizer_survives_making_room(toy):
+def test_state_of_the_optimizer_is_carried_over(toy):
     kt.set_trainable(toy, "head")
     toy.compile("adam", "sparse_categorical_crossentropy")
     toy.fit(np.ones((4, 32, 32, 3)), np.zeros(4), verbose=0)
     before = {variable.path: variable.numpy() for variable in toy.optimizer.variables}
     kt.set_trainable(toy, "all")
-    give_room(toy)
+    fit_optimizer(toy)
     after = {variable.path: variable.numpy() for variable in toy.optimizer.variables}
     assert set(before) < set(after)
     for path, value in before.items():
         assert np.array_equal(after[path], value), path
+
+
+def test_the_trained_model_reloads_with_its_optimizer(toy, data, tmp_path):
+    toy.compile("adam", "sparse_categorical_crossentropy")
+    toy.fit(data.train, epochs=4, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES)])
+    toy.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert int(again.optimizer.iterations) == 12
+    for ours, theirs in zip(toy.optimizer.variables, again.optimizer.variables, strict=True):
+        assert np.array_equal(ours, theirs), ours.path
 
 
 def test_other_callbacks_keep_their_state_through_phases(toy, data, tmp_path):
@@ -100,10 +108,15 @@ def test_what_cannot_work_is_refused(toy, data):
         toy.fit(data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule((kt.Phase(1, "lat", 0.1),))])
     with pytest.raises(kt.InputError, match="layer_decay=1"):
         toy.fit(
-            data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule((kt.Phase(1, 1, 0.1, layer_decay=0.5),))]
+            data.train,
+            verbose=0,
+            shuffle=False,
+            callbacks=[kt.UnfreezeSchedule((kt.Phase(1, 1, 0.1, layer_decay=0.5),))],
         )
     other = toy_network()
-    model = keras.Sequential([other, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [other, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
+    )
     model.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(kt.InputError, match="made by keras_transfer.build_model"):
         model.fit(data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES)])

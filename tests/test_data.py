@@ -15,11 +15,14 @@ def labels_of(dataset) -> list[int]:
 
 
 def test_flat_folder_is_split_by_class_share(data):
-    assert data.counts == {"train": dict.fromkeys(data.class_names, 8), "validation": dict.fromkeys(data.class_names, 2)}
+    assert data.counts == {
+        "train": dict.fromkeys(data.class_names, 8),
+        "validation": dict.fromkeys(data.class_names, 2),
+    }
     assert data.class_names == ("blue", "green", "red") and data.test is None
     images, labels = next(iter(data.train))
     assert images.shape == (8, 32, 32, 3) and images.dtype == tf.float32 and labels.dtype == tf.int64
-    assert 0 <= float(tf.reduce_min(images)) and 100 < float(tf.reduce_max(images)) <= 255
+    assert float(tf.reduce_min(images)) >= 0 and 100 < float(tf.reduce_max(images)) <= 255
 
 
 def test_split_depends_on_the_seed_alone(pictures):
@@ -185,9 +188,15 @@ def test_tensorflow_datasets_give_the_same_form(tmp_path):
     write_pictures(tmp_path / "test", per_class=2)
     data = kt.data.from_tfds(tfds.folder_dataset.ImageFolder(str(tmp_path)), image_size=32)
     assert data.class_names == ("blue", "green", "red")
-    assert {split: len(examples) for split, examples in data.splits.items()} == {"train": 12, "test": 6, "validation": 3}
+    assert {split: len(examples) for split, examples in data.splits.items()} == {
+        "train": 12,
+        "test": 6,
+        "validation": 3,
+    }
     direct = kt.data.from_directory(tmp_path, image_size=32)
-    assert np.array_equal(np.sort(next(iter(data.test))[0].numpy().ravel()), np.sort(next(iter(direct.test))[0].numpy().ravel()))
+    assert np.array_equal(
+        np.sort(next(iter(data.test))[0].numpy().ravel()), np.sort(next(iter(direct.test))[0].numpy().ravel())
+    )
 
 
 def test_a_dataset_that_cannot_be_had_is_a_sentence():

@@ -68,7 +68,9 @@ def test_it_saves_and_reloads_what_it_learnt(folder, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     assert np.allclose(again(IMAGES), model(IMAGES), atol=1e-6)
     fresh = kt.build_model(folder, 2, image_size=32)
-    kernels = [next(layer for layer in m.layers if isinstance(layer, kt.HubLayer)).get_weights()[0] for m in (again, fresh)]
+    kernels = [
+        next(layer for layer in m.layers if isinstance(layer, kt.HubLayer)).get_weights()[0] for m in (again, fresh)
+    ]
     assert not np.array_equal(*kernels)
 
 

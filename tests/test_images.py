@@ -40,7 +40,9 @@ def test_exif_orientation_is_honoured(orientation, order):
     assert np.abs(decoded.astype(int) - upright).mean() <= 2, "but for the JPEG decoder's rounding"
 
 
-@pytest.mark.parametrize("damage", [b"", b"\xff\xd8", b"\xff\xd8Exif\0\0", b"\xff\xd8\xff\xe1\0\x20Exif\0\0II*\0\xff\xff\xff\xff"])
+@pytest.mark.parametrize(
+    "damage", [b"", b"\xff\xd8", b"\xff\xd8Exif\0\0", b"\xff\xd8\xff\xe1\0\x20Exif\0\0II*\0\xff\xff\xff\xff"]
+)
 def test_broken_exif_counts_as_upright(damage):
     assert int(exif_orientation(tf.constant(damage))) == 1
 

@@ -135,7 +135,10 @@ def test_cosine_head_measures_angles():
         ({"backbone_options": {"depth_multiplier": -1}}, r"cannot build MobileNet"),
         ({"head": lambda features, count: features}, r"a head that returns \(batch, 2\)"),
         ({"backbone": 5}, r"a backbone's name, a kt.Backbone or a keras.Model"),
-        ({"backbone": kt.Backbone(toy_network(), stages=(("a", "nowhere"), ("b", ""))), "backbone_options": None}, r"name a layer of 'toy'"),
+        (
+            {"backbone": kt.Backbone(toy_network(), stages=(("a", "nowhere"), ("b", ""))), "backbone_options": None},
+            r"name a layer of 'toy'",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence(change, message):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
 from keras_transfer.data.image_data import Examples, ImageData, pair
 from keras_transfer.data.splits import stratified
@@ -116,7 +116,7 @@ def labelled_files(
                 f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}."
             )
         if missing:
-            warnings.warn(f"The {split} split has no image of {missing}.", stacklevel=3)
+            warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=3)
     return class_names, splits, left_out
 
 
@@ -170,7 +170,9 @@ def _warn(left_out: Sequence[LeftOut], everything: Sequence[Path], root: Path) -
     if left_out:
         shown = "".join(f"\n  {item.path.relative_to(root)}: {item.reason}" for item in left_out[:20])
         more = f"\n  and {len(left_out) - 20} more, see left_out" if len(left_out) > 20 else ""
-        warnings.warn(f"{len(left_out)} of {len(everything)} images are left out:{shown}{more}", stacklevel=4)
+        warnings.warn(
+            f"{len(left_out)} of {len(everything)} images are left out:{shown}{more}", DataWarning, stacklevel=4
+        )
     used = [path for path in everything if path not in {item.path for item in left_out}]
     formats = Counter(EXTENSIONS[path.suffix.lower()] for path in used)
     for path in used:
@@ -179,5 +181,6 @@ def _warn(left_out: Sequence[LeftOut], everything: Sequence[Path], root: Path) -
             warnings.warn(
                 f"{path.relative_to(root)} is the only {kind} among {len(used)} images and may be no picture of its "
                 f"class. It is used; look at it, or leave it out with exclude=[{path.name!r}].",
+                DataWarning,
                 stacklevel=4,
             )

@@ -1,0 +1,121 @@
+"""The shell: what it prints, what it writes, and how it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+
+import keras
+import pytest
+from conftest import write_pictures
+from typer.testing import CliRunner
+
+import keras_transfer as kt
+from keras_transfer.cli import app
+
+ALPHA = ["--backbone", "MobileNet", "--backbone-option", "alpha=0.25", "--weights", "none", "--image-size", "32"]
+
+
+def run(*arguments: object, code: int = 0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
+    return result
+
+
+@pytest.fixture(scope="module")
+def output(pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run") / "colours"
+    result = run("train", pictures, *ALPHA, "--epochs", 2, "--seed", 1, "--output", folder, "--json")
+    (folder.parent / "stdout.txt").write_text(result.stdout)
+    return folder
+
+
+def test_train_leaves_a_served_version_and_a_record(output):
+    expected = ["1", "confusion_matrix.png", "history.csv", "learning_curve.png", "model.keras", "report.json"]
+    assert sorted(path.name for path in output.iterdir()) == expected
+    rows = list(csv.DictReader((output / "history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["1", "2"] and "val_accuracy" in rows[0]
+    assert kt.stages(keras.models.load_model(output / "model.keras"))[0] == "block1"
+    assert json.loads((output / "report.json").read_text())["class_names"] == ["blue", "green", "red"]
+
+
+def test_json_is_one_object_last_on_standard_output(output):
+    lines = (output.parent / "stdout.txt").read_text().splitlines()
+    answer = json.loads(lines[-1])
+    assert len(lines) == 1 and answer["version"] == str(output / "1") and answer["epochs"] == 2
+    assert 0 <= answer["metrics"]["accuracy"] <= 1
+
+
+def test_predict_names_each_file(output, pictures):
+    files = [pictures / "red" / "0.jpg", pictures / "blue" / "0.jpg"]
+    result = run("predict", output, *files)
+    assert len(result.stdout.splitlines()) == 2 and "0.jpg" in result.stdout
+    answer = json.loads(run("predict", output, *files, "--json").stdout.splitlines()[-1])
+    assert [item["file"] for item in answer["predictions"]] == [str(file) for file in files]
+
+
+def test_evaluate_answers_as_the_server_would(output, tmp_path):
+    folder = write_pictures(tmp_path / "other", per_class=4)
+    result = run("evaluate", output, folder, "--plot", tmp_path / "confusion.png")
+    assert "balanced accuracy" in result.stdout and (tmp_path / "confusion.png").stat().st_size > 1000
+    answer = json.loads(run("evaluate", output, folder, "--json").stdout.splitlines()[-1])
+    assert sum(map(sum, answer["confusion"])) == 12
+
+
+def test_backbones_lists_the_whole_table():
+    answer = json.loads(run("backbones", "--json").stdout.splitlines()[-1])
+    assert sorted(answer) == sorted(kt.available("backbone"))
+    assert answer["Xception"]["min_image_size"] == 71
+    assert "ResNet50" in run("backbones").stdout
+
+
+def test_version_is_told():
+    assert kt.__version__ in run("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "no/such/folder", *ALPHA], "not a folder"),
+        (["train", "PICTURES", *ALPHA, "--backbone", "MobilNet"], "Did you mean 'MobileNet'"),
+        (["train", "PICTURES", *ALPHA, "--head", "liner"], "Did you mean 'linear'"),
+        (["train", "PICTURES", *ALPHA, "--schedule", "gradul"], "Did you mean 'gradual'"),
+        (["train", "PICTURES", *ALPHA, "--augment", "lite"], "Did you mean 'light'"),
+        (["train", "PICTURES", *ALPHA, "--resize", "croop"], "Did you mean 'crop'"),
+        (["train", "PICTURES", *ALPHA, "--image-size", "16"], "32 pixels or more"),
+        (["train", "PICTURES", *ALPHA, "--epochs", "0"], "above 0"),
+        (["train", "PICTURES", *ALPHA, "--weights", "nowhere.h5"], "not a file"),
+        (["train", "PICTURES", *ALPHA, "--backbone-option", "alpha"], "NAME=VALUE"),
+        (["train", "PICTURES", *ALPHA, "--output", "/dev/null/x"], "a folder that can be written to"),
+        (["evaluate", "PICTURES", "PICTURES"], "a version or a folder of versions"),
+        (["predict", "PICTURES", "x.jpg"], "a version or a folder of versions"),
+        (["demo", "--data", "no/such/folder", "--backbone", "MobileNet", "--weights", "none"], "not a folder"),
+        (["demo", "--output", "/dev/null/x"], "a folder that can be written to"),
+    ],
+)
+def test_wrong_calls_are_a_sentence_and_exit_code_2(arguments, message, pictures):
+    result = run(*(pictures if argument == "PICTURES" else argument for argument in arguments), code=2)
+    assert message in " ".join(result.stderr.split()) and "Traceback" not in result.output
+
+
+def test_bad_files_are_noted_and_training_goes_on(tmp_path):
+    folder = write_pictures(tmp_path / "photos", per_class=5)
+    (folder / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    result = run("train", folder, *ALPHA, "--epochs", 1, "--output", tmp_path / "out")
+    assert "broken.jpg" in result.stderr and "served version" in result.stdout
+
+
+def test_help_answers_at_once():
+    def seconds(*command: str) -> float:
+        begin = time.perf_counter()
+        subprocess.run([sys.executable, *command], check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+    own = min(
+        seconds("-c", "from keras_transfer.cli import main; import sys; sys.argv = ['k', '--help']; main()")
+        for _ in range(3)
+    )
+    assert own - min(seconds("-c", "pass") for _ in range(3)) < 0.5

@@ -1,0 +1,104 @@
+"""The demo's pictures, its weights and the script that made them."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from conftest import write_pictures
+from typer.testing import CliRunner
+
+import keras_transfer as kt
+from keras_transfer.cli import app
+from keras_transfer.demo import run
+from keras_transfer.demo.pictures import LEAVES, draw_formula, draw_leaf, formula_classes
+
+
+def test_the_same_seed_draws_the_same_pictures():
+    for draw in (lambda rng: draw_leaf(LEAVES[0], rng), lambda rng: draw_formula(*formula_classes()[7], rng)):
+        first, again, other = (draw(np.random.default_rng(seed)) for seed in (0, 0, 1))
+        assert first.shape == (96, 96, 3) and first.dtype == np.uint8
+        assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_the_shipped_weights_are_small_and_fit():
+    assert run.WEIGHTS.stat().st_size < 2 * 1024 * 1024
+    model = kt.build_model("MobileNet", 8, weights=run.WEIGHTS, image_size=96, backbone_options={"alpha": 0.25})
+    assert model.get_layer("conv1").kernel.numpy().std() > 0
+
+
+def test_the_test_pictures_are_the_same_for_every_seed_and_no_training_picture(tmp_path):
+    few = {"train": 2, "val": 1, "test": 2}
+    folders = []
+    for seed in (0, 1):
+        run.draw_leaves(tmp_path / str(seed), seed, few)
+        files = sorted((tmp_path / str(seed)).rglob("*.png"))
+        folders.append({str(file.relative_to(tmp_path / str(seed))): file.read_bytes() for file in files})
+    same = {name for name in folders[0] if folders[0][name] == folders[1][name]}
+    assert same == {name for name in folders[0] if name.startswith("test/")}
+    for pictures in folders:
+        assert len(set(pictures.values())) == len(pictures) == 8 * 5
+
+
+def test_pretraining_gives_the_same_weights_for_the_same_seed(tmp_path, monkeypatch):
+    from keras_transfer.demo import pretrain
+
+    few = formula_classes()[:4]
+    monkeypatch.setattr(pretrain, "formula_classes", lambda: few)
+    monkeypatch.setattr(pretrain, "ProcessPoolExecutor", _Serial)
+    monkeypatch.setattr(pretrain, "BATCH", 8)
+    monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: None)  # for this test alone
+    weights = []
+    for attempt in ("a", "b"):
+        file = tmp_path / f"{attempt}.weights.h5"
+        pretrain.pretrain(file, pictures_per_class=4, epochs=2, seed=3)
+        network = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=file, input_shape=(96, 96, 3))
+        weights.append(network.get_weights())
+    for first, second in zip(*weights, strict=True):
+        assert np.allclose(first, second, atol=1e-5)
+
+
+class _Serial:
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return False
+
+    def map(self, function, items, chunksize):
+        return map(function, items)
+
+
+def test_the_demo_walks_the_whole_road(tmp_path, monkeypatch):
+    """Fewer pictures, epochs and seeds; the figures themselves are those of `make demo`."""
+    monkeypatch.setattr(run, "SEEDS", (0,))
+    monkeypatch.setattr(run, "SCRATCH_RATES", (1e-2,))
+    monkeypatch.setattr(run, "SCRATCH_EPOCHS", 2)
+    result = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--json"])
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout.splitlines()[-1])
+    assert answer["accuracy"]["transfer"] >= 0.6 > answer["accuracy"]["raw pixels"] + 0.1
+    for name in ("samples.png", "learning_curve.png", "confusion_matrix.png", "model.keras", "1"):
+        assert (tmp_path / "demo" / name).exists()
+    leaf = tmp_path / "demo" / "leaves" / "test" / "maple" / "maple00.png"
+    assert kt.load(answer["version"]).predict([leaf])[0].class_name in {leaf.name for leaf in LEAVES}
+
+
+def test_the_demo_runs_on_own_photographs(tmp_path):
+    photos = write_pictures(tmp_path / "photos", per_class=5)
+    arguments = ["demo", "--data", photos, "--backbone", "MobileNet", "--backbone-option", "alpha=0.25"]
+    arguments += ["--weights", "none", "--output", tmp_path / "out"]
+    result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+    assert result.exit_code == 0, result.output
+    assert kt.load(tmp_path / "out").class_names == ("blue", "green", "red")
+
+
+def test_real_photographs_without_a_network_are_a_sentence(monkeypatch, tmp_path):
+    def no_network(*args, **kwargs):
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("tensorflow_datasets.builder", no_network)
+    with pytest.raises(kt.InputError, match="cannot be downloaded"):
+        run.run_on_photographs(None, "MobileNet", "none", {"alpha": 0.25}, tmp_path)

@@ -1,0 +1,103 @@
+"""The project keeps its own promises: light import, exact public names, documents that run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT, write_pictures
+
+import keras_transfer as kt
+
+
+def test_public_names_are_exact_and_all_there():
+    declared = ast.parse((ROOT / "keras_transfer" / "__init__.pyi").read_text())
+    imported = {alias.name for node in declared.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    (listed,) = [ast.literal_eval(node.value) for node in declared.body if isinstance(node, ast.Assign)]
+    assert sorted(listed) == listed and set(listed) == imported == set(kt.__all__)
+    for name in listed:
+        assert getattr(kt, name) is not None
+
+
+def test_import_is_light():
+    code = (
+        "import sys, keras_transfer; print(sorted({'keras', 'tensorflow', 'numpy', 'matplotlib'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_every_public_part_says_what_it_does():
+    for kind in kt.available():
+        assert kt.available(kind)
+    for name in kt.__all__:
+        part = getattr(kt, name)
+        assert name == "__version__" or (part.__doc__ and part.__doc__.strip()), name
+
+
+def test_no_module_grows_without_end():
+    long = {
+        path.name: count
+        for path in (ROOT / "keras_transfer").rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 320
+    }
+    assert not long
+
+
+def test_every_module_has_a_docstring_and_no_assert():
+    for path in (ROOT / "keras_transfer").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        if tree.body:
+            assert ast.get_docstring(tree), path
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)], path
+
+
+def _blocks(name: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
+
+
+def test_readme_python_runs(tmp_path, monkeypatch, capsys):
+    """The blocks run one after another on tiny pictures; only size, weights and network are made small."""
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "photos", per_class=6)
+    (tmp_path / "new.jpg").write_bytes((tmp_path / "photos" / "red" / "0.jpg").read_bytes())
+    blocks = _blocks("README.md", "python")
+    assert len(blocks) >= 2
+    smaller = {"224": "32", '"ResNet50", data': '"MobileNet", data', '"imagenet"': "None", "epochs=9": "epochs=4"}
+    names: dict = {}
+    real = kt.build_model
+
+    def small(backbone, num_classes, **options):
+        options = {**options, "weights": None, "image_size": 32, "backbone_options": {"alpha": 0.25}}
+        return real("MobileNet", num_classes, **options)
+
+    monkeypatch.setattr("keras_transfer.build_model", small)
+    for block in blocks:
+        for old, new in smaller.items():
+            block = block.replace(old, new)
+        exec(compile(block, "README.md", "exec"), names)
+    assert "red" in capsys.readouterr().out
+
+
+def test_readme_shell_commands_exist():
+    text = "\n".join(_blocks("README.md", "bash"))
+    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    assert set(re.findall(r"^make ([a-z-]+)", text, flags=re.MULTILINE)) <= targets
+    for command in re.findall(r"^keras-transfer ([a-z]+)", text, flags=re.MULTILINE):
+        done = subprocess.run([sys.executable, "-m", "keras_transfer.cli", command, "--help"], capture_output=True)
+        assert done.returncode == 0, command
+
+
+@pytest.mark.parametrize("notebook", sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb")))
+def test_notebooks_run(notebook, tmp_path):
+    import nbformat
+    from nbclient import NotebookClient
+
+    book = nbformat.read(ROOT / "notebooks" / notebook, as_version=4)
+    NotebookClient(book, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    pictures = [
+        output for cell in book.cells for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})
+    ]
+    assert len(pictures) >= 3, "samples, learning curves and a confusion matrix"

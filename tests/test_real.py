@@ -1,0 +1,65 @@
+"""Real weights on real photographs, where they lie beside the project."""
+
+from __future__ import annotations
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from typer.testing import CliRunner
+
+import keras_transfer as kt
+from keras_transfer.cli import app
+from keras_transfer.data.images import load_image
+
+pytestmark = pytest.mark.real
+ANT = 310  # its number in ImageNet
+
+
+@pytest.mark.filterwarnings("ignore:train/ants/imageNotFound.gif:UserWarning")
+def test_a_pretrained_network_learns_ants_and_bees_from_the_shell(real_weights, real_data, tmp_path):
+    weights = real_weights / "mobilenet_0.75_224_notop.weights.h5"
+    arguments = ["train", real_data / "hymenoptera", "--backbone", "MobileNet", "--backbone-option", "alpha=0.75"]
+    arguments += [
+        "--weights",
+        weights,
+        "--schedule",
+        "feature_extraction",
+        "--epochs",
+        4,
+        "--output",
+        tmp_path,
+        "--json",
+    ]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    assert "imageNotFound.gif" in result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["metrics"]["accuracy"] >= 0.9
+
+    data = kt.data.from_directory(real_data / "hymenoptera")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    module = tf.saved_model.load(str(tmp_path / "1"))
+    files = data.splits["validation"].items[:64].tolist()
+    encoded = tf.stack([tf.io.read_file(file) for file in files])
+    served = module.signatures["serving_default"](image_bytes=encoded)["probabilities"]
+    in_memory = np.concatenate([model(images) for images, _ in data.validation.take(2)])
+    assert np.abs(served - in_memory).max() <= 1e-5
+
+
+def test_imagenet_classes_are_recognised(real_weights, real_data):
+    """A wrong preprocessing would show: with ImageNet's own classifier on top, ants are ants."""
+    whole = keras.applications.MobileNet(alpha=0.25, weights=real_weights / "mobilenet_0.25_224.weights.h5")
+    model = kt.build_model(
+        "MobileNet",
+        1000,
+        weights=real_weights / "mobilenet_0.25_224_notop.weights.h5",
+        backbone_options={"alpha": 0.25},
+    )
+    kernel, bias = whole.get_layer("conv_preds").get_weights()
+    model.get_layer("logits").set_weights([kernel[0, 0], bias])
+    files = sorted((real_data / "hymenoptera" / "val" / "ants").glob("*.jpg"))[:32]
+    images = np.stack([load_image(tf.io.read_file(str(file)), (224, 224), "crop") for file in files])
+    best = np.argsort(model(images), axis=1)[:, -5:]
+    assert (best == ANT).any(axis=1).mean() >= 0.7
