@@ -149,8 +149,9 @@ def _variables(module: Any) -> list[tuple[tf.Variable, bool]]:
         chosen = {id(variable) for variable in getattr(module, "trainable_variables", ())}
         pairs = [(variable, id(variable) in chosen) for variable in everything]
     else:
-        functions = [*getattr(getattr(module, "__call__", None), "concrete_functions", ())]
-        functions += getattr(module, "signatures", {}).values()
+        functions = list(getattr(module, "signatures", {}).values())
+        if callable(module):
+            functions += module.__call__.concrete_functions
         used = {id(variable): variable for function in functions for variable in function.variables}
         pairs = [(variable, variable.trainable) for variable in used.values()]
     return [(variable, flag) for variable, flag in pairs if variable.dtype.is_floating or variable.dtype.is_integer]

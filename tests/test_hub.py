@@ -47,10 +47,14 @@ def folder(request) -> str:
     return request.getfixturevalue(request.param)
 
 
+def hub_layer(model) -> kt.HubLayer:
+    return next(layer for layer in model.layers if isinstance(layer, kt.HubLayer))
+
+
 def test_a_folder_is_a_backbone_that_freezes_and_trains(folder):
     model = kt.build_model(folder, 2, image_size=32)
     assert kt.stages(model) == ("backbone",)
-    layer = next(layer for layer in model.layers if isinstance(layer, kt.HubLayer))
+    layer = hub_layer(model)
     for unfrozen, moves in (("head", False), ("all", True)):
         kt.set_trainable(model, unfrozen)
         assert bool(layer.trainable_variables) == moves
@@ -68,9 +72,7 @@ def test_it_saves_and_reloads_what_it_learnt(folder, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     assert np.allclose(again(IMAGES), model(IMAGES), atol=1e-6)
     fresh = kt.build_model(folder, 2, image_size=32)
-    kernels = [
-        next(layer for layer in m.layers if isinstance(layer, kt.HubLayer)).get_weights()[0] for m in (again, fresh)
-    ]
+    kernels = [hub_layer(which).get_weights()[0] for which in (again, fresh)]
     assert not np.array_equal(*kernels)
 
 

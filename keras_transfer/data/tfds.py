@@ -43,7 +43,7 @@ def from_tfds(
     import tensorflow_datasets
 
     try:
-        builder = name
+        builder: Any = name
         if isinstance(name, str):
             builder = tensorflow_datasets.builder(name)
             builder.download_and_prepare()
