@@ -290,3 +290,7 @@ def _options(pairs: list[str]) -> dict[str, Any]:
         except json.JSONDecodeError:
             options[name] = value
     return options
+
+
+if __name__ == "__main__":
+    main()

@@ -83,9 +83,10 @@ def run_demo(output: Path, *, quiet: bool = False) -> dict[str, Any]:
 
     say("5  answers from the SavedModel, from the bytes of files")
     served = load(version)
-    for leaf in LEAVES[::3]:
-        path = folder / "test" / leaf.name / f"{leaf.name}07.png"
-        say(f"   {path.relative_to(output)!s:<32} {served.predict([path])[0]}")
+    asked = [folder / "test" / leaf.name / f"{leaf.name}00.png" for leaf in LEAVES]
+    for path, prediction in zip(asked, served.predict(asked), strict=True):
+        mark = "✓" if prediction.class_name == path.parent.name else "✗"
+        say(f"   {path.relative_to(output)!s:<34} {mark} {prediction}")
 
     say(f"\n6  is it the transfer? The same task for others, {len(SEEDS)} seeds")
     scratch = _Scratch(images.num_classes)
