@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib import figure as matplotlib_figure
+
+
+class Figure(matplotlib_figure.Figure):
+    """A matplotlib figure that Jupyter shows by itself, without pyplot and its global state."""
+
+    def _repr_png_(self) -> bytes:
+        picture = BytesIO()
+        self.savefig(picture, format="png", dpi=100)
+        return picture.getvalue()
 
 
 def plot_images(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
