@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from keras_transfer._checks import unknown
+from keras_transfer.applications import BACKBONES
 from keras_transfer.augment import AUGMENTATIONS
-from keras_transfer.backbones import BACKBONES
 from keras_transfer.data.images import RESIZES
 from keras_transfer.heads import HEADS
 from keras_transfer.pooling import POOLINGS

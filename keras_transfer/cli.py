@@ -169,7 +169,7 @@ def backbones(as_json: Json = False) -> None:
         from rich.console import Console
         from rich.table import Table
 
-        from keras_transfer.backbones import BACKBONES
+        from keras_transfer.applications import BACKBONES
 
         table = Table("network", "image size", "smallest", "stages")
         rows = {name: BACKBONES.find(name) for name in sorted(BACKBONES.names())}

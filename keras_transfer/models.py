@@ -14,7 +14,8 @@ from keras import KerasTensor, layers
 
 from keras_transfer._checks import InputError, positive, unknown
 from keras_transfer._graph import crossing, nodes, nodes_before
-from keras_transfer.backbones import BACKBONES, Backbone, Weights, end_of_stage, wrap
+from keras_transfer.applications import BACKBONES
+from keras_transfer.backbones import Backbone, Weights, end_of_stage, wrap
 from keras_transfer.heads import DEFAULT_LOSSES, HEADS, Head
 from keras_transfer.hub import hub_backbone, is_handle
 from keras_transfer.pooling import Pooling, pool

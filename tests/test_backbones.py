@@ -10,7 +10,7 @@ import pytest
 from conftest import toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.backbones import BACKBONES
+from keras_transfer.applications import BACKBONES
 from keras_transfer.models import layers_before
 
 # One or two of each family are quick enough for every run; the others are the same code, larger.

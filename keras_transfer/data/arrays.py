@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.image_data import Examples, ImageData, pair
-from keras_transfer.data.splits import stratified
+from keras_transfer.data.splits import hold_out
 
 
 def from_arrays(
@@ -60,10 +60,9 @@ def from_arrays(
         raise InputError(
             f"Expected labels from 0 to {len(names) - 1}, one for each class name. Received up to {count - 1}."
         )
-    train, validation = stratified(labels, validation_split, seed, names)
-    everything = Examples(images, labels.astype(np.int64))
+    everything = {"train": Examples(images, labels.astype(np.int64))}
     return ImageData(
-        splits={"train": everything.take(train), "validation": everything.take(validation)},
+        splits=hold_out(everything, validation_split, seed, names),
         class_names=names,
         image_size=pair(image_size or images.shape[1:3]),
         resize=resize,

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
 from keras_transfer.data.image_data import Examples, ImageData, pair
-from keras_transfer.data.splits import stratified
+from keras_transfer.data.splits import hold_out
 
 _SPLIT_FOLDERS = {
     "train": "train",
@@ -60,12 +60,8 @@ def from_directory(
             that `train/` has not.
     """
     class_names, splits, left_out = labelled_files(directory, exclude)
-    if len(class_names) > 1 and "validation" not in splits:
-        train, validation = stratified(splits["train"].labels, validation_split, seed, class_names)
-        splits["validation"] = splits["train"].take(validation)
-        splits["train"] = splits["train"].take(train)
     return ImageData(
-        splits=splits,
+        splits=hold_out(splits, validation_split, seed, class_names),
         class_names=class_names,
         image_size=pair(image_size),
         resize=resize,

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from keras_transfer._checks import InputError
+from keras_transfer.data.image_data import Examples
+
+
+def hold_out(
+    splits: Mapping[str, Examples], share: float, seed: int, class_names: Sequence[str]
+) -> dict[str, Examples]:
+    """Takes a share of each class of "train" for "validation", unless there is one."""
+    if "validation" in splits or len(class_names) < 2:
+        return dict(splits)
+    train, validation = stratified(splits["train"].labels, share, seed, class_names)
+    return {**splits, "train": splits["train"].take(train), "validation": splits["train"].take(validation)}
 
 
 def stratified(

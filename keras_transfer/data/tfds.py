@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.image_data import Examples, ImageData, pair
-from keras_transfer.data.splits import stratified
+from keras_transfer.data.splits import hold_out
 
 
 def from_tfds(
@@ -61,12 +61,8 @@ def from_tfds(
         if split in builder.info.splits:
             splits[split] = _examples(builder, split)
     class_names = tuple(features["label"].names)
-    if "validation" not in splits:
-        train, validation = stratified(splits["train"].labels, validation_split, seed, class_names)
-        splits["validation"] = splits["train"].take(validation)
-        splits["train"] = splits["train"].take(train)
     return ImageData(
-        splits=splits,
+        splits=hold_out(splits, validation_split, seed, class_names),
         class_names=class_names,
         image_size=pair(image_size),
         resize=resize,
