@@ -64,6 +64,7 @@ def train(
         import keras
 
         from keras_transfer.artifacts import save_run
+        from keras_transfer.data.folders import class_names
         from keras_transfer.models import default_image_size
         from keras_transfer.serving.exporting import writable_folder
 
@@ -71,8 +72,18 @@ def train(
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
         writable_folder(output).rmdir()
         keras.utils.set_random_seed(seed)
-        # 1 the images
         size = image_size or default_image_size(backbone)
+        # 1 the model, first, because what is wrong with it shows before thousands of files are read
+        model = kt.build_model(
+            backbone,
+            len(class_names(data)),
+            weights=None if weights.lower() == "none" else weights,
+            image_size=size,
+            pooling=pooling,
+            head=head,
+            backbone_options=options,
+        )
+        # 2 the images
         images = kt.data.from_directory(
             data,
             image_size=size,
@@ -84,16 +95,6 @@ def train(
             seed=seed,
         )
         _say(as_json, str(images))
-        # 2 the model
-        model = kt.build_model(
-            backbone,
-            images.num_classes,
-            weights=None if weights.lower() == "none" else weights,
-            image_size=size,
-            pooling=pooling,
-            head=head,
-            backbone_options=options,
-        )
         # 3 the training
         history = kt.fine_tune(
             model,

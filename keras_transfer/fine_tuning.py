@@ -145,6 +145,8 @@ def _class_weight(
         return class_weight
     if class_weight not in ("auto", "balanced"):
         raise InputError(f"Expected `class_weight` 'auto', 'balanced', None or a dict. Received: {class_weight!r}.")
+    if data.splits["train"].labels.ndim == 2:  # several labels at once have no common weight
+        return None
     counts = data.counts["train"].values()
     if class_weight == "auto" and max(counts) < _UNEVEN * min(counts):
         return None

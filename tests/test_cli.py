@@ -101,6 +101,11 @@ def test_wrong_calls_are_a_sentence_and_exit_code_2(arguments, message, pictures
     assert message in " ".join(result.stderr.split()) and "Traceback" not in result.output
 
 
+def test_one_class_is_told_before_anything_is_built(tmp_path):
+    folder = write_pictures(tmp_path / "photos", classes=("red",))
+    assert "images of 2 or more classes. Received: 1, ['red']" in run("train", folder, *ALPHA, code=2).stderr
+
+
 def test_bad_files_are_noted_and_training_goes_on(tmp_path):
     folder = write_pictures(tmp_path / "photos", per_class=5)
     (folder / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")

@@ -175,6 +175,8 @@ def test_arrays_give_the_same_form():
     for picture, label in zip(read.numpy(), labels.numpy(), strict=True):
         (index,) = [i for i in range(20) if np.array_equal(images[i], picture)]
         assert index % 2 == label
+    several = kt.data.from_arrays(images, np.eye(3, dtype=int)[np.arange(20) % 3] | [1, 0, 0])
+    assert several.counts["train"]["0"] == 16 and next(iter(several.train))[1].shape == (16, 3)
     with pytest.raises(kt.InputError, match="`images` uint8 or float32"):
         kt.data.from_arrays(images[..., 0], np.arange(20))
     with pytest.raises(kt.InputError, match="`labels` integers"):

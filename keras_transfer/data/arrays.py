@@ -28,7 +28,7 @@ def from_arrays(
 
     Args:
         images: uint8 or float32 `(count, height, width, 3)` in [0, 255].
-        labels: integers `(count,)` from 0.
+        labels: integers `(count,)` from 0, or 0 and 1 `(count, number of labels)` for several labels an image.
         class_names: name of each label; their numbers by default.
         image_size: height and width in pixels, or one number for both; that of `images` by default.
         resize: "crop", "pad" or "stretch".
@@ -52,9 +52,14 @@ def from_arrays(
         raise InputError(
             f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} {images.shape}."
         )
-    if labels.shape != images.shape[:1] or not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"Expected `labels` integers ({len(images)},). Received: {labels.dtype} {labels.shape}.")
-    count = int(labels.max(initial=-1)) + 1
+    several = labels.ndim == 2 and np.isin(labels, (0, 1)).all()
+    fits = labels.shape[:1] == images.shape[:1] and np.issubdtype(labels.dtype, np.integer)
+    if not fits or not (several or labels.ndim == 1):
+        raise InputError(
+            f"Expected `labels` integers ({len(images)},), or 0 and 1 ({len(images)}, number of labels). "
+            f"Received: {labels.dtype} {labels.shape}."
+        )
+    count = labels.shape[1] if several else int(labels.max(initial=-1)) + 1
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) < count or labels.min(initial=0) < 0:
         raise InputError(

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
-from keras_transfer.data.image_data import Examples, ImageData, pair
+from keras_transfer.data.image_data import Examples, ImageData, check_classes, check_form, pair
 from keras_transfer.data.splits import hold_out
 
 _SPLIT_FOLDERS = {
@@ -59,10 +59,11 @@ def from_directory(
         InputError: if the directory or a class holds no usable image, there is one class only, or a split has a class
             that `train/` has not.
     """
-    class_names, splits, left_out = labelled_files(directory, exclude)
+    check_form(class_names(directory), pair(image_size), resize, augment, batch_size)
+    names, splits, left_out = labelled_files(directory, exclude)
     return ImageData(
-        splits=hold_out(splits, validation_split, seed, class_names),
-        class_names=class_names,
+        splits=hold_out(splits, validation_split, seed, names),
+        class_names=names,
         image_size=pair(image_size),
         resize=resize,
         augment=augment,
@@ -70,6 +71,17 @@ def from_directory(
         seed=seed,
         left_out=tuple(left_out),
     )
+
+
+def class_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Returns the names of the class folders, without decoding anything.
+
+    Raises:
+        InputError: as `from_directory`.
+    """
+    names = tuple(_files(directory)[1]["train"])
+    check_classes(names)
+    return names
 
 
 def labelled_files(
@@ -84,36 +96,43 @@ def labelled_files(
         InputError: as `from_directory`.
     """
     root = Path(directory).expanduser()
-    if not root.is_dir():
-        raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
-    parts = _split_folders(root)
-    files = {split: _class_files(folder) for split, folder in parts.items()}
-    class_names = tuple(files["train"])
-    for split, by_class in files.items():
-        strangers = sorted(set(by_class) - set(class_names))
-        if strangers:
-            raise InputError(
-                f"Expected the classes of {str(parts['train'])!r} in {str(parts[split])!r}, {list(class_names)}. "
-                f"Received also: {strangers}."
-            )
+    parts, files = _files(root)
+    names = tuple(files["train"])
     everything = [path for by_class in files.values() for paths in by_class.values() for path in paths]
-    if not everything:
-        raise InputError(_no_images(root))
     left_out = [LeftOut(path, "is excluded") for path in everything if _matches(path, root, exclude)]
     excluded = {item.path for item in left_out}
     left_out += check_files([path for path in everything if path not in excluded])
     _warn(left_out, everything, root)
     unusable = {item.path for item in left_out}
-    splits = {split: _examples(by_class, class_names, unusable) for split, by_class in files.items()}
+    splits = {split: _examples(by_class, names, unusable) for split, by_class in files.items()}
     for split, examples in splits.items():
-        missing = [name for label, name in enumerate(class_names) if label not in examples.labels]
+        missing = [name for label, name in enumerate(names) if label not in examples.labels]
         if missing and split == "train":
             raise InputError(
                 f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}."
             )
         if missing:
             warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=3)
-    return class_names, splits, left_out
+    return names, splits, left_out
+
+
+def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str, dict[str, list[Path]]]]:
+    """Lists the folder of each split and its files by class."""
+    root = Path(directory).expanduser()
+    if not root.is_dir():
+        raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
+    parts = _split_folders(root)
+    files = {split: _class_files(folder) for split, folder in parts.items()}
+    if not any(files.values()):
+        raise InputError(_no_images(root))
+    for split, by_class in files.items():
+        strangers = sorted(set(by_class) - set(files["train"]))
+        if strangers:
+            raise InputError(
+                f"Expected the classes of {str(parts['train'])!r} in {str(parts[split])!r}, {list(files['train'])}. "
+                f"Received also: {strangers}."
+            )
+    return parts, files
 
 
 def _split_folders(root: Path) -> dict[str, Path]:

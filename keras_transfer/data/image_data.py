@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -74,16 +73,7 @@ class ImageData:
     _epoch: tf.Variable = field(default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
 
     def __post_init__(self) -> None:
-        RESIZES.find(self.resize)
-        augmentations.find(self.augment)
-        positive("batch_size", self.batch_size, whole=True)
-        if not all(isinstance(side, int) and side > 0 for side in self.image_size):
-            raise InputError(f"Expected `image_size` above 0 pixels. Received: image_size={self.image_size!r}.")
-        if len(self.class_names) < 2:
-            raise InputError(
-                f"Expected images of 2 or more classes. Received: {len(self.class_names)}, {list(self.class_names)}. "
-                "A classifier needs something to tell apart: add a folder with pictures of everything else."
-            )
+        check_form(self.class_names, self.image_size, self.resize, self.augment, self.batch_size)
 
     @property
     def num_classes(self) -> int:
@@ -124,8 +114,9 @@ class ImageData:
         """Number of images by split and class."""
         counted = {}
         for split, examples in self.splits.items():
-            by_label = Counter(examples.labels.tolist())
-            counted[split] = {name: by_label[label] for label, name in enumerate(self.class_names)}
+            totals = examples.labels.sum(axis=0) if examples.labels.ndim == 2 else np.bincount(examples.labels)
+            totals = np.pad(totals, (0, self.num_classes - len(totals)))
+            counted[split] = {name: int(total) for name, total in zip(self.class_names, totals, strict=True)}
         return counted
 
     @property
@@ -189,9 +180,38 @@ class ImageData:
         return batches.prefetch(tf.data.AUTOTUNE)
 
 
+def check_form(
+    class_names: Sequence[str],
+    image_size: tuple[int, int],
+    resize: str,
+    augment: str | Callable[[tf.Tensor], tf.Tensor],
+    batch_size: int,
+) -> None:
+    """Checks what ImageData is made of; sources call it before they read files.
+
+    Raises:
+        InputError: if something is unknown, out of range, or there is one class only.
+    """
+    RESIZES.find(resize)
+    augmentations.find(augment)
+    positive("batch_size", batch_size, whole=True)
+    if len(image_size) != 2 or not all(isinstance(side, int) and side > 0 for side in image_size):
+        raise InputError(f"Expected `image_size` above 0 pixels. Received: image_size={image_size!r}.")
+    check_classes(class_names)
+
+
+def check_classes(class_names: Sequence[str]) -> None:
+    """Raises InputError unless there is something to tell apart."""
+    if len(class_names) < 2:
+        raise InputError(
+            f"Expected images of 2 or more classes. Received: {len(class_names)}, {list(class_names)}. "
+            "A classifier needs something to tell apart: add a folder with pictures of everything else."
+        )
+
+
 def pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """Writes an image size as (height, width)."""
-    return (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
+    return (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)  # type: ignore[return-value]
 
 
 def shuffled(size: int, seed: int, epoch: tf.Variable) -> tf.data.Dataset:

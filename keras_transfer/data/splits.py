@@ -14,9 +14,12 @@ def hold_out(
     splits: Mapping[str, Examples], share: float, seed: int, class_names: Sequence[str]
 ) -> dict[str, Examples]:
     """Takes a share of each class of "train" for "validation", unless there is one."""
-    if "validation" in splits or len(class_names) < 2:
+    if "validation" in splits:
         return dict(splits)
-    train, validation = stratified(splits["train"].labels, share, seed, class_names)
+    labels = splits["train"].labels
+    if labels.ndim == 2:  # several labels an image: a plain seeded split
+        labels, class_names = np.zeros(len(labels), int), ["any"]
+    train, validation = stratified(labels, share, seed, class_names)
     return {**splits, "train": splits["train"].take(train), "validation": splits["train"].take(validation)}
 
 
