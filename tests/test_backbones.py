@@ -136,11 +136,11 @@ def test_frozen_means_still(model, images, open_last):
         keras.tree.map_structure(np.testing.assert_array_equal, keras.tree.map_structure(np.asarray, actual), before)
 
     weights = [weight.numpy() for weight in prefix.weights]
-    head = model.get_layer("logits").kernel.numpy()
+    bias = model.get_layer("logits").bias.numpy()
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(images, np.array([0, 1, 2, 0]), batch_size=2, epochs=1, verbose=0)
     for old, variable in zip(weights, prefix.weights, strict=True):
         assert np.array_equal(old, variable.numpy()), variable.path
-    assert not np.array_equal(head, model.get_layer("logits").kernel.numpy()), "the head did train"
+    assert not np.array_equal(bias, model.get_layer("logits").bias.numpy()), "the head did train"
     after = keras.tree.map_structure(np.asarray, prefix(images, training=False))
     keras.tree.map_structure(np.testing.assert_array_equal, after, before)
