@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import keras
+import numpy as np
 
-from keras_transfer.backbones import BACKBONES, Backbone
+from keras_transfer.backbones import BACKBONES, Backbone, copy_network
+
+
+def _efficientnet(name: str, *, weights: str | None, input_shape: tuple[int, ...], **options: Any) -> keras.Model:
+    """Builds an EfficientNet; ImageNet weights from a file get the scaling that Keras adds when it downloads them.
+
+    Keras divides the normalised picture once more by the square root of ImageNet's deviation, but only for
+    weights="imagenet" (keras/src/applications/efficientnet.py). Weights trained from random ones leave the
+    Normalization layer as it was made; by that they are told apart.
+    """
+    network = getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=input_shape, **options)
+    (normalization,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Normalization)]
+    if weights in (None, "imagenet") or np.allclose(normalization.get_weights()[1], 1):
+        return network
+
+    def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+        output = operation(*args, **kwargs)
+        if operation.name == normalization.name:
+            output = keras.layers.Rescaling([1 / deviation**0.5 for deviation in _IMAGENET_DEVIATION])(output)
+        return output
+
+    return copy_network(network, keras.Input(input_shape), call)
+
+
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)  # of red, green and blue in [0, 1]
 
 
 def _numbered(name: str, end: str, numbers: range) -> tuple[tuple[str, str], ...]:
@@ -112,7 +138,9 @@ for _family, _min_image_size, _networks, _stages in _TABLE:
     for _network, _image_size in _networks.items():
         BACKBONES.register(_network)(
             Backbone(
-                network=partial(getattr(keras.applications, _network), include_top=False),
+                network=partial(_efficientnet, _network)
+                if _family == "efficientnet"
+                else partial(getattr(keras.applications, _network), include_top=False),
                 preprocess=getattr(keras.applications, _family).preprocess_input,
                 image_size=_image_size,
                 min_image_size=_min_image_size,

@@ -23,6 +23,7 @@ def save_run(folder: Path, model: keras.Model, history: keras.callbacks.History,
     Raises:
         InputError: if the folder cannot be written.
     """
+    folder = folder.expanduser()
     staging = writable_folder(folder)
     try:
         model.save(staging / "model.keras")

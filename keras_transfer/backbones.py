@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class Backbone:
             weights = _existing(weights)
         try:
             return self.network(weights=weights, input_shape=(*image_size, 3), **(options or {}))
+        except InputError:
+            raise
         except TypeError as error:
             raise InputError(f"Expected `backbone_options` of {_name(self.network)}. {error}") from error
         except Exception as error:
@@ -90,12 +93,14 @@ def _load(network: keras.Model, path: str) -> None:
 
 
 def _name(network: Callable[..., keras.Model]) -> str:
-    return getattr(network, "func", network).__name__
+    args = getattr(network, "args", ())
+    return args[0] if args else getattr(network, "func", network).__name__
 
 
 def _weights_error(name: str, weights: Weights, options: object, error: Exception) -> Exception:
     """Says in a sentence what Keras' error means to the one who passed `weights`."""
-    if weights == "imagenet" and "URL fetch failure" in str(error):
+    no_network = isinstance(error, (OSError, HTTPException)) or "URL fetch failure" in str(error)
+    if weights == "imagenet" and no_network:
         return InputError(
             f"The ImageNet weights of {name} are not in Keras' cache and cannot be downloaded here ({error}). "
             "Pass weights=FILE with weights you downloaded elsewhere, or weights=None to start from scratch."
@@ -137,6 +142,37 @@ def end_of_stage(network: keras.Model, end: str) -> KerasTensor:
         ) from None
 
 
+_RESERVED = {"images", "features", "logits", "predictions"}
+
+
+def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., Any]) -> keras.Model:
+    """Copies a functional network onto the input `images`, with its weights.
+
+    Args:
+        network: the functional network.
+        images: the input of the copy, or None for one like the network's.
+        call: function `(operation, *args, **kwargs)` that runs each operation of the copy, in the order of the graph.
+    """
+    twins: dict[int, keras.Operation] = {}
+
+    def twin(operation: keras.Operation) -> keras.Operation:
+        if id(operation) not in twins:
+            try:
+                twins[id(operation)] = type(operation).from_config(operation.get_config())
+            except (TypeError, ValueError, NotImplementedError):
+                twins[id(operation)] = operation  # one of the user's own that Keras cannot copy is shared
+        return twins[id(operation)]
+
+    copy = keras.models.clone_model(network, input_tensors=images, clone_function=twin, call_function=call)
+    for layer in network.layers:
+        if layer.weights:
+            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    for layer in copy._flatten_layers():
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # it computes with values derived from its weights
+    return copy
+
+
 def wrap(model: keras.Model) -> keras.Model:
     """Gives a network of the user's own the form of those in the table: functional, one image input, one output.
 
@@ -145,6 +181,12 @@ def wrap(model: keras.Model) -> keras.Model:
     """
     if not model.built:
         raise InputError(f"Expected a built model as backbone. Received: {model.name!r}, not built; call it once.")
+    taken = [layer.name for layer in model.layers if layer.name in _RESERVED or layer.name.startswith("stage_")]
+    if taken:
+        raise InputError(
+            f"Expected a backbone without layers of the names {sorted(_RESERVED)} or stage_... Received: {taken}. "
+            "To go on from a model of build_model, load its weights, or rename its layers by keras.models.clone_model."
+        )
     if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     if hasattr(model, "operations"):

@@ -59,6 +59,12 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             first_open(names, phase.unfrozen)
             if phase.layer_decay != 1:
                 raise InputError(f"Expected layer_decay=1 in the phases of UnfreezeSchedule. Received: {phase}.")
+        if getattr(self.model.optimizer, "use_ema", False):
+            raise InputError(
+                "Expected an optimizer without use_ema=True: Keras matches its averages with the variables that are "
+                "trainable at the end of fit by position, and stages change them. Received: "
+                f"{type(self.model.optimizer).__name__}(use_ema=True)."
+            )
         self._current = None
         set_trainable(self.model, "all", train_batch_norm=self.train_batch_norm)
         fit_optimizer(self.model)
@@ -95,7 +101,9 @@ def fit_optimizer(model: keras.Model) -> None:
         return
     if [id(variable) for variable in optimizer._trainable_variables] == [id(variable) for variable in variables]:
         return
-    state = {variable.path: variable.numpy() for variable in optimizer.variables}
+    known = {id(variable) for variable in optimizer._trainable_variables}
+    ours = any(id(variable) in known for variable in variables)  # not an optimizer that trained another model
+    state = {variable.path: variable.numpy() for variable in optimizer.variables} if ours else {}
     optimizer = model.optimizer = type(optimizer).from_config(optimizer.get_config())
     optimizer.build(variables)
     for variable in optimizer.variables:

@@ -41,7 +41,7 @@ def train(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat."),
     ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Pixels; the network's own size by default.")] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Pixels; the network's own size by default.")] = None,
     resize: Annotated[str, typer.Option(help="crop, pad or stretch.")] = "crop",
     pooling: Annotated[str, typer.Option(help="avg, max, avg_max, gem, attention or flatten.")] = "avg",
     head: Annotated[str, typer.Option(help="linear, mlp or cosine.")] = "linear",
@@ -52,8 +52,10 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 32,
     validation_split: Annotated[float, typer.Option(help="Share for validation where there is no val/.")] = 0.2,
     exclude: Annotated[list[str] | None, typer.Option(help="Pattern of files to leave out. Repeat.")] = None,
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better loss.")] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the order, the augmentation and the new weights.")] = 0,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many epochs without a better loss.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and new weights.")] = 0,
     output: Annotated[
         Path, typer.Option(help="Folder for the served versions 1/, 2/ and model.keras, history.csv, report.json.")
     ] = Path("saved_models/model"),
@@ -70,6 +72,7 @@ def train(
 
         options = _options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
+        output = output.expanduser()
         writable_folder(output).rmdir()
         keras.utils.set_random_seed(seed)
         size = image_size or default_image_size(backbone)
@@ -127,6 +130,12 @@ def evaluate(
     with _session(as_json) as kt:
         from keras_transfer.data.folders import labelled_files
         from keras_transfer.evaluation import report_on
+        from keras_transfer.serving.exporting import writable_folder
+
+        if plot is not None:
+            writable_folder(plot.parent).rmdir()
+            if plot.suffix != ".png":
+                raise InputError(f"Expected --plot FILE.png. Received: {str(plot)!r}.")
 
         served = kt.load(model)
         names, splits, _ = labelled_files(data)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """The result of `evaluate`. `print(report)` shows it as a table.
 
@@ -86,7 +86,11 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
         labels.append(np.asarray(batch_labels))
     if not labels:
         raise InputError("Expected images to evaluate on. Received: an empty dataset.")
-    return report_on(np.concatenate(outputs), np.concatenate(labels), class_names)
+    probabilities, truth = np.concatenate(outputs), np.concatenate(labels)
+    activation = getattr(model.layers[-1], "activation", None)
+    if truth.ndim == 2 and activation is keras.activations.softmax:
+        truth = truth.argmax(axis=1)  # one-hot labels of one class an image
+    return report_on(probabilities, truth, class_names)
 
 
 def report_on(probabilities: np.ndarray, truth: np.ndarray, class_names: Sequence[str] | None = None) -> Report:
@@ -100,6 +104,8 @@ def report_on(probabilities: np.ndarray, truth: np.ndarray, class_names: Sequenc
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) != count:
         raise InputError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
+    if count == 1 and truth.ndim == 1:
+        truth = truth[:, None]  # one yes or no an image
     if truth.ndim == 2 and truth.shape == probabilities.shape:
         return _several_labels(probabilities, truth, names)
     if truth.ndim != 1 or truth.min() < 0 or truth.max() >= count:
@@ -130,16 +136,26 @@ def _one_class(probabilities: np.ndarray, truth: np.ndarray, names: tuple[str, .
 
 
 def _several_labels(probabilities: np.ndarray, truth: np.ndarray, names: tuple[str, ...]) -> Report:
-    from sklearn.metrics import multilabel_confusion_matrix
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    predicted = (probabilities > 0.5).astype(int)
+    if not np.isin(truth, (0, 1)).all():
+        raise InputError(f"Expected labels 0 and 1. Received: from {truth.min()} to {truth.max()}.")
+    truth, predicted = truth.astype(int), (probabilities > 0.5).astype(int)
     clipped = np.clip(probabilities, keras.config.epsilon(), 1 - keras.config.epsilon())
     metrics = {
         "loss": float(-np.where(truth == 1, np.log(clipped), np.log(1 - clipped)).mean()),
         "accuracy": float((predicted == truth).mean()),
         "exact_match": float((predicted == truth).all(axis=1).mean()),
     }
-    return Report(metrics, names, _per_class(truth, predicted, names), multilabel_confusion_matrix(truth, predicted))
+    per_class, confusion = {}, []
+    for label, name in enumerate(names):
+        scores = precision_recall_fscore_support(
+            truth[:, label], predicted[:, label], average="binary", zero_division=0
+        )
+        values = (*map(float, scores[:3]), float(truth[:, label].sum()))
+        per_class[name] = dict(zip(("precision", "recall", "f1", "support"), values, strict=True))
+        confusion.append(confusion_matrix(truth[:, label], predicted[:, label], labels=[0, 1]))
+    return Report(metrics, names, per_class, np.stack(confusion))
 
 
 def _per_class(truth: np.ndarray, predicted: np.ndarray, names: tuple[str, ...]) -> dict[str, dict[str, float]]:

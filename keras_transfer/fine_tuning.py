@@ -11,6 +11,7 @@ from keras_transfer._checks import InputError, positive
 from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
 from keras_transfer.heads import DEFAULT_LOSSES
+from keras_transfer.models import stages
 from keras_transfer.schedules import Phase, Schedule, starts
 
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
@@ -42,7 +43,7 @@ def fine_tune(
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
         epochs: epochs of all phases together, 10 by default; not with a tuple of phases.
         learning_rate: rate of the first phase, 3e-3 by default; not with a tuple of phases.
-        optimizer: name or object.
+        optimizer: name or object; its rate is that of the phases, unless it is a schedule object of Keras.
         loss: by default the one that fits the model's activation: cross-entropy for softmax and sigmoid, squared
             error for linear.
         metrics: by default accuracy, or mean absolute error for a linear activation.
@@ -78,6 +79,8 @@ def fine_tune(
     if data.validation is not None:
         best = keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True)
         own.append(best)
+    if loss is None:
+        _check_labels(model, data)
     model.compile(
         optimizer=optimizer,
         loss=loss or default_loss(model),
@@ -125,6 +128,7 @@ class _EpochOrder(keras.callbacks.Callback):
 def _check_fit(model: keras.Model, data: ImageData) -> None:
     if not isinstance(data, ImageData):
         raise InputError(f"Expected `data` from kt.data, such as kt.data.from_directory(...). Received: {data!r}.")
+    stages(model)
     outputs, size = model.output_shape[-1], tuple(model.input_shape[1:3])
     if outputs != data.num_classes:
         raise InputError(
@@ -136,6 +140,22 @@ def _check_fit(model: keras.Model, data: ImageData) -> None:
             f"Expected images of the model's size {size}. Received: data with image_size={data.image_size}. "
             "Give both the same image_size."
         )
+
+
+def _check_labels(model: keras.Model, data: ImageData) -> None:
+    """Labels and activation must mean the same; Keras would fail late or, worse, broadcast."""
+    activation = model.get_layer("predictions").activation.__name__
+    several = data.splits["train"].labels.ndim == 2
+    expected = {"softmax": False, "sigmoid": True}.get(activation)
+    if expected is None:
+        raise InputError(
+            "Expected a model with softmax or sigmoid: ImageData holds classes. Received: activation 'linear'. "
+            "For regression call compile and fit with UnfreezeSchedule and a dataset of your own."
+        )
+    if several != expected:
+        labels = "several labels an image" if several else "one class an image"
+        fitting = "sigmoid" if several else "softmax"
+        raise InputError(f"Expected activation={fitting!r} for {labels}. Received: activation={activation!r}.")
 
 
 def _class_weight(

@@ -36,6 +36,7 @@ def set_trainable(model: keras.Model, unfrozen: str | int, *, train_batch_norm: 
         >>> len(model.trainable_variables)
         2
     """
+    model.trainable = True  # an outer False would hide all that is opened below
     backbone = set(map(id, layers_before(model, "head")))
     frozen = set(map(id, frozen_layers(model, unfrozen)))
     for layer in model.layers:

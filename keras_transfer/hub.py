@@ -44,8 +44,8 @@ class HubLayer(keras.layers.Layer):
     """
 
     def __init__(self, handle: str, signature: str = "serving_default", **kwargs: Any):
-        super().__init__(**kwargs)
-        self.handle = str(handle)
+        super().__init__(autocast=False, **kwargs)  # a SavedModel takes float32 whatever the precision around it
+        self.handle = str(handle) if "://" in str(handle) else str(Path(handle).expanduser())
         self.signature = signature
         self._module = _load(self.handle)
         self._function, self._takes_training = _callable(self._module, signature, self.handle)
@@ -54,6 +54,7 @@ class HubLayer(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        inputs = tf.cast(inputs, tf.float32)
         if self._takes_training:
             outputs = self._function(inputs, training=bool(training) and self.trainable)
         else:
@@ -72,7 +73,7 @@ class HubLayer(keras.layers.Layer):
 
 def is_handle(backbone: str) -> bool:
     """Says whether a backbone is given by URL or by folder instead of by name."""
-    return "://" in backbone or (Path(backbone) / "saved_model.pb").is_file() or "/" in backbone
+    return "/" in backbone or (Path(backbone) / "saved_model.pb").is_file()
 
 
 def hub_backbone(
@@ -108,11 +109,11 @@ def _to_unit_range(images: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _load(handle: str) -> Any:
-    import tensorflow_hub
-
     if "://" not in handle and not (Path(handle) / "saved_model.pb").is_file():
         raise InputError(f"Expected a TF-Hub URL or a folder with a saved_model.pb. Received: {handle!r}.")
     try:
+        import tensorflow_hub
+
         return tensorflow_hub.load(handle)
     except Exception as error:
         raise InputError(

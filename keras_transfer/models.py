@@ -6,7 +6,9 @@ after a reload, without this package. Layers lie flat in the model: `model.get_l
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -15,7 +17,7 @@ from keras import KerasTensor, layers
 from keras_transfer._checks import InputError, positive, unknown
 from keras_transfer._graph import crossing, nodes, nodes_before
 from keras_transfer.applications import BACKBONES
-from keras_transfer.backbones import Backbone, Weights, end_of_stage, wrap
+from keras_transfer.backbones import Backbone, Weights, copy_network, end_of_stage, wrap
 from keras_transfer.heads import DEFAULT_LOSSES, HEADS, Head
 from keras_transfer.hub import hub_backbone, is_handle
 from keras_transfer.pooling import Pooling, pool
@@ -24,7 +26,7 @@ _MARK = "stage_"
 
 
 def build_model(
-    backbone: str | Backbone | keras.Model,
+    backbone: str | os.PathLike[str] | Backbone | keras.Model,
     num_classes: int,
     *,
     weights: Weights = "imagenet",
@@ -78,6 +80,11 @@ def build_model(
     # the backbone
     feature_map = _lay(wrap(part.build(weights, size, backbone_options)), part, images)
     # the features
+    if len(feature_map.shape) not in (2, 4):
+        raise InputError(
+            "Expected a backbone that returns a feature map (batch, height, width, channels) or a vector "
+            f"(batch, channels). Received: shape {feature_map.shape}."
+        )
     features = pool(feature_map, pooling)
     # the head
     logits = apply_head(features, num_classes)
@@ -150,14 +157,22 @@ def default_image_size(backbone: str | Backbone | keras.Model) -> int:
     return _find(backbone).image_size
 
 
-def _find(backbone: str | Backbone | keras.Model) -> Backbone:
+def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model) -> Backbone:
     if isinstance(backbone, keras.Model):
-        return Backbone(backbone)
+        return Backbone(backbone, image_size=_own_size(backbone))
+    if isinstance(backbone, os.PathLike):
+        backbone = str(Path(backbone).expanduser())
     if isinstance(backbone, str) and is_handle(backbone):
         return hub_backbone(backbone)
     if isinstance(backbone, (str, Backbone)):
         return BACKBONES.find(backbone)
     raise InputError(f"Expected a backbone's name, a kt.Backbone or a keras.Model. Received: {backbone!r}.")
+
+
+def _own_size(network: keras.Model) -> int:
+    """Returns the image size of a network built for one, else 224."""
+    shape = getattr(network, "input_shape", None)
+    return shape[1] if isinstance(shape, tuple) and len(shape) == 4 and shape[1] else 224
 
 
 def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int, int]:
@@ -179,32 +194,21 @@ def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTens
     be reached from the model (keras-io #1999), and `trainable` of inner layers would depend on the outer one.
     """
     ends = {id(end_of_stage(network, end)): name for name, end in part.stages}
-    marks = {
-        node.operation.name: ends[id(tensor)]
+    marks = [
+        next((ends[id(tensor)] for tensor in node.output_tensors if id(tensor) in ends), None)
         for node in nodes(network)
-        for tensor in node.output_tensors
-        if id(tensor) in ends
-    }
+        if not node.is_input
+    ]
+    waiting = iter(marks)
     inputs = part.preprocess(images) if part.preprocess else images
 
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
         args, kwargs = keras.tree.map_structure(lambda given: inputs if given is images else given, (args, kwargs))
         output = operation(*args, **kwargs)
-        mark = marks.get(operation.name)
+        mark = next(waiting)
         return output if mark is None else layers.Identity(name=_MARK + mark)(output)
 
-    copy = keras.models.clone_model(network, input_tensors=images, clone_function=_twin, call_function=call)
-    for layer in filter(lambda layer: layer.weights, network.layers):
-        copy.get_layer(layer.name).set_weights(layer.get_weights())
-    return copy.output
-
-
-def _twin(operation: keras.Operation) -> keras.Operation:
-    """Returns a copy of an operation; one of the user's own that Keras cannot copy by its config is shared."""
-    try:
-        return type(operation).from_config(operation.get_config())
-    except (TypeError, NotImplementedError):
-        return operation
+    return copy_network(network, images, call).output
 
 
 def _is_mark(layer: keras.layers.Layer) -> bool:

@@ -120,3 +120,18 @@ def test_what_cannot_work_is_refused(toy, data):
     model.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(kt.InputError, match="made by keras_transfer.build_model"):
         model.fit(data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES)])
+
+
+def test_averaged_weights_are_refused_before_training(toy, data):
+    toy.compile(keras.optimizers.Adam(use_ema=True), "sparse_categorical_crossentropy")
+    with pytest.raises(kt.InputError, match="without use_ema"):
+        toy.fit(data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES)])
+
+
+def test_an_optimizer_of_another_model_brings_no_state(toy, data):
+    optimizer = keras.optimizers.Adam()
+    other = kt.build_model(toy_network(), 3, image_size=32)
+    for model in (other, toy):
+        model.compile(optimizer, "sparse_categorical_crossentropy")
+        model.fit(data.train, epochs=1, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES)])
+    assert int(toy.optimizer.iterations) == 3

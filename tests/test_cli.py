@@ -91,6 +91,8 @@ def test_version_is_told():
         (["train", "PICTURES", *ALPHA, "--backbone-option", "alpha"], "NAME=VALUE"),
         (["train", "PICTURES", *ALPHA, "--output", "/dev/null/x"], "a folder that can be written to"),
         (["evaluate", "PICTURES", "PICTURES"], "a version or a folder of versions"),
+        (["evaluate", "PICTURES", "PICTURES", "--plot", "x.txt"], "Expected --plot FILE.png"),
+        (["train", "PICTURES", *ALPHA, "--seed", "-1"], "greater than or equal to 0"),
         (["predict", "PICTURES", "x.jpg"], "a version or a folder of versions"),
         (["demo", "--data", "no/such/folder", "--backbone", "MobileNet", "--weights", "none"], "not a folder"),
         (["demo", "--output", "/dev/null/x"], "a folder that can be written to"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -215,3 +217,43 @@ def test_class_weights_even_out(tmp_path):
 
 def test_sample_is_a_figure(data):
     assert len(data.show(4).axes) == 4 and len(data.show(9, augmented=True).axes) == 9
+
+
+def test_a_name_that_is_not_utf8_is_left_out(tmp_path):
+    folder = write_pictures(tmp_path / "photos", per_class=6)
+    content = (folder / "red" / "0.jpg").read_bytes()
+    (folder / "red" / os.fsdecode(b"caf\xe9.jpg")).write_bytes(content)
+    with pytest.warns(kt.DataWarning, match="not UTF-8"):
+        data = kt.data.from_directory(folder, image_size=32)
+    assert len(data.left_out) == 1 and "red" in str(data.left_out[0])
+
+
+def test_names_with_spaces_and_letters_of_all_kinds_work(tmp_path):
+    folder = write_pictures(tmp_path / "mes photos", per_class=3)
+    (folder / "red").rename(folder / "écureuil roux ☀")
+    data = kt.data.from_directory(folder, image_size=32)
+    assert "écureuil roux ☀" in data.class_names and len(labels_of(data.train)) == 6
+
+
+def test_formats_that_cannot_be_decoded_are_pointed_out(tmp_path):
+    folder = write_pictures(tmp_path / "photos", per_class=3)
+    (folder / "red" / "phone.heic").write_bytes(b"x")
+    with pytest.warns(kt.DataWarning, match=r"red holds 1 pictures TensorFlow cannot decode, \['.heic'\]"):
+        kt.data.from_directory(folder, image_size=32)
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    data = kt.data.from_directory(_renamed(write_pictures(tmp_path / "photos", per_class=3)), image_size=32)
+    assert data.class_names == ("blue", "green", "train")
+
+
+def _renamed(folder):
+    (folder / "red").rename(folder / "train")
+    return folder
+
+
+def test_an_empty_validation_folder_is_refused(tmp_path):
+    write_pictures(tmp_path / "train", per_class=3)
+    (tmp_path / "val" / "red").mkdir(parents=True)
+    with pytest.raises(kt.InputError, match="usable images in .*val"):
+        kt.data.from_directory(tmp_path)

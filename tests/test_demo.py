@@ -42,6 +42,13 @@ def test_the_test_pictures_are_the_same_for_every_seed_and_no_training_picture(t
         assert len(set(pictures.values())) == len(pictures) == 8 * 5
 
 
+def test_the_demo_never_replaces_a_folder_of_the_user(tmp_path):
+    own = write_pictures(tmp_path / "leaves", per_class=2)
+    with pytest.raises(kt.InputError, match="holds your own files"):
+        run.draw_leaves(own, 0)
+    assert len(list(own.rglob("*.jpg"))) == 6
+
+
 def test_pretraining_gives_the_same_weights_for_the_same_seed(tmp_path, monkeypatch):
     from keras_transfer.demo import pretrain
 

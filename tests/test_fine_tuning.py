@@ -8,6 +8,7 @@ import pytest
 from conftest import toy_backbone, write_pictures
 
 import keras_transfer as kt
+from keras_transfer.fine_tuning import default_loss, default_metrics
 
 
 def test_it_learns_and_tells_one_history(trained, data):
@@ -76,13 +77,37 @@ def test_uneven_classes_are_weighed_and_that_is_said(tmp_path, capsys):
         assert ("weigh the same" in capsys.readouterr().out) == said
 
 
-@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
-def test_losses_fit_the_activation(activation):
-    from keras_transfer.fine_tuning import default_loss, default_metrics
+def test_several_labels_an_image_are_learnt_with_sigmoid():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (60, 2))
+    images = (40 + rng.integers(0, 20, (60, 32, 32, 3))).astype("uint8")
+    images[..., 0] += (150 * labels[:, :1, None]).astype("uint8")
+    images[..., 2] += (150 * labels[:, 1:, None]).astype("uint8")
+    data = kt.data.from_arrays(images, labels, class_names=["red", "blue"], batch_size=8)
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 2, image_size=32, activation="sigmoid")
+    kt.fine_tune(model, data, schedule="feature_extraction", epochs=15, learning_rate=0.1, verbose=0)
+    report = kt.evaluate(model, data.validation, class_names=data.class_names)
+    assert report.metrics["accuracy"] >= 0.9 and report.confusion.shape == (2, 2, 2)
+    with pytest.raises(kt.InputError, match="activation='sigmoid' for several labels"):
+        kt.fine_tune(kt.build_model(toy_backbone(), 2, image_size=32), data)
 
+
+@pytest.mark.parametrize("activation", ["sigmoid", "linear"])
+def test_an_activation_that_does_not_fit_the_labels_is_refused(data, activation):
     model = kt.build_model(toy_backbone(), 3, image_size=32, activation=activation)
-    assert default_loss(model) == {"sigmoid": "binary_crossentropy", "linear": "mean_squared_error"}[activation]
-    assert default_metrics(model)
+    with pytest.raises(kt.InputError, match="Expected a(ctivation='softmax'| model with softmax)"):
+        kt.fine_tune(model, data)
+
+
+def test_regression_trains_in_a_script():
+    model = kt.build_model(toy_backbone(), 1, image_size=32, activation="linear")
+    images = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3)).astype("float32")
+    targets = images.mean(axis=(1, 2, 3), keepdims=False)[:, None] / 255
+    model.compile("adam", default_loss(model), metrics=default_metrics(model))
+    callbacks = [kt.UnfreezeSchedule("feature_extraction", epochs=20, learning_rate=0.05)]
+    history = model.fit(images, targets, epochs=20, verbose=0, callbacks=callbacks).history
+    assert history["loss"][-1] < history["loss"][0] / 5 and "mean_absolute_error" in history
 
 
 def test_plot_marks_the_phases(trained):

@@ -180,3 +180,48 @@ def test_a_model_that_is_not_ours_has_no_stages():
 def test_split_names_the_stages_there_are(toy):
     with pytest.raises(kt.InputError, match="Did you mean 'middle'"):
         kt.split(toy, "midle")
+
+
+def test_a_network_that_normalises_keeps_its_statistics():
+    images = keras.Input((32, 32, 3))
+    normalization = keras.layers.Normalization(axis=-1)
+    normalization.adapt(np.random.default_rng(0).uniform(50, 200, (64, 32, 32, 3)).astype("float32"))
+    network = keras.Model(images, keras.layers.Conv2D(4, 3)(normalization(images)))
+    prefix, _ = kt.split(kt.build_model(network, 2), "features")
+    inputs = np.full((1, 32, 32, 3), 80, "float32")
+    assert np.allclose(prefix(inputs), np.mean(network(inputs), axis=(1, 2)), atol=1e-5)
+
+
+@pytest.mark.parametrize("imagenet", [True, False])
+def test_efficientnet_weights_from_a_file_are_scaled_as_the_download_is(tmp_path, imagenet):
+    """Keras scales once more for weights="imagenet" alone; a file of the same weights would get other pixels."""
+    source = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
+    normalization = next(layer for layer in source.layers if isinstance(layer, keras.layers.Normalization))
+    if imagenet:
+        normalization.set_weights([np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]), np.array(0)])
+        normalization.finalize_state()
+    source.save_weights(tmp_path / "b0.weights.h5")
+    model = kt.build_model("EfficientNetB0", 2, weights=tmp_path / "b0.weights.h5", image_size=32)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    scaled = keras.Model(model.input, model.get_layer("stem_conv_pad").input)(image)
+    expected = image / 255
+    if imagenet:
+        expected = (expected - [0.485, 0.456, 0.406]) / np.array([0.229, 0.224, 0.225])
+    assert np.allclose(scaled, expected, atol=1e-5)
+
+
+def test_a_layer_used_twice_is_laid_out_twice():
+    images = keras.Input((32, 32, 3))
+    shared = keras.layers.Conv2D(3, 3, padding="same", activation="relu")
+    network = keras.Model(images, shared(shared(images)))
+    prefix, _ = kt.split(kt.build_model(network, 2), "features")
+    inputs = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    assert np.allclose(prefix(inputs), np.mean(network(inputs), axis=(1, 2)), rtol=1e-4)
+
+
+def test_reserved_names_and_wrong_outputs_are_refused():
+    with pytest.raises(kt.InputError, match="without layers of the names"):
+        kt.build_model(kt.split(kt.build_model(toy_backbone(), 3), "features")[0], 2)
+    images = keras.Input((32, 32, 3))
+    with pytest.raises(kt.InputError, match=r"a feature map .* or a vector"):
+        kt.build_model(keras.Model(images, keras.layers.Reshape((-1, 3))(images)), 2)

@@ -86,7 +86,8 @@ def test_versions_count_up_and_half_written_ones_are_never_seen(trained, data, t
     root = tmp_path / "models"
     assert [kt.export(trained[0], root, data=data).name for _ in range(2)] == ["1", "2"]
     (root / "7").mkdir()
-    assert kt.export(trained[0], root, data=data).name == "8"
+    (root / "8").write_text("a file that is in the way")
+    assert kt.export(trained[0], root, data=data).name == "9"
 
     def disk_full(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -94,8 +95,8 @@ def test_versions_count_up_and_half_written_ones_are_never_seen(trained, data, t
     monkeypatch.setattr("keras_transfer.serving.exporting._write", disk_full)
     with pytest.raises(kt.InputError, match="No space left on device.*Nothing was published"):
         kt.export(trained[0], root, data=data)
-    assert versions(root) == [1, 2, 7, 8]
-    assert sorted(path.name for path in root.iterdir()) == ["1", "2", "7", "8"], "nothing is left lying about"
+    assert versions(root) == [1, 2, 7, 9]
+    assert sorted(path.name for path in root.iterdir()) == ["1", "2", "7", "8", "9"], "nothing is left lying about"
 
 
 def test_the_export_describes_itself(trained, data, exported):
@@ -135,6 +136,8 @@ def test_wrong_questions_are_refused(exported, data, tmp_path):
         served.predict([good, tmp_path / "text.jpg", b"garbage"])
     with pytest.raises(kt.InputError, match="a readable image file"):
         served.predict([tmp_path / "missing.jpg"])
+    with pytest.raises(kt.InputError, match="one array for all. Received: ndarray"):
+        served.predict([np.zeros((32, 32, 3))])
     with pytest.raises(kt.InputError, match="a list of images"):
         served.predict(good)
     with pytest.raises(kt.InputError, match=r"images \(batch, 32, 32, 3\)"):

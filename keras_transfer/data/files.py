@@ -32,7 +32,12 @@ class LeftOut:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
+        return f"{printable(self.path)}: {self.reason}"
+
+
+def printable(path: Path) -> str:
+    """Writes a path so that it can be printed even if its name is not UTF-8."""
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -91,6 +96,10 @@ def image_format(header: bytes) -> str | None:
 
 
 def _mislabelled(path: Path) -> str | None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "has a name that is not UTF-8; rename it"
     try:
         with path.open("rb") as file:
             header = file.read(16)

@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import DataWarning, InputError
-from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
+from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images, printable
 from keras_transfer.data.image_data import Examples, ImageData, check_classes, check_form, pair
-from keras_transfer.data.splits import hold_out
+from keras_transfer.data.splits import check_share, hold_out
 
+_OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".raw", ".cr2", ".nef"}
 _SPLIT_FOLDERS = {
     "train": "train",
     "training": "train",
@@ -59,7 +60,10 @@ def from_directory(
         InputError: if the directory or a class holds no usable image, there is one class only, or a split has a class
             that `train/` has not.
     """
-    check_form(class_names(directory), pair(image_size), resize, augment, batch_size)
+    with warnings.catch_warnings(action="ignore", category=DataWarning):  # they come once, from the listing below
+        names = class_names(directory)
+    check_form(names, pair(image_size), resize, augment, batch_size)
+    check_share(validation_split)
     names, splits, left_out = labelled_files(directory, exclude)
     return ImageData(
         splits=hold_out(splits, validation_split, seed, names),
@@ -111,6 +115,8 @@ def labelled_files(
             raise InputError(
                 f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}."
             )
+        if len(missing) == len(names):
+            raise InputError(f"Expected usable images in {str(parts[split])!r}, or no such folder. Received none.")
         if missing:
             warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=3)
     return names, splits, left_out
@@ -142,7 +148,7 @@ def _split_folders(root: Path) -> dict[str, Path]:
         split = _SPLIT_FOLDERS.get(folder.name.lower())
         if split in found:
             raise InputError(f"Expected one {split} folder. Received: {found[split].name!r} and {folder.name!r}.")
-        if split is not None:
+        if split is not None and any(path.is_dir() for path in folder.iterdir()):
             found[split] = folder
     return found if "train" in found else {"train": root}
 
@@ -151,6 +157,15 @@ def _class_files(folder: Path) -> dict[str, list[Path]]:
     """Lists the image files of each class folder; folders without any are no classes."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     listed = {path.name: find_images(path) for path in classes}
+    for name, paths in listed.items():
+        others = [path.suffix for path in (folder / name).rglob("*") if path.suffix.lower() in _OTHER_PICTURES]
+        if others:
+            warnings.warn(
+                f"{name} holds {len(others)} pictures TensorFlow cannot decode, {sorted(set(others))}, "
+                f"beside {len(paths)} others. Convert them to JPEG or PNG to use them.",
+                DataWarning,
+                stacklevel=5,
+            )
     return {name: paths for name, paths in listed.items() if paths}
 
 
@@ -183,7 +198,7 @@ def _no_images(root: Path) -> str:
 def _warn(left_out: Sequence[LeftOut], everything: Sequence[Path], root: Path) -> None:
     """Says which files are not used, and which used ones look out of place."""
     if left_out:
-        shown = "".join(f"\n  {item.path.relative_to(root)}: {item.reason}" for item in left_out[:20])
+        shown = "".join(f"\n  {printable(item.path.relative_to(root))}: {item.reason}" for item in left_out[:20])
         more = f"\n  and {len(left_out) - 20} more, see left_out" if len(left_out) > 20 else ""
         warnings.warn(
             f"{len(left_out)} of {len(everything)} images are left out:{shown}{more}", DataWarning, stacklevel=4

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Examples:
     """What one split holds, before anything is decoded.
 
@@ -42,7 +42,7 @@ class Examples:
         return replace(self, items=self.items[indices], labels=self.labels[indices])
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class ImageData:
     """Images with labels, as `tf.data` pipelines for training, validation and test.
 
@@ -121,10 +121,16 @@ class ImageData:
 
     @property
     def class_weights(self) -> dict[int, float]:
-        """Weight of each class that makes all weigh the same in training (scikit-learn's "balanced")."""
+        """Weight of each class that makes all weigh the same in training (scikit-learn's "balanced").
+
+        Raises:
+            InputError: for several labels an image, which have no common weight.
+        """
         from sklearn.utils.class_weight import compute_class_weight
 
         labels = self.splits["train"].labels
+        if labels.ndim == 2:
+            raise InputError("Expected one class an image. Received: several labels an image.")
         present = np.unique(labels)
         weights = compute_class_weight("balanced", classes=present, y=labels)
         return {int(label): float(weight) for label, weight in zip(present, weights, strict=True)}
@@ -138,7 +144,8 @@ class ImageData:
         for index in chosen:
             image, label = read(tf.constant(index))
             images.append(change(image, tf.constant([self.seed, int(index)])).numpy())
-            names.append(self.class_names[int(label)])
+            labels = np.flatnonzero(label) if examples.labels.ndim == 2 else [int(label)]
+            names.append(", ".join(self.class_names[index] for index in labels))
         return plot_images(images, names)
 
     def __repr__(self) -> str:

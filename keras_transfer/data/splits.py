@@ -23,6 +23,12 @@ def hold_out(
     return {**splits, "train": splits["train"].take(train), "validation": splits["train"].take(validation)}
 
 
+def check_share(share: float) -> None:
+    """Raises InputError unless the share for validation is a part of the whole."""
+    if not 0 < share < 1:
+        raise InputError(f"Expected `validation_split` in (0, 1). Received: validation_split={share!r}.")
+
+
 def stratified(
     labels: np.ndarray, share: float, seed: int, class_names: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -45,8 +51,7 @@ def stratified(
         >>> len(train), len(validation)
         (9, 3)
     """
-    if not 0 < share < 1:
-        raise InputError(f"Expected `validation_split` in (0, 1). Received: validation_split={share!r}.")
+    check_share(share)
     rng = np.random.default_rng(seed)
     second: list[int] = []
     for label, name in enumerate(class_names):

@@ -9,8 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.data.image_data import Examples, ImageData, pair
-from keras_transfer.data.splits import hold_out
+from keras_transfer.data.image_data import Examples, ImageData, check_form, pair
+from keras_transfer.data.splits import check_share, hold_out
 
 
 def from_tfds(
@@ -42,6 +42,8 @@ def from_tfds(
     """
     import tensorflow_datasets
 
+    check_form(("any", "two"), pair(image_size), resize, augment, batch_size)
+    check_share(validation_split)
     try:
         builder: Any = name
         if isinstance(name, str):
@@ -60,6 +62,10 @@ def from_tfds(
     for split in ("train", "validation", "test"):
         if split in builder.info.splits:
             splits[split] = _examples(builder, split)
+    if "train" not in splits:
+        raise InputError(
+            f"Expected a dataset with a split 'train'. Received: {name!r} with {list(builder.info.splits)}."
+        )
     class_names = tuple(features["label"].names)
     return ImageData(
         splits=hold_out(splits, validation_split, seed, class_names),

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer import data as sources
+from keras_transfer._checks import InputError
 from keras_transfer.artifacts import save_run
 from keras_transfer.data import ImageData
 from keras_transfer.demo.pictures import LEAVES, draw_leaf
@@ -32,12 +33,23 @@ SEEDS = (0, 1, 2)
 SCRATCH_RATES = (3e-3, 1e-2, 3e-2)
 SCRATCH_EPOCHS = 40
 
+_MARKER = ".drawn_by_keras_transfer"
+
 Say = Callable[[str], None]
 
 
 def draw_leaves(folder: Path, seed: int, per_class: dict[str, int] = LABELS_PER_CLASS) -> None:
-    """Draws an image folder with `train/`, `val/` and `test/`; the test pictures are the same for every seed."""
+    """Draws an image folder with `train/`, `val/` and `test/`; the test pictures are the same for every seed.
+
+    Raises:
+        InputError: if the folder exists and was not drawn by this function.
+    """
+    if folder.exists() and not (folder / _MARKER).is_file():
+        raise InputError(
+            f"Expected a folder the demo may write to. Received: {str(folder)!r}, which holds your own files."
+        )
     staging = writable_folder(folder.parent)
+    (staging / _MARKER).write_text("Drawn by keras_transfer's demo, which may replace this folder.\n")
     for split, count in per_class.items():
         for index, leaf in enumerate(LEAVES):
             rng = np.random.default_rng([0 if split == "test" else seed + 1, index, len(split)])

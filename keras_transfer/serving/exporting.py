@@ -90,6 +90,7 @@ def writable_folder(root: Path) -> Path:
     Raises:
         InputError: if that is not possible.
     """
+    root = root.expanduser()
     try:
         root.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
@@ -134,11 +135,14 @@ def _write(model: keras.Model, folder: Path, names: Sequence[str], size: tuple[i
 
 def _publish(folder: Path, root: Path) -> Path:
     """Renames a finished folder to the next free number; another process may take a number first."""
+    number = max(versions(root), default=0) + 1
     while True:
-        target = root / str(max(versions(root), default=0) + 1)
+        target = root / str(number)
         try:
-            folder.rename(target)
-            return target
+            if not target.exists():
+                folder.rename(target)
+                return target
         except OSError:
             if not target.exists():
                 raise
+        number += 1

@@ -127,6 +127,10 @@ def load(path: str | os.PathLike[str]) -> ServedModel:
 def _read(image: str | os.PathLike[str] | bytes) -> bytes:
     if isinstance(image, bytes):
         return image
+    if not isinstance(image, (str, os.PathLike)):
+        raise InputError(
+            f"Expected paths of image files or their bytes, or one array for all. Received: {type(image).__name__}."
+        )
     try:
         return Path(image).expanduser().read_bytes()
     except OSError as error:
