@@ -80,6 +80,9 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
         raise InputError(
             f"Expected a tf.data.Dataset of images and labels, such as data.validation. Received: {dataset!r}."
         )
+    activation = getattr(model.layers[-1], "activation", None)
+    if activation is keras.activations.linear:
+        raise InputError("Expected a classifier. Received: a model with linear output; use its own model.evaluate.")
     outputs, labels = [], []
     for images, batch_labels in dataset:
         outputs.append(np.asarray(model.predict_on_batch(images)))
@@ -87,7 +90,6 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
     if not labels:
         raise InputError("Expected images to evaluate on. Received: an empty dataset.")
     probabilities, truth = np.concatenate(outputs), np.concatenate(labels)
-    activation = getattr(model.layers[-1], "activation", None)
     if truth.ndim == 2 and activation is keras.activations.softmax:
         truth = truth.argmax(axis=1)  # one-hot labels of one class an image
     return report_on(probabilities, truth, class_names)

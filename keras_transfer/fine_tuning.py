@@ -145,17 +145,14 @@ def _check_fit(model: keras.Model, data: ImageData) -> None:
 def _check_labels(model: keras.Model, data: ImageData) -> None:
     """Labels and activation must mean the same; Keras would fail late or, worse, broadcast."""
     activation = model.get_layer("predictions").activation.__name__
-    several = data.splits["train"].labels.ndim == 2
-    expected = {"softmax": False, "sigmoid": True}.get(activation)
-    if expected is None:
-        raise InputError(
-            "Expected a model with softmax or sigmoid: ImageData holds classes. Received: activation 'linear'. "
-            "For regression call compile and fit with UnfreezeSchedule and a dataset of your own."
-        )
-    if several != expected:
-        labels = "several labels an image" if several else "one class an image"
-        fitting = "sigmoid" if several else "softmax"
-        raise InputError(f"Expected activation={fitting!r} for {labels}. Received: activation={activation!r}.")
+    labels = data.splits["train"].labels
+    fitting, what = "softmax", "one class an image"
+    if labels.dtype.kind == "f":
+        fitting, what = "linear", "labels that are floats"
+    elif labels.ndim == 2:
+        fitting, what = "sigmoid", "several labels an image"
+    if activation != fitting:
+        raise InputError(f"Expected activation={fitting!r} for {what}. Received: activation={activation!r}.")
 
 
 def _class_weight(

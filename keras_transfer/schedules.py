@@ -20,7 +20,8 @@ class Phase:
         epochs: number of epochs, 1 or more.
         unfrozen: "head", "all", a stage name (open from it to the output) or a number of last stages.
         learning_rate: rate of the head and of the stage nearest to it, above 0.
-        layer_decay: factor for each stage further from the head, in (0, 1].
+        layer_decay: factor for each stage further from the head, in (0, 1]. `fine_tune` and `UnfreezeSchedule` take
+            only 1 in this version, and say so.
 
     Raises:
         InputError: if a value is out of its range.

@@ -64,7 +64,7 @@ def network(part, size, images):
 def _make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> None:
     """Settles BatchNorm on the images themselves: with random weights features would be constants, and tests blind."""
     for layer in network.layers:
-        if isinstance(layer, keras.layers.Normalization):
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
             layer.set_weights([np.full(3, 0.45), np.full(3, 0.05), np.array(0)])
             layer.finalize_state()
     norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.data.image_data import Examples, ImageData, pair
+from keras_transfer.data.image_data import Examples, ImageData, check_form, pair
 from keras_transfer.data.splits import hold_out
 
 
@@ -28,7 +28,8 @@ def from_arrays(
 
     Args:
         images: uint8 or float32 `(count, height, width, 3)` in [0, 255].
-        labels: integers `(count,)` from 0, or 0 and 1 `(count, number of labels)` for several labels an image.
+        labels: integers `(count,)` from 0; 0 and 1 `(count, number of labels)` for several labels an image; or
+            floats `(count,)` or `(count, targets)` for regression.
         class_names: name of each label; their numbers by default.
         image_size: height and width in pixels, or one number for both; that of `images` by default.
         resize: "crop", "pad" or "stretch".
@@ -52,20 +53,13 @@ def from_arrays(
         raise InputError(
             f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} {images.shape}."
         )
-    several = labels.ndim == 2 and np.isin(labels, (0, 1)).all()
-    fits = labels.shape[:1] == images.shape[:1] and np.issubdtype(labels.dtype, np.integer)
-    if not fits or not (several or labels.ndim == 1):
-        raise InputError(
-            f"Expected `labels` integers ({len(images)},), or 0 and 1 ({len(images)}, number of labels). "
-            f"Received: {labels.dtype} {labels.shape}."
-        )
-    count = labels.shape[1] if several else int(labels.max(initial=-1)) + 1
+    check_form(pair(image_size or images.shape[1:3]), resize, augment, batch_size)
+    labels = _standardised(labels, len(images))
+    count = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
-    if len(names) < count or labels.min(initial=0) < 0:
-        raise InputError(
-            f"Expected labels from 0 to {len(names) - 1}, one for each class name. Received up to {count - 1}."
-        )
-    everything = {"train": Examples(images, labels.astype(np.int64))}
+    if len(names) < count:
+        raise InputError(f"Expected a name for each of {count} classes. Received: {list(names)}.")
+    everything = {"train": Examples(images, labels)}
     return ImageData(
         splits=hold_out(everything, validation_split, seed, names),
         class_names=names,
@@ -74,4 +68,18 @@ def from_arrays(
         augment=augment,
         batch_size=batch_size,
         seed=seed,
+    )
+
+
+def _standardised(labels: np.ndarray, count: int) -> np.ndarray:
+    """Returns labels in the form that Examples holds."""
+    if labels.shape[:1] == (count,) and labels.ndim in (1, 2):
+        if labels.dtype.kind == "f":
+            return labels.reshape(count, -1).astype(np.float32)
+        in_range = np.isin(labels, (0, 1)).all() if labels.ndim == 2 else labels.min(initial=0) >= 0
+        if labels.dtype.kind in "iub" and in_range:
+            return labels.astype(np.int64)
+    raise InputError(
+        f"Expected `labels` integers from 0 ({count},), or 0 and 1 ({count}, number of labels), or floats. "
+        f"Received: {labels.dtype} {labels.shape}."
     )

@@ -62,7 +62,7 @@ def from_directory(
     """
     with warnings.catch_warnings(action="ignore", category=DataWarning):  # they come once, from the listing below
         names = class_names(directory)
-    check_form(names, pair(image_size), resize, augment, batch_size)
+    check_form(pair(image_size), resize, augment, batch_size)
     check_share(validation_split)
     names, splits, left_out = labelled_files(directory, exclude)
     return ImageData(

@@ -26,7 +26,8 @@ class Examples:
 
     Attributes:
         items: `(count,)` paths of files or their bytes, or images `(count, height, width, 3)` in [0, 255].
-        labels: `(count,)` integers, or `(count, num_classes)` of 0 and 1.
+        labels: `(count,)` integers; `(count, num_classes)` of 0 and 1 for several labels an image; or float32
+            `(count, targets)` for regression.
         encoded: the items are bytes of files, not their paths.
     """
 
@@ -73,7 +74,9 @@ class ImageData:
     _epoch: tf.Variable = field(default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
 
     def __post_init__(self) -> None:
-        check_form(self.class_names, self.image_size, self.resize, self.augment, self.batch_size)
+        check_form(self.image_size, self.resize, self.augment, self.batch_size)
+        if self.splits["train"].labels.dtype.kind != "f":
+            check_classes(self.class_names)
 
     @property
     def num_classes(self) -> int:
@@ -111,7 +114,9 @@ class ImageData:
 
     @property
     def counts(self) -> dict[str, dict[str, int]]:
-        """Number of images by split and class."""
+        """Number of images by split and class; of all together for regression."""
+        if self.splits["train"].labels.dtype.kind == "f":
+            return {split: {"all": len(examples)} for split, examples in self.splits.items()}
         counted = {}
         for split, examples in self.splits.items():
             totals = examples.labels.sum(axis=0) if examples.labels.ndim == 2 else np.bincount(examples.labels)
@@ -144,6 +149,9 @@ class ImageData:
         for index in chosen:
             image, label = read(tf.constant(index))
             images.append(change(image, tf.constant([self.seed, int(index)])).numpy())
+            if examples.labels.dtype.kind == "f":
+                names.append(", ".join(f"{value:.3g}" for value in label.numpy()))
+                continue
             labels = np.flatnonzero(label) if examples.labels.ndim == 2 else [int(label)]
             names.append(", ".join(self.class_names[index] for index in labels))
         return plot_images(images, names)
@@ -188,7 +196,6 @@ class ImageData:
 
 
 def check_form(
-    class_names: Sequence[str],
     image_size: tuple[int, int],
     resize: str,
     augment: str | Callable[[tf.Tensor], tf.Tensor],
@@ -197,14 +204,13 @@ def check_form(
     """Checks what ImageData is made of; sources call it before they read files.
 
     Raises:
-        InputError: if something is unknown, out of range, or there is one class only.
+        InputError: if something is unknown or out of range.
     """
     RESIZES.find(resize)
     augmentations.find(augment)
     positive("batch_size", batch_size, whole=True)
     if len(image_size) != 2 or not all(isinstance(side, int) and side > 0 for side in image_size):
         raise InputError(f"Expected `image_size` above 0 pixels. Received: image_size={image_size!r}.")
-    check_classes(class_names)
 
 
 def check_classes(class_names: Sequence[str]) -> None:

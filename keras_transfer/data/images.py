@@ -53,7 +53,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
 def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """Reads the orientation that a camera wrote into a JPEG file, without leaving the graph.
 
-    Exif 2.32, section 4.6.4, tag 0x0112. Bytes that make no sense count as no orientation.
+    Exif 2.32, section 4.6.4, tag 0x0112, in the first 4 KiB of the file. Bytes that make no sense count as no
+    orientation.
 
     Returns:
         Scalar int32 in 1 to 8; 1 for other formats and for files without it.

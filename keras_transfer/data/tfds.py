@@ -42,7 +42,7 @@ def from_tfds(
     """
     import tensorflow_datasets
 
-    check_form(("any", "two"), pair(image_size), resize, augment, batch_size)
+    check_form(pair(image_size), resize, augment, batch_size)
     check_share(validation_split)
     try:
         builder: Any = name
