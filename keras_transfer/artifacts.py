@@ -5,33 +5,61 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.evaluation import Report
+from keras_transfer.data import ImageData
+from keras_transfer.evaluation import Report, evaluate
 from keras_transfer.plots import plot_history
-from keras_transfer.serving.exporting import writable_folder
+from keras_transfer.serving.exporting import export, writable_folder
 
 
-def save_run(folder: Path, model: keras.Model, history: keras.callbacks.History, report: Report) -> list[str]:
-    """Writes `model.keras`, `history.csv`, `report.json`, `learning_curve.png` and `confusion_matrix.png`.
+@dataclass(frozen=True)
+class Run:
+    """What a run leaves: its report, the served version, and the names of the files beside it."""
 
-    Each file is written aside and renamed, so an earlier run's file is replaced whole or not at all.
+    report: Report
+    version: Path
+    files: list[str]
+
+
+def save_run(
+    folder: Path,
+    model: keras.Model,
+    data: ImageData,
+    history: keras.callbacks.History,
+    dataset: tf.data.Dataset,
+) -> Run:
+    """Evaluates and exports a trained model, and writes the record of its training beside the export.
+
+    The record is `model.keras`, `history.csv`, `report.json`, `learning_curve.png`, `confusion_matrix.png` and
+    `samples.png`. Each file is written aside and renamed, so an earlier run's file is replaced whole or not at all.
+
+    Args:
+        folder: folder of served versions.
+        model: the trained model.
+        data: the data it was trained on.
+        history: of the training.
+        dataset: batches to evaluate on, of `data`.
 
     Raises:
         InputError: if the folder cannot be written.
     """
     folder = folder.expanduser()
+    report = evaluate(model, dataset, class_names=data.class_names)
+    version = export(model, folder, data=data)
     staging = writable_folder(folder)
     try:
         model.save(staging / "model.keras")
         _write_csv(staging / "history.csv", history)
         (staging / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-        curves = plot_history(history.history, getattr(history, "boundaries", ()))
-        curves.savefig(staging / "learning_curve.png", dpi=120)
+        plot_history(history.history, history.boundaries).savefig(staging / "learning_curve.png", dpi=120)
         report.plot().savefig(staging / "confusion_matrix.png", dpi=120)
+        data.show(16).savefig(staging / "samples.png", dpi=120)
         written = sorted(staging.iterdir())
         for path in written:
             path.replace(folder / path.name)
@@ -39,7 +67,7 @@ def save_run(folder: Path, model: keras.Model, history: keras.callbacks.History,
         raise InputError(f"The run's files cannot be written to {str(folder)!r}: {error}.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-    return [path.name for path in written]
+    return Run(report, version, [path.name for path in written])
 
 
 def _write_csv(path: Path, history: keras.callbacks.History) -> None:

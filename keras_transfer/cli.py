@@ -108,15 +108,12 @@ def train(
             patience=patience,
             verbose=0 if as_json else "auto",
         )
-        # 4 how good it is
-        report = kt.evaluate(model, images.validation, class_names=images.class_names)
-        _say(as_json, f"\nvalidation\n{report}\n")
-        # 5 the export
-        version = kt.export(model, output, data=images)
-        files = save_run(output, model, history, report)
-        _say(as_json, f"served version  {version}\nbeside it       {', '.join(files)}")
+        # 4 how good it is, and the export
+        run = save_run(output, model, images, history, images.validation)
+        _say(as_json, f"\nvalidation\n{run.report}\n")
+        _say(as_json, f"served version  {run.version}\nbeside it       {', '.join(run.files)}")
         _say(as_json, f"try             keras-transfer predict {output} IMAGE")
-        _print_json(as_json, {"version": str(version), "epochs": len(history.epoch), **report.to_dict()})
+        _print_json(as_json, {"version": str(run.version), "epochs": len(history.epoch), **run.report.to_dict()})
 
 
 @app.command()

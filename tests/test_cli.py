@@ -34,7 +34,15 @@ def output(pictures, tmp_path_factory):
 
 
 def test_train_leaves_a_served_version_and_a_record(output):
-    expected = ["1", "confusion_matrix.png", "history.csv", "learning_curve.png", "model.keras", "report.json"]
+    expected = [
+        "1",
+        "confusion_matrix.png",
+        "history.csv",
+        "learning_curve.png",
+        "model.keras",
+        "report.json",
+        "samples.png",
+    ]
     assert sorted(path.name for path in output.iterdir()) == expected
     rows = list(csv.DictReader((output / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["1", "2"] and "val_accuracy" in rows[0]

@@ -23,7 +23,7 @@ from keras_transfer.demo.pictures import LEAVES, draw_leaf
 from keras_transfer.evaluation import evaluate
 from keras_transfer.fine_tuning import fine_tune
 from keras_transfer.models import build_model, default_image_size
-from keras_transfer.serving import export, load
+from keras_transfer.serving import load
 from keras_transfer.serving.exporting import writable_folder
 
 WEIGHTS = Path(__file__).parent / "weights" / "mobilenet_0.25_96_formula.weights.h5"
@@ -72,6 +72,7 @@ def run_demo(output: Path, *, quiet: bool = False) -> dict[str, Any]:
     say: Say = (lambda text: None) if quiet else partial(print, flush=True)
     say("A MobileNet of 0.2 million weights, trained on patterns drawn by formula, learns to tell leaves apart.\n")
     accuracies: dict[str, list[float]] = {"raw pixels": [], "from scratch": [], "transfer": []}
+    output = output.expanduser()
     folder = output / "leaves"
     writable_folder(output).rmdir()
 
@@ -79,22 +80,16 @@ def run_demo(output: Path, *, quiet: bool = False) -> dict[str, Any]:
     draw_leaves(folder, SEEDS[0])
     images = _read(folder, SEEDS[0])
     say(f"{images}\n")
-    images.show(16).savefig(output / "samples.png", dpi=120)
 
     say("2  train: the head first, then one more stage at a time")
     model, history = _transfer(images, SEEDS[0], verbose=0 if quiet else 2)
-    say("\n3  evaluate, on pictures nobody has trained on or chosen by")
-    report = evaluate(model, images.test, class_names=images.class_names)
-    accuracies["transfer"].append(report.metrics["accuracy"])
-    say(f"{report}\n")
-
-    say("4  export")
-    version = export(model, output, data=images)
-    files = ["samples.png", *save_run(output, model, history, report)]
-    say(f"{version} (a SavedModel for TF Serving)\n")
+    kept = save_run(output, model, images, history, images.test)
+    accuracies["transfer"].append(kept.report.metrics["accuracy"])
+    say(f"\n3  evaluate, on pictures nobody has trained on or chosen by\n{kept.report}\n")
+    say(f"4  export\n{kept.version} (a SavedModel for TF Serving)\n")
 
     say("5  answers from the SavedModel, from the bytes of files")
-    served = load(version)
+    served = load(kept.version)
     asked = [folder / "test" / leaf.name / f"{leaf.name}00.png" for leaf in LEAVES]
     for path, prediction in zip(asked, served.predict(asked), strict=True):
         mark = "✓" if prediction.class_name == path.parent.name else "✗"
@@ -119,14 +114,14 @@ def run_demo(output: Path, *, quiet: bool = False) -> dict[str, Any]:
     ):
         say(f"   {name:<14}{'█' * round(40 * medians[name]):<41}{medians[name]:.3f}  {what}")
     seconds = time.monotonic() - begin
-    say(f"\npictures in {output}: {', '.join(file for file in files if file.endswith('.png'))}")
+    say(f"\npictures in {output}: {', '.join(file for file in kept.files if file.endswith('.png'))}")
     say(f"try:  keras-transfer predict {output} {folder / 'test' / 'oak' / 'oak03.png'}")
     say(f"done in {seconds:.0f} s")
     return {
         "accuracy": medians,
         "accuracies": accuracies,
-        "version": str(version),
-        "files": [str(output / file) for file in files],
+        "version": str(kept.version),
+        "files": [str(output / file) for file in kept.files],
         "seconds": seconds,
     }
 
@@ -156,15 +151,11 @@ def run_on_photographs(
         images = sources.from_directory(directory, image_size=size)
     say(str(images))
     writable_folder(output).rmdir()
-    images.show(16).savefig(output / "samples.png", dpi=120)
     model = build(num_classes=images.num_classes)
     history = fine_tune(model, images, verbose=0 if quiet else "auto")
-    report = evaluate(model, images.validation, class_names=images.class_names)
-    say(f"\nvalidation\n{report}\n")
-    version = export(model, output, data=images)
-    files = ["samples.png", *save_run(output, model, history, report)]
-    say(f"served version  {version}\nbeside it       {', '.join(files)}")
-    return {"version": str(version), "files": [str(output / file) for file in files], **report.to_dict()}
+    kept = save_run(output, model, images, history, images.validation)
+    say(f"\nvalidation\n{kept.report}\n\nserved version  {kept.version}\nbeside it       {', '.join(kept.files)}")
+    return {"version": str(kept.version), "files": [str(output / f) for f in kept.files], **kept.report.to_dict()}
 
 
 def _read(folder: Path, seed: int) -> ImageData:
