@@ -68,12 +68,12 @@ def train(
         from keras_transfer.artifacts import save_run
         from keras_transfer.data.folders import class_names
         from keras_transfer.models import default_image_size
-        from keras_transfer.serving.exporting import writable_folder
+        from keras_transfer.serving.exporting import check_writable
 
         options = _options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
         output = output.expanduser()
-        writable_folder(output).rmdir()
+        check_writable(output)
         keras.utils.set_random_seed(seed)
         size = image_size or default_image_size(backbone)
         # 1 the model, first, because what is wrong with it shows before thousands of files are read
@@ -127,10 +127,10 @@ def evaluate(
     with _session(as_json) as kt:
         from keras_transfer.data.folders import labelled_files
         from keras_transfer.evaluation import report_on
-        from keras_transfer.serving.exporting import writable_folder
+        from keras_transfer.serving.exporting import check_writable
 
         if plot is not None:
-            writable_folder(plot.parent).rmdir()
+            check_writable(plot.parent)
             if plot.suffix != ".png":
                 raise InputError(f"Expected --plot FILE.png. Received: {str(plot)!r}.")
 

@@ -116,6 +116,11 @@ def test_one_class_is_told_before_anything_is_built(tmp_path):
     assert "images of 2 or more classes. Received: 1, ['red']" in run("train", folder, *ALPHA, code=2).stderr
 
 
+def test_a_refused_call_leaves_nothing_behind(pictures, tmp_path):
+    run("train", pictures, *ALPHA, "--head", "liner", "--output", tmp_path / "new" / "model", code=2)
+    assert not list(tmp_path.iterdir())
+
+
 def test_bad_files_are_noted_and_training_goes_on(tmp_path):
     folder = write_pictures(tmp_path / "photos", per_class=5)
     (folder / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")

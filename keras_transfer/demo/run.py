@@ -24,7 +24,7 @@ from keras_transfer.evaluation import evaluate
 from keras_transfer.fine_tuning import fine_tune
 from keras_transfer.models import build_model, default_image_size
 from keras_transfer.serving import load
-from keras_transfer.serving.exporting import writable_folder
+from keras_transfer.serving.exporting import check_writable, writable_folder
 
 WEIGHTS = Path(__file__).parent / "weights" / "mobilenet_0.25_96_formula.weights.h5"
 IMAGE_SIZE = 96
@@ -74,7 +74,7 @@ def run_demo(output: Path, *, quiet: bool = False) -> dict[str, Any]:
     accuracies: dict[str, list[float]] = {"raw pixels": [], "from scratch": [], "transfer": []}
     output = output.expanduser()
     folder = output / "leaves"
-    writable_folder(output).rmdir()
+    check_writable(output)
 
     say("1  an image folder: 8 classes, 10 labelled pictures of each to train on")
     draw_leaves(folder, SEEDS[0])
@@ -150,7 +150,7 @@ def run_on_photographs(
     else:
         images = sources.from_directory(directory, image_size=size)
     say(str(images))
-    writable_folder(output).rmdir()
+    check_writable(output)
     model = build(num_classes=images.num_classes)
     history = fine_tune(model, images, verbose=0 if quiet else "auto")
     kept = save_run(output, model, images, history, images.validation)

@@ -98,6 +98,19 @@ def writable_folder(root: Path) -> Path:
         raise InputError(f"Expected a folder that can be written to. Received: {str(root)!r} ({error}).") from error
 
 
+def check_writable(root: Path) -> None:
+    """Raises InputError unless `root` can be made and written to; leaves nothing behind.
+
+    Raises:
+        InputError: if that is not possible.
+    """
+    root = root.expanduser()
+    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
+    writable_folder(root).rmdir()
+    for folder in missing:
+        folder.rmdir()
+
+
 def versions(root: Path) -> list[int]:
     """Returns the numbers of the versions below a folder, in rising order."""
     return sorted(int(path.name) for path in root.iterdir() if path.name.isdecimal() and path.is_dir())
