@@ -1,4 +1,4 @@
-from . import augment, data, heads, hub, plots, pooling, schedules
+from . import augment, data, heads, hub, plots, pooling, rates, schedules
 from ._checks import DataWarning, InputError
 from ._version import __version__
 from .backbones import Backbone
@@ -9,8 +9,9 @@ from .fine_tuning import fine_tune
 from .freezing import set_trainable
 from .hub import HubLayer, hub_backbone
 from .models import build_model, split, stages
+from .optimizers import layerwise
+from .phases import Phase
 from .plots import plot_history
-from .schedules import Phase
 from .serving import Prediction, ServedModel, export, load
 
 __all__ = [
@@ -34,10 +35,12 @@ __all__ = [
     "heads",
     "hub",
     "hub_backbone",
+    "layerwise",
     "load",
     "plot_history",
     "plots",
     "pooling",
+    "rates",
     "schedules",
     "set_trainable",
     "split",

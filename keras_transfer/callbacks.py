@@ -6,30 +6,52 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras.callbacks import EarlyStopping
+from keras.optimizers import MultiOptimizer
 
 from keras_transfer._checks import InputError
-from keras_transfer.freezing import first_open, set_trainable
-from keras_transfer.models import stages
-from keras_transfer.schedules import Phase, Schedule, plan, starts
+from keras_transfer.freezing import set_trainable
+from keras_transfer.joining import fit_optimizer, knows_all, open_variables, whole
+from keras_transfer.models import layers_by_part, stages
+from keras_transfer.optimizers import core, has_rate_schedule, layerwise, leaves, rate_of
+from keras_transfer.phases import HEAD, Phase, open_parts, rate_factor, starts
+from keras_transfer.progress import Progress
+from keras_transfer.rates import RATES, Rate, constant
+from keras_transfer.schedules import Schedule, plan
 
 
 class UnfreezeSchedule(keras.callbacks.Callback):
     """Opens stages and sets the learning rate at the epochs a schedule says, while one `fit` runs.
 
-    There is nothing else to call: when training begins it gives the optimizer room for all variables and freezes for
+    There is nothing else to call: when training begins it gives the optimizer room for all variables, and freezes for
     the first phase. There is one History, and the state of other callbacks and of the optimizer goes on through all
-    phases. A learning rate that is a schedule object of Keras is left alone. After the last phase of the schedule its
-    state goes on to the end of `fit`; the model stays as the last phase left it.
+    phases. A variable that joins late starts like any other: its first step is no larger than its learning rate
+    allows. After the last phase the model stays as that phase left it, and its optimizer fits what is trainable, so
+    that it saves and reloads with the model.
+
+    It works with any optimizer of Keras, with a MultiOptimizer (whose rates keep their ratios) and under a
+    distribution strategy. A learning rate that is a schedule object of Keras is left alone. With Keras'
+    BackupAndRestore a run that was killed goes on in the right phase.
 
     Args:
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
         epochs: number of epochs the schedule shares out; needed with a name.
         learning_rate: rate of the first phase; needed with a name.
         train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
+        rate: how the learning rate moves within each phase: name in `kt.available("rate")` or a function from
+            progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to other callbacks.
+        monitor: metric, such as "val_loss", or an EarlyStopping of Keras that holds one with its own settings. If
+            given, the next phase begins when the metric has not improved for two epochs, or for the `patience` of the
+            EarlyStopping, and the epochs of the phases do not count. Stand before BackupAndRestore in the list then.
+
+    Attributes:
+        phases: what the schedule gave for this model, once training has begun.
+        began: epoch, counted from 0, at which each phase so far began.
 
     Raises:
-        InputError: for an unknown name; when training begins, for a model not made by `build_model` or a phase that
-            opens a stage the model has not.
+        InputError: for an unknown name; when training begins, for a model not made by `build_model`, a phase that
+            opens a part the model has not, or phases with `layer_decay` below 1 where the optimizer cannot have a
+            rate for each stage (see `layerwise`).
 
     Example:
         >>> callback = UnfreezeSchedule("gradual", epochs=9, learning_rate=1e-3)
@@ -42,77 +64,147 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         epochs: int | None = None,
         learning_rate: float | None = None,
         train_batch_norm: bool = False,
+        rate: str | Rate | None = "constant",
+        monitor: str | EarlyStopping | None = None,
     ):
         super().__init__()
         plan(schedule, epochs, learning_rate, ("stage",))  # a wrong name or number is an error now, not in `fit`
+        if monitor is not None and rate not in ("constant", None):
+            raise InputError(
+                "Expected rate='constant' or None with `monitor`, since the length of a phase is not known then. "
+                f"Received: rate={rate!r}."
+            )
         self.schedule = schedule
         self.epochs = epochs
         self.learning_rate = learning_rate
         self.train_batch_norm = train_batch_norm
+        self.rate = None if rate is None else RATES.find(rate)
+        self.monitor = EarlyStopping(monitor, patience=2) if isinstance(monitor, str) else monitor
         self.phases: tuple[Phase, ...] = ()
+        self.began: list[int] = []
         self._current: int | None = None
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        names = stages(self.model)
-        self.phases = plan(self.schedule, self.epochs, self.learning_rate, names)
+    def set_model(self, model: keras.Model) -> None:
+        """Makes model and optimizer ready, before any callback restores their state."""
+        super().set_model(model)
+        self._stages = stages(model)
+        self.phases = plan(self.schedule, self.epochs, self.learning_rate, self._stages)
         for phase in self.phases:
-            first_open(names, phase.unfrozen)
-            if phase.layer_decay != 1:
-                raise InputError(f"Expected layer_decay=1 in the phases of UnfreezeSchedule. Received: {phase}.")
-        if getattr(self.model.optimizer, "use_ema", False):
-            raise InputError(
-                "Expected an optimizer without use_ema=True: Keras matches its averages with the variables that are "
-                "trainable at the end of fit by position, and stages change them. Received: "
-                f"{type(self.model.optimizer).__name__}(use_ema=True)."
-            )
+            open_parts(self._stages, phase.unfrozen)
+        by_stage = any(phase.layer_decay != 1 for phase in self.phases)
+        if by_stage:
+            self._give_each_stage_a_rate()
+        set_trainable(model, "all", train_batch_norm=self.train_batch_norm)
+        self._variables = {
+            part: [variable for layer in layers for variable in layer.trainable_variables]
+            for part, layers in layers_by_part(model).items()
+        }
+        known = [part for part, variables in self._variables.items() if knows_all(model.optimizer, variables)]
+        fit_optimizer(model)
+        self._ratios = {} if by_stage else _ratios(model.optimizer, self._variables[HEAD])
+        self._progress = Progress(model.optimizer, len(self.phases), list(self._variables), known)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._current = None
-        set_trainable(self.model, "all", train_batch_norm=self.train_batch_norm)
-        fit_optimizer(self.model)
+        if self.monitor:
+            self.monitor.set_model(self.model)
+            self.monitor.on_train_begin()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        index = self.phase_index(epoch)
+        self._epoch = epoch
+        progress = self._progress
+        index = progress.due if self.monitor else self.phase_index(epoch)
         if index == self._current:
             return
-        self._current = index
-        phase = self.phases[index]
-        set_trainable(self.model, phase.unfrozen, train_batch_norm=self.train_batch_norm)
-        self.model.make_train_function(force=True)
-        if not has_rate_schedule(self.model.optimizer):
-            self.model.optimizer.learning_rate = phase.learning_rate
+        goes_on = self._current is None and progress.phase == index  # a run that was killed within this phase
+        if goes_on and self.monitor and progress.watched[0]:
+            self.monitor.wait, self.monitor.best = progress.watched
+        if not goes_on:
+            before = () if progress.phase is None else open_parts(self._stages, self.phases[progress.phase].unfrozen)
+            progress.enter(index, epoch, before)
+        self._current, self.began = index, progress.began
+        self._open(self.phases[index])
+        if not goes_on:
+            self._set_rate(0.0)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.rate not in (None, constant) and self.params.get("steps"):
+            index = self._current or 0
+            epochs = self._epoch - starts(self.phases)[index] + batch / self.params["steps"]
+            self._set_rate(min(epochs / self.phases[index].epochs, 1.0))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self.monitor or self._current == len(self.phases) - 1:
+            return
+        if self.monitor.monitor not in (logs or {}):
+            raise InputError(
+                f"Expected `monitor` to be one of {sorted(logs or {})}. Received: {self.monitor.monitor!r}."
+            )
+        stop, self.model.stop_training = self.model.stop_training, False
+        self.monitor.on_epoch_end(epoch, logs)
+        due = self._current + self.model.stop_training
+        if self.model.stop_training:
+            self.monitor.on_train_begin()
+        self.model.stop_training = stop
+        self._progress.watch(due, self.monitor.wait, self.monitor.best)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         fit_optimizer(self.model)  # Keras reloads an optimizer only if it fits what is trainable
 
     def phase_index(self, epoch: int) -> int:
-        """Returns the number of the phase that an epoch, counted from 0, belongs to."""
+        """Returns the number of the phase that an epoch, counted from 0, belongs to by the schedule."""
         later = [index for index, start in enumerate(starts(self.phases)[:-1]) if start <= epoch]
         return later[-1]
 
+    def _open(self, phase: Phase) -> None:
+        set_trainable(self.model, phase.unfrozen, train_batch_norm=self.train_batch_norm)
+        late = {
+            id(variable): self._progress.late_by(part)
+            for part in open_parts(self._stages, phase.unfrozen)
+            for variable in self._variables[part]
+            if self._progress.late_by(part)
+        }
+        open_variables(self.model.optimizer, late, self.model.trainable_variables)
+        self.model.make_train_function(force=True)
 
-def fit_optimizer(model: keras.Model) -> None:
-    """Gives the optimizer of a compiled model state for exactly the variables that are trainable now.
+    def _set_rate(self, progress: float) -> None:
+        if self.rate is None:
+            return
+        phase = self.phases[self._current or 0]
+        for leaf in leaves(self.model.optimizer):
+            if not has_rate_schedule(leaf):
+                ratio = self._ratios[id(leaf)] if self._ratios else rate_factor(phase, self._stages, self._part(leaf))
+                leaf.learning_rate = phase.learning_rate * ratio * self.rate(progress)
 
-    Keras builds an optimizer once, for what is trainable then, and can neither extend it nor save it with more or
-    less. An optimizer that was built for other variables is replaced by an equal one; what both have is carried over.
-    """
-    optimizer, variables = model.optimizer, model.trainable_variables
-    if not optimizer.built:
-        optimizer.build(variables)
-        return
-    if [id(variable) for variable in optimizer._trainable_variables] == [id(variable) for variable in variables]:
-        return
-    known = {id(variable) for variable in optimizer._trainable_variables}
-    ours = any(id(variable) in known for variable in variables)  # not an optimizer that trained another model
-    state = {variable.path: variable.numpy() for variable in optimizer.variables} if ours else {}
-    optimizer = model.optimizer = type(optimizer).from_config(optimizer.get_config())
-    optimizer.build(variables)
-    for variable in optimizer.variables:
-        if variable.path in state:
-            variable.assign(state[variable.path])
-    model.train_function = None  # it was traced with the optimizer that is gone
+    def _give_each_stage_a_rate(self) -> None:
+        optimizer = self.model.optimizer
+        if self.rate is None or any(map(has_rate_schedule, leaves(optimizer))):
+            raise InputError(
+                "Expected a learning rate that is a number, and `rate` not None, with phases whose layer_decay is "
+                f"below 1. Received: {type(optimizer).__name__}, rate={self.rate!r}. For a schedule object of Keras "
+                "use layerwise(optimizer, model, decay) and phases without layer_decay."
+            )
+        if not isinstance(core(optimizer), MultiOptimizer):
+            with self.model.distribute_strategy.scope():
+                self.model.optimizer = layerwise(optimizer, self.model, 1.0)
+            self.model.train_function = None
+
+    def _part(self, leaf: keras.optimizers.Optimizer) -> str:
+        """Names the part that an optimizer of a MultiOptimizer changes."""
+        own = {id(variable) for variable in whole(leaf)}
+        found = [part for part, variables in self._variables.items() if own & set(map(id, variables))]
+        if len(found) > 1:
+            raise InputError(
+                "Expected an optimizer for each stage (see layerwise) with phases whose layer_decay is below 1. "
+                f"Received: a MultiOptimizer with one for {found}."
+            )
+        return found[0] if found else HEAD
 
 
-def has_rate_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Says whether the learning rate is a schedule object, which Keras does not let us set."""
-    inner = getattr(optimizer, "inner_optimizer", optimizer)
-    return isinstance(inner._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
+def _ratios(optimizer: keras.optimizers.Optimizer, head: list[keras.Variable]) -> dict[int, float]:
+    """Returns the rate of each optimizer inside as a multiple of the head's."""
+    rates = {id(leaf): 1.0 if has_rate_schedule(leaf) else rate_of(leaf) for leaf in leaves(optimizer)}
+    own = {id(variable) for variable in head}
+    of_head = [id(leaf) for leaf in leaves(optimizer) if own & set(map(id, whole(leaf)))]
+    reference = rates[of_head[0]] if of_head else 1.0
+    return {key: rate / reference for key, rate in rates.items()}

@@ -8,23 +8,26 @@ from keras_transfer.augment import AUGMENTATIONS
 from keras_transfer.data.images import RESIZES
 from keras_transfer.heads import HEADS
 from keras_transfer.pooling import POOLINGS
+from keras_transfer.rates import RATES
 from keras_transfer.schedules import SCHEDULES
 
-_REGISTRIES = {registry.kind: registry for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, AUGMENTATIONS, RESIZES)}
+_REGISTRIES = {
+    registry.kind: registry for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, RATES, AUGMENTATIONS, RESIZES)
+}
 
 
 def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "schedule", "augmentation" or "resize"; None for the list of these.
+        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation" or "resize"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.
 
     Example:
-        >>> available("schedule")
-        ['feature_extraction', 'fine_tune', 'gradual']
+        >>> available("rate")
+        ['constant', 'one_cycle', 'warmup_cosine']
     """
     if kind is None:
         return list(_REGISTRIES)

@@ -12,7 +12,8 @@ from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
 from keras_transfer.heads import DEFAULT_LOSSES
 from keras_transfer.models import stages
-from keras_transfer.schedules import Phase, Schedule, starts
+from keras_transfer.phases import Phase
+from keras_transfer.schedules import Schedule
 
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
 
@@ -95,7 +96,7 @@ def fine_tune(
         shuffle=False,  # the data shuffles itself
         verbose=verbose,
     )
-    history.boundaries = boundaries(unfreeze, len(history.epoch))
+    history.boundaries = boundaries(unfreeze)
     return history
 
 
@@ -109,9 +110,9 @@ def default_metrics(model: keras.Model) -> list[str]:
     return ["mean_absolute_error" if default_loss(model) == "mean_squared_error" else "accuracy"]
 
 
-def boundaries(unfreeze: UnfreezeSchedule, epochs: int) -> list[int]:
+def boundaries(unfreeze: UnfreezeSchedule) -> list[int]:
     """Returns the first epoch of each phase after the first, counted from 0, of those that were reached."""
-    return [start for start in starts(unfreeze.phases)[1:-1] if start < epochs]
+    return unfreeze.began[1:]
 
 
 class _EpochOrder(keras.callbacks.Callback):

@@ -7,12 +7,12 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_transfer._checks import InputError, unknown
-from keras_transfer.models import layers_before, stages
+from keras_transfer.models import layers_before, layers_by_part, stages
+from keras_transfer.phases import HEAD, Unfrozen, open_parts
 
 
-def set_trainable(model: keras.Model, unfrozen: str | int, *, train_batch_norm: bool = False) -> None:
-    """Opens the last stages of a model and freezes all before them.
+def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: bool = False) -> None:
+    """Opens parts of a model and freezes all others.
 
     A frozen layer keeps its weights and its BatchNorm statistics, and what is random in training (Dropout,
     stochastic depth) stays off. Call `compile` afterwards, as always when `trainable` changes; inside a running
@@ -21,13 +21,14 @@ def set_trainable(model: keras.Model, unfrozen: str | int, *, train_batch_norm: 
 
     Args:
         model: a model made by `build_model`.
-        unfrozen: "head", "all", a stage name (open from it to the output) or a number of last stages.
+        unfrozen: "head", "all", a stage name (open from it to the output), a number of last stages, or a tuple of
+            exactly those parts that are open, stage names and "head".
         train_batch_norm: also train BatchNorm in open stages of the backbone. By default its weights and statistics
             stay as they were pretrained, which small batches and small data would spoil. BatchNorm in the head
             always trains.
 
     Raises:
-        InputError: if there is no such stage.
+        InputError: if there is no such part.
 
     Example:
         >>> from keras_transfer import build_model
@@ -37,7 +38,7 @@ def set_trainable(model: keras.Model, unfrozen: str | int, *, train_batch_norm: 
         2
     """
     model.trainable = True  # an outer False would hide all that is opened below
-    backbone = set(map(id, layers_before(model, "head")))
+    backbone = set(map(id, layers_before(model, HEAD)))
     frozen = set(map(id, frozen_layers(model, unfrozen)))
     for layer in model.layers:
         is_frozen = id(layer) in frozen
@@ -47,37 +48,14 @@ def set_trainable(model: keras.Model, unfrozen: str | int, *, train_batch_norm: 
             _hold_still(part, is_frozen)
 
 
-def frozen_layers(model: keras.Model, unfrozen: str | int) -> list[layers.Layer]:
+def frozen_layers(model: keras.Model, unfrozen: Unfrozen) -> list[layers.Layer]:
     """Returns the layers that `set_trainable(model, unfrozen)` freezes, input to output.
 
     Raises:
-        InputError: if there is no such stage.
+        InputError: if there is no such part.
     """
-    first = first_open(stages(model), unfrozen)
-    return [] if first == "all" else layers_before(model, first)
-
-
-def first_open(names: tuple[str, ...], unfrozen: str | int) -> str:
-    """Names the first open stage: a stage name, "head", or "all" where nothing is frozen.
-
-    Raises:
-        InputError: if there is no such stage.
-
-    Example:
-        >>> first_open(("conv1", "conv2", "conv3"), 2)
-        'conv2'
-        >>> first_open(("conv1", "conv2", "conv3"), 0)
-        'head'
-    """
-    if isinstance(unfrozen, int) and not isinstance(unfrozen, bool):
-        if not 0 <= unfrozen <= len(names):
-            raise InputError(f"Expected 0 to {len(names)} last stages of {list(names)}. Received: unfrozen={unfrozen}.")
-        unfrozen = "head" if unfrozen == 0 else names[len(names) - unfrozen]
-    if unfrozen in ("head", "all"):
-        return unfrozen
-    if unfrozen not in names:
-        raise unknown("unfrozen", unfrozen, ["head", "all", *names])
-    return "all" if unfrozen == names[0] else unfrozen
+    opened = open_parts(stages(model), unfrozen)
+    return [layer for part, inside in layers_by_part(model).items() if part not in opened for layer in inside]
 
 
 def _hold_still(layer: layers.Layer, still: bool) -> None:

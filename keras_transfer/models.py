@@ -20,6 +20,7 @@ from keras_transfer.applications import BACKBONES
 from keras_transfer.backbones import Backbone, Weights, copy_network, end_of_stage, wrap
 from keras_transfer.heads import DEFAULT_LOSSES, HEADS, Head
 from keras_transfer.hub import hub_backbone, is_handle
+from keras_transfer.phases import HEAD
 from keras_transfer.pooling import Pooling, pool
 
 _MARK = "stage_"
@@ -139,12 +140,24 @@ def layers_before(model: keras.Model, at: str) -> list[keras.layers.Layer]:
     return [operation for operation in found if isinstance(operation, keras.layers.Layer)]
 
 
+def layers_by_part(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
+    """Returns the layers of each stage, input to output, and under "head" those that follow the last stage."""
+    parts = (*stages(model), HEAD)
+    seen: set[int] = set()
+    found = {}
+    for part, following in zip(parts, (*parts[1:], None), strict=True):
+        upto = layers_before(model, following) if following else model.layers
+        found[part] = [layer for layer in upto if id(layer) not in seen]
+        seen.update(map(id, found[part]))
+    return found
+
+
 def _start(model: keras.Model, at: str) -> KerasTensor:
     """Finds the tensor with which a stage begins; "head" begins after the last stage, "features" is the vector."""
     names = stages(model)
     if at == "features":
         return model.get_layer("features").output
-    if at == "head":
+    if at == HEAD:
         return model.get_layer(_MARK + names[-1]).output
     if at not in names:
         raise unknown("stage", at, [*names, "features"])

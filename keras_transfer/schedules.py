@@ -6,39 +6,10 @@ A schedule is a function `(epochs, learning_rate, stages) -> tuple[Phase, ...]`,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from keras_transfer._checks import InputError, positive
 from keras_transfer._registry import Registry
-
-
-@dataclass(frozen=True)
-class Phase:
-    """Some epochs of training with the same open layers.
-
-    Attributes:
-        epochs: number of epochs, 1 or more.
-        unfrozen: "head", "all", a stage name (open from it to the output) or a number of last stages.
-        learning_rate: rate of the head and of the stage nearest to it, above 0.
-        layer_decay: factor for each stage further from the head, in (0, 1]. `fine_tune` and `UnfreezeSchedule` take
-            only 1 in this version, and say so.
-
-    Raises:
-        InputError: if a value is out of its range.
-    """
-
-    epochs: int
-    unfrozen: str | int
-    learning_rate: float
-    layer_decay: float = 1.0
-
-    def __post_init__(self) -> None:
-        positive("epochs", self.epochs, whole=True)
-        positive("learning_rate", self.learning_rate)
-        positive("layer_decay", self.layer_decay)
-        if self.layer_decay > 1:
-            raise InputError(f"Expected `layer_decay` in (0, 1]. Received: layer_decay={self.layer_decay!r}.")
-
+from keras_transfer.phases import HEAD, Phase, Unfrozen
 
 Schedule = Callable[[int, float, Sequence[str]], tuple[Phase, ...]]
 SCHEDULES: Registry[Schedule] = Registry("schedule")
@@ -52,7 +23,7 @@ def feature_extraction(epochs: int, learning_rate: float, stages: Sequence[str])
         >>> feature_extraction(5, 1e-3, ["conv1", "conv2"])
         (Phase(epochs=5, unfrozen='head', learning_rate=0.001, layer_decay=1.0),)
     """
-    return (Phase(epochs, "head", learning_rate),)
+    return (Phase(epochs, HEAD, learning_rate),)
 
 
 @SCHEDULES.register("fine_tune")
@@ -67,7 +38,7 @@ def fine_tune(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple
         [(3, 'head'), (2, 'all')]
     """
     shares = _share(epochs, 2)
-    return _phases(shares, ["head", "all"], [learning_rate, learning_rate / 100])
+    return _phases(shares, [HEAD, "all"], [learning_rate, learning_rate / 100])
 
 
 @SCHEDULES.register("gradual")
@@ -91,7 +62,77 @@ def gradual(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[P
     head, rest = _share(epochs, 2)
     opened = list(range(1, min(3, len(stages)) + 1))
     rates = [learning_rate, *(learning_rate / 300 / 2**index for index in range(len(opened)))]
-    return _phases([head, *_share(rest, len(opened))], ["head", *opened], rates)
+    return _phases([head, *_share(rest, len(opened))], [HEAD, *opened], rates)
+
+
+@SCHEDULES.register("last_n")
+def last_n(epochs: int, learning_rate: float, stages: Sequence[str], *, n: int = 1) -> tuple[Phase, ...]:
+    """Trains the head for the first half, then with it the last `n` stages at a hundredth of the rate.
+
+    How far from the output features are specific to the old task: Yosinski and others, "How transferable are features
+    in deep neural networks?" (2014), section 4, https://arxiv.org/abs/1411.1792.
+
+    Example:
+        >>> [(phase.epochs, phase.unfrozen) for phase in last_n(5, 1e-3, ["conv1", "conv2", "conv3"], n=2)]
+        [(3, 'head'), (2, 2)]
+    """
+    positive("n", n, whole=True)
+    return _phases(_share(epochs, 2), [HEAD, min(n, len(stages))], [learning_rate, learning_rate / 100])
+
+
+@SCHEDULES.register("surgical")
+def surgical(
+    epochs: int, learning_rate: float, stages: Sequence[str], *, only: Sequence[str] | None = None
+) -> tuple[Phase, ...]:
+    """Trains the head for the first half, then with it the named stages alone, at a hundredth of the rate.
+
+    Lee and others, "Surgical Fine-Tuning Improves Adaptation to Distribution Shifts" (2023), section 2,
+    https://arxiv.org/abs/2210.11466: the first stage for pictures that look different (another camera, noise), a
+    middle one for other kinds of the same things, the last one for other labels. Departure: a new head has to learn
+    first. `only` is the first stage by default; `functools.partial(surgical, only=["conv3"])` names others.
+
+    Example:
+        >>> [(phase.epochs, phase.unfrozen) for phase in surgical(4, 1e-3, ["conv1", "conv2"])]
+        [(2, 'head'), (2, ('conv1', 'head'))]
+    """
+    named = tuple(only) if only is not None else (stages[0],)
+    return _phases(_share(epochs, 2), [HEAD, (*named, HEAD)], [learning_rate, learning_rate / 100])
+
+
+@SCHEDULES.register("linear_probe_then_fine_tune")
+def linear_probe_then_fine_tune(
+    epochs: int, learning_rate: float, stages: Sequence[str], *, fine_tuning_rate: float = 3e-5
+) -> tuple[Phase, ...]:
+    """Trains the head for the first half, then everything at a rate that does not depend on the head's.
+
+    LP-FT of Kumar and others, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution"
+    (2022), section 3.4, https://arxiv.org/abs/2202.10054. The paper tries 3e-5, 1e-4, 3e-4, 1e-3, 3e-3 and 1e-2 with
+    SGD, momentum 0.9 and a cosine, in batches of 64; the smallest is the default here. Departures: the head is trained
+    by the optimizer, not solved as a logistic regression, and the rate stays constant unless `rate` says otherwise.
+
+    Example:
+        >>> [(phase.unfrozen, phase.learning_rate) for phase in linear_probe_then_fine_tune(4, 1e-3, ["conv1"])]
+        [('head', 0.001), ('all', 3e-05)]
+    """
+    return _phases(_share(epochs, 2), [HEAD, "all"], [learning_rate, min(fine_tuning_rate, learning_rate)])
+
+
+@SCHEDULES.register("chain_thaw")
+def chain_thaw(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[Phase, ...]:
+    """Trains the head, then each stage alone from the input on, then everything.
+
+    Felbo and others, "Using millions of emoji occurrences to learn any-domain representations for detecting sentiment,
+    emotion and sarcasm" (2017), section 3.3, https://arxiv.org/abs/1708.00524. Departures: stages for layers, a share
+    of the epochs for early stopping in each step, and a hundredth of the rate after the head. With fewer epochs than
+    steps the last steps are left out.
+
+    Example:
+        >>> [phase.unfrozen for phase in chain_thaw(4, 1e-3, ["conv1", "conv2"])]
+        ['head', ('conv1',), ('conv2',), 'all']
+    """
+    steps: list[Unfrozen] = [HEAD, *((stage,) for stage in stages), "all"]
+    rates = [learning_rate, *(learning_rate / 100 for _ in steps[1:])]
+    return _phases(_share(epochs, len(steps)), steps, rates)
 
 
 def plan(
@@ -121,23 +162,10 @@ def plan(
     return tuple(make(epochs, learning_rate, stages))
 
 
-def starts(phases: Sequence[Phase]) -> list[int]:
-    """Returns the first epoch of each phase, counted from 0, and the end of the last one.
-
-    Example:
-        >>> starts([Phase(3, "head", 1e-3), Phase(2, "all", 1e-5)])
-        [0, 3, 5]
-    """
-    edges = [0]
-    for phase in phases:
-        edges.append(edges[-1] + phase.epochs)
-    return edges
-
-
 def _share(epochs: int, parts: int) -> list[int]:
     """Shares epochs among phases as evenly as can be, the first ones getting the rest."""
     return [epochs // parts + (index < epochs % parts) for index in range(parts)]
 
 
-def _phases(epochs: Sequence[int], unfrozen: Sequence[str | int], rates: Sequence[float]) -> tuple[Phase, ...]:
+def _phases(epochs: Sequence[int], unfrozen: Sequence[Unfrozen], rates: Sequence[float]) -> tuple[Phase, ...]:
     return tuple(Phase(*values) for values in zip(epochs, unfrozen, rates, strict=True) if values[0])

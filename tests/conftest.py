@@ -14,6 +14,11 @@ import tensorflow as tf
 
 import keras_transfer as kt
 
+# two devices, so that distribution can be tested on any machine; must come before TensorFlow's first operation
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
 ROOT = Path(__file__).parent.parent
 COLOURS = {"blue": (40, 60, 200), "green": (60, 180, 40), "red": (210, 50, 40)}
 
@@ -50,6 +55,22 @@ def toy_network() -> keras.Model:
 def toy_backbone() -> kt.Backbone:
     stages = (("early", "early_end"), ("middle", "middle_end"), ("late", ""))
     return kt.Backbone(toy_network(), lambda images: images / 127.5 - 1, 32, stages=stages)
+
+
+def make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> None:
+    """Settles BatchNorm on the images themselves: with random weights features would be constants, and tests blind."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            layer.set_weights([np.full(3, 0.45), np.full(3, 0.05), np.array(0)])
+            layer.finalize_state()
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    inputs = images.astype("float32")
+    network(part.preprocess(inputs) if part.preprocess else inputs, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
 
 
 @pytest.fixture(scope="session")

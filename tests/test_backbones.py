@@ -7,7 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from conftest import toy_backbone
+from conftest import make_lively, toy_backbone
 
 import keras_transfer as kt
 from keras_transfer.applications import BACKBONES
@@ -57,24 +57,8 @@ def network(part, size, images):
     keras.backend.clear_session()
     keras.utils.set_random_seed(0)
     network = part.build(None, (size, size), None)
-    _make_lively(network, part, images)
+    make_lively(network, part, images)
     return network
-
-
-def _make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> None:
-    """Settles BatchNorm on the images themselves: with random weights features would be constants, and tests blind."""
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            layer.set_weights([np.full(3, 0.45), np.full(3, 0.05), np.array(0)])
-            layer.finalize_state()
-    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.momentum = 0.0
-    inputs = images.astype("float32")
-    network(part.preprocess(inputs) if part.preprocess else inputs, training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import pytest
 from conftest import toy_network
 
 import keras_transfer as kt
-from keras_transfer.callbacks import fit_optimizer
+from keras_transfer.joining import fit_optimizer
 
 PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(2, "all", 1e-4))
 OPEN = ({"logits"}, {"logits", "third"}, {"logits", "third", "second", "first"})
@@ -106,13 +106,6 @@ def test_what_cannot_work_is_refused(toy, data):
     toy.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(kt.InputError, match="Did you mean 'late'"):
         toy.fit(data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule((kt.Phase(1, "lat", 0.1),))])
-    with pytest.raises(kt.InputError, match="layer_decay=1"):
-        toy.fit(
-            data.train,
-            verbose=0,
-            shuffle=False,
-            callbacks=[kt.UnfreezeSchedule((kt.Phase(1, 1, 0.1, layer_decay=0.5),))],
-        )
     other = toy_network()
     model = keras.Sequential(
         [other, keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3, activation="softmax")]
@@ -120,12 +113,6 @@ def test_what_cannot_work_is_refused(toy, data):
     model.compile("adam", "sparse_categorical_crossentropy")
     with pytest.raises(kt.InputError, match="made by keras_transfer.build_model"):
         model.fit(data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES)])
-
-
-def test_averaged_weights_are_refused_before_training(toy, data):
-    toy.compile(keras.optimizers.Adam(use_ema=True), "sparse_categorical_crossentropy")
-    with pytest.raises(kt.InputError, match="without use_ema"):
-        toy.fit(data.train, verbose=0, shuffle=False, callbacks=[kt.UnfreezeSchedule(PHASES)])
 
 
 def test_an_optimizer_of_another_model_brings_no_state(toy, data):

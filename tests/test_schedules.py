@@ -2,24 +2,44 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
+
 import pytest
 
 from keras_transfer import InputError, Phase, available
-from keras_transfer.schedules import SCHEDULES, plan, starts
+from keras_transfer.phases import open_parts, starts
+from keras_transfer.schedules import SCHEDULES, plan
 
 STAGES = ("a", "b", "c", "d", "e")
 
 
 @pytest.mark.parametrize("name", available("schedule"))
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7, 50])
-def test_phases_share_out_all_epochs_and_never_close_a_stage(name, epochs):
+def test_phases_share_out_all_epochs_and_begin_with_the_head(name, epochs):
     phases = SCHEDULES.find(name)(epochs, 1e-3, STAGES)
     assert sum(phase.epochs for phase in phases) == epochs
     assert phases[0].unfrozen == "head" and phases[0].learning_rate == 1e-3
-    opened = [0 if phase.unfrozen == "head" else 99 if phase.unfrozen == "all" else phase.unfrozen for phase in phases]
-    assert opened == sorted(set(opened))
+    for phase in phases:
+        open_parts(STAGES, phase.unfrozen)
     rates = [phase.learning_rate for phase in phases]
     assert rates == sorted(rates, reverse=True)
+
+
+@pytest.mark.parametrize("name", [name for name in available("schedule") if name != "chain_thaw"])
+def test_a_stage_that_opened_stays_open(name):
+    opened = [set(open_parts(STAGES, phase.unfrozen)) for phase in SCHEDULES.find(name)(20, 1e-3, STAGES)]
+    assert all(before < after for before, after in pairwise(opened))
+
+
+def test_chain_thaw_trains_one_stage_at_a_time_and_everything_last():
+    opened = [open_parts(STAGES, phase.unfrozen) for phase in SCHEDULES.find("chain_thaw")(7, 1e-3, STAGES)]
+    assert opened == [("head",), ("a",), ("b",), ("c",), ("d",), ("e",), (*STAGES, "head")]
+
+
+def test_surgical_opens_the_named_stages_alone():
+    schedule = partial(SCHEDULES.find("surgical"), only=["b", "d"])
+    assert open_parts(STAGES, plan(schedule, 4, 1e-3, STAGES)[1].unfrozen) == ("b", "d", "head")
 
 
 def test_a_schedule_may_be_a_function_or_phases():

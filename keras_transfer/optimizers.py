@@ -1,0 +1,143 @@
+"""layerwise: a learning rate for each stage, by Keras' own MultiOptimizer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, OptimizerMap
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_transfer._checks import InputError, positive
+from keras_transfer.models import layers_by_part, stages
+from keras_transfer.phases import HEAD
+
+# what scales with the rate in the configs of Keras' schedules
+_RATES = ("initial_learning_rate", "end_learning_rate", "warmup_target", "values")
+
+
+def layerwise(
+    optimizer: str | Optimizer, model: keras.Model, decay: float, *, exclude_norm_and_bias: bool = False
+) -> Optimizer:
+    """Makes an optimizer whose learning rate shrinks with each stage away from the head.
+
+    The head learns at the rate of `optimizer`, the last stage at that times `decay`, the one before it at that times
+    `decay**2`. Weight decay follows, since Keras multiplies it by the learning rate. The result is Keras' own
+    MultiOptimizer, with an equal optimizer for each stage; it saves and loads with the model, and Keras'
+    LearningRateScheduler and ReduceLROnPlateau change each of its rates.
+
+    Discriminative fine-tuning of Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification"
+    (2018), section 3.2, equation 2, https://arxiv.org/abs/1801.06146, by stages for layers.
+
+    Args:
+        optimizer: name or object; its rate, a number or a schedule of Keras, is that of the head.
+        model: a model made by `build_model`.
+        decay: factor for each stage, in (0, 1].
+        exclude_norm_and_bias: no weight decay for normalisation layers and biases (all variables with one axis).
+
+    Returns:
+        An optimizer to `compile` this model with.
+
+    Raises:
+        InputError: for a decay out of range, an optimizer that is a MultiOptimizer already or clips by a global norm
+            (Keras would clip each stage by its own norm), or a rate that cannot be scaled.
+
+    Example:
+        >>> from keras_transfer import build_model
+        >>> model = build_model("MobileNet", 2, weights=None, image_size=32, backbone_options={"alpha": 0.25})
+        >>> optimizer = layerwise("adam", model, 0.5)
+        >>> [f"{float(part.learning_rate):.3g}" for part in optimizer.optimizers[-2:]]
+        ['0.0005', '0.001']
+    """
+    positive("decay", decay)
+    if decay > 1:
+        raise InputError(f"Expected `decay` in (0, 1]. Received: decay={decay!r}.")
+    optimizer = keras.optimizers.get(optimizer)
+    if isinstance(optimizer, LossScaleOptimizer):
+        config = {name: optimizer.get_config()[name] for name in ("initial_scale", "dynamic_growth_steps", "name")}
+        parts = layerwise(optimizer.inner_optimizer, model, decay, exclude_norm_and_bias=exclude_norm_and_bias)
+        return LossScaleOptimizer(parts, **config)
+    if isinstance(optimizer, MultiOptimizer):
+        raise InputError("Expected one optimizer, which layerwise gives to each stage. Received: a MultiOptimizer.")
+    if optimizer.global_clipnorm:
+        raise InputError(
+            "Expected `clipnorm` or `clipvalue`: in a MultiOptimizer Keras would clip each stage by its own norm. "
+            f"Received: global_clipnorm={optimizer.global_clipnorm}."
+        )
+    names = stages(model)
+    groups = []
+    for part, layers in layers_by_part(model).items():  # the head comes last: what fits nowhere learns like it
+        factor = decay ** (len(names) - (*names, HEAD).index(part))
+        variables = [variable for layer in layers for variable in layer.weights]
+        excluded = [variable for variable in variables if exclude_norm_and_bias and len(variable.shape) < 2]
+        taken = set(map(id, excluded))
+        settings = {"learning_rate": _scaled(optimizer, factor), "name": f"{optimizer.name}_{part}"}
+        if excluded:
+            other = settings | {"weight_decay": 0.0, "name": f"{optimizer.name}_{part}_no_decay"}
+            groups.append((equal(optimizer, **other), excluded))
+        groups.append((equal(optimizer, **settings), [each for each in variables if id(each) not in taken]))
+    made = grouped(groups)
+    made.loss_scale_factor = optimizer.loss_scale_factor
+    return made
+
+
+def leaves(optimizer: Optimizer) -> list[Optimizer]:
+    """Returns the optimizers that change weights: the one inside a loss scale, those of a MultiOptimizer."""
+    inner = core(optimizer)
+    return list(inner.optimizers) if isinstance(inner, MultiOptimizer) else [inner]
+
+
+def core(optimizer: Optimizer) -> Optimizer:
+    """Returns the optimizer inside a loss scale, or the optimizer itself."""
+    return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
+
+
+def has_rate_schedule(optimizer: Optimizer) -> bool:
+    """Says whether the rate is a schedule object or a function, which Keras does not let us set."""
+    return callable(optimizer._learning_rate)
+
+
+def rate_of(optimizer: Optimizer) -> float:
+    """Returns the learning rate of now."""
+    return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+
+
+def steps_of(optimizer: Optimizer) -> int:
+    """Returns the number of steps that an optimizer, or the one inside its loss scale, has made."""
+    return int(keras.ops.convert_to_numpy(core(optimizer)._iterations))
+
+
+def equal(optimizer: Optimizer, **changes: Any) -> Optimizer:
+    """Makes an optimizer with the same settings and no state, with changes to its config."""
+    made = type(optimizer).from_config({**optimizer.get_config(), **changes})
+    for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):  # not in the config
+        if hasattr(optimizer, name):
+            setattr(made, name, getattr(optimizer, name))
+    return made
+
+
+def grouped(groups: Sequence[tuple[Optimizer, Sequence[keras.Variable]]]) -> MultiOptimizer:
+    """Makes a MultiOptimizer from optimizers and their variables; the last one also takes all other variables."""
+    patterns = {
+        "|".join(re.escape(variable.path) for variable in variables): optimizer
+        for optimizer, variables in groups[:-1]
+        if variables
+    }
+    return MultiOptimizer(OptimizerMap(groups[-1][0], patterns))
+
+
+def _scaled(optimizer: Optimizer, factor: float) -> float | LearningRateSchedule:
+    rate = optimizer._learning_rate
+    if not callable(rate):
+        return rate_of(optimizer) * factor
+    config: Mapping[str, Any] = rate.get_config() if isinstance(rate, LearningRateSchedule) else {}
+    given = {name: config[name] for name in _RATES if config.get(name) is not None}
+    changed = keras.tree.map_structure(lambda number: number * factor, given)
+    if not changed:
+        raise InputError(
+            "Expected a learning rate that is a number or a schedule of keras.optimizers.schedules. "
+            f"Received: {rate!r}."
+        )
+    return type(rate).from_config({**config, **changed})

@@ -1,0 +1,81 @@
+"""How far a schedule has come, kept in a variable of the optimizer so that it is saved and restored with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from keras.ops import convert_to_numpy
+from keras.optimizers import Optimizer
+
+from keras_transfer.optimizers import steps_of
+
+_NONE = -1
+
+
+class Progress:
+    """State of a running schedule. Whatever saves the optimizer, such as Keras' BackupAndRestore, saves it too.
+
+    Args:
+        optimizer: built; gets one more variable.
+        phases: number of phases of the schedule.
+        parts: stages and head of the model.
+        known: those of them that the optimizer has trained from its first step on.
+    """
+
+    def __init__(self, optimizer: Optimizer, phases: int, parts: Sequence[str], known: Sequence[str]):
+        self._optimizer = optimizer
+        self._parts = tuple(parts)
+        updates = [self._steps if part in known else 0 for part in parts]
+        values = [_NONE, 0, 0, 0, np.inf, *updates, *[_NONE] * phases]
+        self._variable = optimizer.add_variable((len(values),), dtype="float64", name="unfreeze_progress")
+        self._variable.assign(values)
+
+    @property
+    def phase(self) -> int | None:
+        """Number of the phase that runs, None before the first."""
+        index = int(self._values[0])
+        return None if index == _NONE else index
+
+    @property
+    def due(self) -> int:
+        """Number of the phase that the next epoch belongs to, where phases follow a metric."""
+        return int(self._values[1])
+
+    @property
+    def watched(self) -> tuple[int, float]:
+        """Epochs without improvement of the watched metric, and its best value."""
+        return int(self._values[3]), float(self._values[4])
+
+    @property
+    def began(self) -> list[int]:
+        """Epoch, counted from 0, at which each phase so far began."""
+        return [int(epoch) for epoch in self._values[5 + len(self._parts) :] if epoch != _NONE]
+
+    def enter(self, phase: int, epoch: int, open_before: Sequence[str]) -> None:
+        """Notes that a phase begins now, and that the parts open until now have been updated."""
+        values, steps = self._values, self._steps
+        for part in open_before:
+            values[5 + self._parts.index(part)] += steps - values[2]
+        values[:3] = phase, phase, steps
+        values[5 + len(self._parts) + phase] = epoch
+        self._variable.assign(values)
+
+    def watch(self, due: int, waited: int, best: float) -> None:
+        """Notes what the watched metric did in an epoch."""
+        values = self._values
+        values[1], values[3], values[4] = due, waited, best
+        self._variable.assign(values)
+
+    def late_by(self, part: str) -> int:
+        """Returns the number of steps that the optimizer made without a part, when the running phase began."""
+        values = self._values
+        return int(values[2] - values[5 + self._parts.index(part)])
+
+    @property
+    def _steps(self) -> int:
+        return steps_of(self._optimizer)
+
+    @property
+    def _values(self) -> np.ndarray:
+        return np.array(convert_to_numpy(self._variable))
