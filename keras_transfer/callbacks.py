@@ -11,7 +11,7 @@ from keras.optimizers import MultiOptimizer
 
 from keras_transfer._checks import InputError
 from keras_transfer.freezing import set_trainable
-from keras_transfer.joining import fit_optimizer, knows_all, open_variables, whole
+from keras_transfer.joining import fit_optimizer, knows_all, open_variables, replace_optimizer, whole
 from keras_transfer.models import layers_by_part, stages
 from keras_transfer.optimizers import core, has_rate_schedule, layerwise, leaves, rate_of
 from keras_transfer.phases import HEAD, Phase, open_parts, rate_factor, starts
@@ -186,8 +186,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             )
         if not isinstance(core(optimizer), MultiOptimizer):
             with self.model.distribute_strategy.scope():
-                self.model.optimizer = layerwise(optimizer, self.model, 1.0)
-            self.model.train_function = None
+                replace_optimizer(self.model, layerwise(optimizer, self.model, 1.0))
 
     def _part(self, leaf: keras.optimizers.Optimizer) -> str:
         """Names the part that an optimizer of a MultiOptimizer changes."""

@@ -40,7 +40,13 @@ def fit_optimizer(model: keras.Model) -> None:
         new.build(variables)
         for before, after in pairs:
             _carry_over(before, after)
-    model.optimizer = new
+        replace_optimizer(model, new)
+
+
+def replace_optimizer(model: keras.Model, optimizer: Optimizer) -> None:
+    """Gives a compiled model another optimizer; loss and metrics stay."""
+    model.optimizer = optimizer
+    model._compile_config.config["optimizer"] = optimizer  # from which a saved model is compiled again
     model.train_function = None  # it was traced with the optimizer that is gone
 
 
