@@ -2,6 +2,7 @@ from . import augment, data, heads, hub, plots, pooling, rates, schedules
 from ._checks import DataWarning, InputError
 from ._version import __version__
 from .backbones import Backbone
+from .batch_norm import BatchNormCheck, check_batch_norm
 from .callbacks import UnfreezeSchedule
 from .catalogue import available
 from .evaluation import Report, evaluate
@@ -11,16 +12,19 @@ from .hub import HubLayer, hub_backbone
 from .models import build_model, split, stages
 from .optimizers import layerwise
 from .phases import Phase
-from .plots import plot_history
+from .plots import plot_history, plot_schedule
+from .rate_finder import RateCurve, find_learning_rate
 from .serving import Prediction, ServedModel, export, load
 
 __all__ = [
     "Backbone",
+    "BatchNormCheck",
     "DataWarning",
     "HubLayer",
     "InputError",
     "Phase",
     "Prediction",
+    "RateCurve",
     "Report",
     "ServedModel",
     "UnfreezeSchedule",
@@ -28,9 +32,11 @@ __all__ = [
     "augment",
     "available",
     "build_model",
+    "check_batch_norm",
     "data",
     "evaluate",
     "export",
+    "find_learning_rate",
     "fine_tune",
     "heads",
     "hub",
@@ -38,6 +44,7 @@ __all__ = [
     "layerwise",
     "load",
     "plot_history",
+    "plot_schedule",
     "plots",
     "pooling",
     "rates",

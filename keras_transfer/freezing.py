@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -46,6 +48,23 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
             still_norm = isinstance(part, layers.BatchNormalization) and id(layer) in backbone and not train_batch_norm
             part.trainable = not (is_frozen or still_norm)
             _hold_still(part, is_frozen)
+
+
+@contextmanager
+def unfrozen_as(model: keras.Model, unfrozen: Unfrozen) -> Iterator[None]:
+    """Opens parts as `set_trainable` does, and leaves the model as it was before."""
+    whole = model.trainable
+    before = [
+        (part, part.trainable, "call" in part.__dict__) for layer in model.layers for part in layer._flatten_layers()
+    ]
+    set_trainable(model, unfrozen)
+    try:
+        yield
+    finally:
+        model.trainable = whole
+        for part, trainable, still in before:
+            part.trainable = trainable
+            _hold_still(part, still)
 
 
 def frozen_layers(model: keras.Model, unfrozen: Unfrozen) -> list[layers.Layer]:

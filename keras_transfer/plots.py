@@ -1,4 +1,4 @@
-"""Pictures: samples, learning curves and confusion matrices, as matplotlib figures without global state."""
+"""Pictures: samples, learning curves, schedules and confusion matrices, as matplotlib figures without global state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from io import BytesIO
 
 import numpy as np
 from matplotlib import figure as matplotlib_figure
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
+
+from keras_transfer.phases import HEAD, Phase, open_parts, rate_factor, starts
+from keras_transfer.rates import RATES, Rate
 
 
 class Figure(matplotlib_figure.Figure):
@@ -55,6 +60,78 @@ def plot_history(history: Mapping[str, Sequence[float]], boundaries: Sequence[in
         axes.set_xlabel("epoch")
         axes.set_title(name.replace("_", " "))
         axes.legend()
+    return figure
+
+
+def plot_schedule(
+    phases: Sequence[Phase],
+    stages: Sequence[str],
+    *,
+    rate: str | Rate = "constant",
+    history: Mapping[str, Sequence[float]] | None = None,
+) -> Figure:
+    """Draws which parts are open at which learning rate over the epochs; the head is on top, grey is frozen.
+
+    Args:
+        phases: such as `kt.schedules.gradual(9, 1e-3, stages)`.
+        stages: names of the backbone's stages, such as `kt.stages(model)`.
+        rate: how the rate moves within each phase: name in `kt.available("rate")` or a function.
+        history: values by metric and epoch; the first metric is drawn over the schedule.
+
+    Example:
+        >>> from keras_transfer.schedules import gradual
+        >>> len(plot_schedule(gradual(9, 1e-3, ["conv1", "conv2"]), ["conv1", "conv2"]).axes)
+        2
+    """
+    steps = 24  # columns an epoch
+    parts, edges = (*stages, HEAD), starts(phases)
+    rates = np.full((len(parts), edges[-1] * steps), np.nan)
+    for phase, begin, end in zip(phases, edges, edges[1:], strict=False):
+        progress = np.arange((end - begin) * steps) / ((end - begin) * steps)
+        factors = np.array([RATES.find(rate)(value) for value in progress])
+        for part in open_parts(stages, phase.unfrozen):
+            row = phase.learning_rate * rate_factor(phase, stages, part) * factors
+            rates[parts.index(part), begin * steps : end * steps] = row
+    figure = Figure(figsize=(max(5.0, 1.5 + 0.45 * edges[-1]), 1.4 + 0.36 * len(parts)), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_facecolor("0.92")
+    low, high = np.nanmin(rates), np.nanmax(rates)
+    mesh = axes.pcolormesh(
+        np.linspace(0.5, edges[-1] + 0.5, rates.shape[1] + 1),
+        np.arange(len(parts) + 1) - 0.5,
+        rates,
+        norm=LogNorm(low, high if high > low else low * 1.01),
+        cmap="YlGnBu",
+        alpha=0.8,
+    )
+    axes.set_yticks(range(len(parts)), parts)
+    axes.hlines(np.arange(1, len(parts)) - 0.5, 0.5, edges[-1] + 0.5, color="white", linewidth=2)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.colorbar(mesh, ax=axes, label="learning rate", pad=0.12 if history else 0.02)
+    if history:
+        name = next(name for name in history if name != "loss" and not name.startswith("val_"))
+        over = axes.twinx()
+        for key, style in ((name, "--"), (f"val_{name}", "-")):
+            if key in history:
+                values = history[key]
+                label = "training" if key == name else "validation"
+                over.plot(np.arange(1, len(values) + 1), values, style, color="black", marker=".", label=label)
+        over.set_ylabel(name.replace("_", " "))
+        over.legend(loc="lower right")
+    return figure
+
+
+def plot_rates(rates: Sequence[float], losses: Sequence[float], suggestion: float) -> Figure:
+    """Draws the loss over the learning rate, both as a learning-rate finder met them, and the suggested rate."""
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(rates, losses)
+    axes.axvline(suggestion, color="tab:orange", linestyle=":", label=f"suggested: {suggestion:.2g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss, smoothed")
+    axes.legend()
     return figure
 
 

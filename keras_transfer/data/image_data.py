@@ -113,6 +113,11 @@ class ImageData:
         self._epoch.assign(epoch)
 
     @property
+    def epoch(self) -> int:
+        """Number of the epoch that the next pass over `train` will be, counted from 0."""
+        return int(self._epoch.numpy())
+
+    @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of images by split and class; of all together for regression."""
         if self.splits["train"].labels.dtype.kind == "f":
