@@ -12,10 +12,11 @@ import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
 from keras_transfer.evaluation import Report, evaluate
 from keras_transfer.plots import plot_history
-from keras_transfer.serving.exporting import export, writable_folder
+from keras_transfer.serving.exporting import export
 
 
 @dataclass(frozen=True)

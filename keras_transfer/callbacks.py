@@ -10,7 +10,7 @@ from keras.callbacks import EarlyStopping
 from keras.optimizers import MultiOptimizer
 
 from keras_transfer._checks import InputError
-from keras_transfer.freezing import set_trainable
+from keras_transfer.freezing import restart_randomness, set_trainable
 from keras_transfer.joining import fit_optimizer, knows_all, open_variables, replace_optimizer, whole
 from keras_transfer.models import layers_by_part, stages
 from keras_transfer.optimizers import core, has_rate_schedule, layerwise, leaves, rate_of
@@ -31,7 +31,8 @@ class UnfreezeSchedule(keras.callbacks.Callback):
 
     It works with any optimizer of Keras, with a MultiOptimizer (whose rates keep their ratios) and under a
     distribution strategy. A learning rate that is a schedule object of Keras is left alone. With Keras'
-    BackupAndRestore a run that was killed goes on in the right phase.
+    BackupAndRestore a run that was killed goes on in the right phase; Dropout and other randomness in the model depend
+    on its seeds and the epoch alone, so that the run ends with the weights it would have had.
 
     Args:
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
@@ -46,7 +47,6 @@ class UnfreezeSchedule(keras.callbacks.Callback):
 
     Attributes:
         phases: what the schedule gave for this model, once training has begun.
-        began: epoch, counted from 0, at which each phase so far began.
 
     Raises:
         InputError: for an unknown name; when training begins, for a model not made by `build_model`, a phase that
@@ -81,8 +81,13 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         self.rate = None if rate is None else RATES.find(rate)
         self.monitor = EarlyStopping(monitor, patience=2) if isinstance(monitor, str) else monitor
         self.phases: tuple[Phase, ...] = ()
-        self.began: list[int] = []
+        self._progress: Progress
         self._current: int | None = None
+
+    @property
+    def began(self) -> list[int]:
+        """Epoch, counted from 0, at which each phase so far began."""
+        return self._progress.began if hasattr(self, "_progress") else []
 
     def set_model(self, model: keras.Model) -> None:
         """Makes model and optimizer ready, before any callback restores their state."""
@@ -112,17 +117,18 @@ class UnfreezeSchedule(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
+        restart_randomness(self.model, epoch)
         progress = self._progress
         index = progress.due if self.monitor else self.phase_index(epoch)
         if index == self._current:
             return
         goes_on = self._current is None and progress.phase == index  # a run that was killed within this phase
-        if goes_on and self.monitor and progress.watched[0]:
+        if goes_on and self.monitor and progress.watched:
             self.monitor.wait, self.monitor.best = progress.watched
         if not goes_on:
             before = () if progress.phase is None else open_parts(self._stages, self.phases[progress.phase].unfrozen)
             progress.enter(index, epoch, before)
-        self._current, self.began = index, progress.began
+        self._current = index
         self._open(self.phases[index])
         if not goes_on:
             self._set_rate(0.0)
@@ -149,6 +155,8 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         self._progress.watch(due, self.monitor.wait, self.monitor.best)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._current is None and self._progress.phase is not None:  # a run that was killed after its last epoch
+            self._open(self.phases[self._progress.phase])
         fit_optimizer(self.model)  # Keras reloads an optimizer only if it fits what is trainable
 
     def phase_index(self, epoch: int) -> int:

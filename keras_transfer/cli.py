@@ -65,10 +65,10 @@ def train(
     with _session(as_json) as kt:
         import keras
 
+        from keras_transfer._folders import check_writable
         from keras_transfer.artifacts import save_run
         from keras_transfer.data.folders import class_names
         from keras_transfer.models import default_image_size
-        from keras_transfer.serving.exporting import check_writable
 
         options = _options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
@@ -125,9 +125,9 @@ def evaluate(
 ) -> None:
     """Measure an exported model on a folder of photographs, as its server would answer."""
     with _session(as_json) as kt:
+        from keras_transfer._folders import check_writable
         from keras_transfer.data.folders import labelled_files
         from keras_transfer.evaluation import report_on
-        from keras_transfer.serving.exporting import check_writable
 
         if plot is not None:
             check_writable(plot.parent)

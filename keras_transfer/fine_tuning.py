@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,9 +15,13 @@ from keras_transfer._checks import InputError, positive
 from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
 from keras_transfer.heads import DEFAULT_LOSSES
+from keras_transfer.joining import fit_optimizer
 from keras_transfer.models import stages
+from keras_transfer.optimizers import leaves
 from keras_transfer.phases import Phase
-from keras_transfer.schedules import Schedule
+from keras_transfer.rates import Rate
+from keras_transfer.resuming import Resume
+from keras_transfer.schedules import Schedule, plan
 
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
 
@@ -30,13 +38,16 @@ def fine_tune(
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     class_weight: str | dict[int, float] | None = "auto",
+    rate: str | Rate | None = "constant",
     patience: int | None = None,
     train_batch_norm: bool = False,
+    resume_dir: str | os.PathLike[str] | None = None,
     verbose: str | int = "auto",
 ) -> keras.callbacks.History:
     """Trains a model by the phases of a schedule, and ends with the weights of its best epoch.
 
-    All phases run in one `model.fit`: epochs are continuous, and optimizer and callbacks keep their state.
+    All phases run in one `model.fit`: epochs are continuous, and optimizer and callbacks keep their state. The best
+    epoch is that of the lowest validation loss; with an optimizer that averages weights (`use_ema`), of the averages.
 
     Args:
         model: a model made by `build_model`; trained in place and left compiled.
@@ -51,15 +62,22 @@ def fine_tune(
         callbacks: any of Keras' own or yours.
         class_weight: "auto" weighs classes evenly if the largest has 1.5 times the images of the smallest or more,
             and says so; "balanced" always does; None never; or a weight for each label.
+        rate: how the learning rate moves within each phase: name in `kt.available("rate")` or a function from progress
+            in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
         patience: epochs without a better validation loss after which training ends early; None to train them all.
         train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
+        resume_dir: folder in which the run is kept after each epoch. A run that was killed goes on from there when
+            the same call is made again, and ends with the weights it would have had; one that is finished gives its
+            result at once. Of one run alone; delete it to train again.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
-        The History of all phases; `history.boundaries` holds the first epoch of each phase after the first, from 0.
+        The History of all phases; `history.phases` holds them, and `history.boundaries` the first epoch of each phase
+        after the first, from 0.
 
     Raises:
-        InputError: if model and data do not fit, or an argument is unknown or out of range.
+        InputError: if model and data do not fit, an argument is unknown or out of range, or `resume_dir` holds
+            another run.
     """
     _check_fit(model, data)
     if not isinstance(schedule, str) and not callable(schedule):
@@ -73,13 +91,11 @@ def fine_tune(
     else:
         epochs = total = 10 if epochs is None else epochs
         learning_rate = 3e-3 if learning_rate is None else learning_rate
-    unfreeze = UnfreezeSchedule(schedule, epochs=epochs, learning_rate=learning_rate, train_batch_norm=train_batch_norm)
+    unfreeze = UnfreezeSchedule(
+        schedule, epochs=epochs, learning_rate=learning_rate, train_batch_norm=train_batch_norm, rate=rate
+    )
     if patience is not None:
         positive("patience", patience, whole=True)
-    own: list[keras.callbacks.Callback] = [unfreeze, _EpochOrder(data)]
-    if data.validation is not None:
-        best = keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True)
-        own.append(best)
     if loss is None:
         _check_labels(model, data)
     model.compile(
@@ -87,16 +103,36 @@ def fine_tune(
         loss=loss or default_loss(model),
         metrics=list(metrics) if metrics is not None else default_metrics(model),
     )
-    history = model.fit(
-        data.train,
-        validation_data=data.validation,
-        epochs=total,
-        callbacks=[*own, *callbacks],
-        class_weight=_class_weight(class_weight, data, verbose),
-        shuffle=False,  # the data shuffles itself
-        verbose=verbose,
-    )
-    history.boundaries = boundaries(unfreeze)
+    every = [unfreeze, _EpochOrder(data)]
+    if any(leaf.use_ema for leaf in leaves(model.optimizer)):
+        every.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))  # validate, and choose by, the averages
+    if data.validation is not None:
+        every.append(keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True))
+    every += [*callbacks, keras.callbacks.History()]
+    first = 0
+    if resume_dir is not None:
+        phases = plan(schedule, epochs, learning_rate, stages(model))
+        resume = Resume(Path(resume_dir), _identity(model, data, phases, patience), every)
+        every.append(resume)
+        first = resume.epoch if not resume.finished else total
+        if first and verbose:
+            print(f"{resume_dir}: {'finished' if resume.finished else 'going on'} after epoch {resume.epoch}")
+    try:
+        history = model.fit(
+            data.train,
+            validation_data=data.validation,
+            epochs=total,
+            initial_epoch=first,
+            callbacks=every,
+            class_weight=_class_weight(class_weight, data, verbose),
+            shuffle=False,  # the data shuffles itself
+            verbose=verbose,
+        )
+    finally:
+        if unfreeze.phases:
+            fit_optimizer(model)  # also when it is interrupted: the model can be saved, and trained on
+    history.boundaries = unfreeze.began[1:]
+    history.phases = unfreeze.phases
     return history
 
 
@@ -110,11 +146,6 @@ def default_metrics(model: keras.Model) -> list[str]:
     return ["mean_absolute_error" if default_loss(model) == "mean_squared_error" else "accuracy"]
 
 
-def boundaries(unfreeze: UnfreezeSchedule) -> list[int]:
-    """Returns the first epoch of each phase after the first, counted from 0, of those that were reached."""
-    return unfreeze.began[1:]
-
-
 class _EpochOrder(keras.callbacks.Callback):
     """Ties order and augmentation of the data to the epoch's number."""
 
@@ -124,6 +155,22 @@ class _EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.data.start_epoch(epoch)
+
+
+def _identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], patience: int | None) -> dict[str, Any]:
+    """Returns what must be the same for a run to go on."""
+    variables = "\n".join(f"{weight.path} {tuple(weight.shape)}" for weight in model.weights)
+    configs = [[type(leaf).__name__, leaf.get_config() | {"name": None}] for leaf in leaves(model.optimizer)]
+    augment = data.augment if isinstance(data.augment, str) else getattr(data.augment, "__qualname__", "a function")
+    return {
+        "model": f"{model.name}, variables {sha256(variables.encode()).hexdigest()[:12]}",
+        "optimizer": configs,
+        "phases": [asdict(phase) for phase in phases],
+        "patience": patience,
+        "classes": data.class_names,
+        "images": data.counts,
+        "data": [data.image_size, data.resize, augment, data.batch_size, data.seed],
+    }
 
 
 def _check_fit(model: keras.Model, data: ImageData) -> None:

@@ -50,6 +50,19 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
             _hold_still(part, is_frozen)
 
 
+def restart_randomness(model: keras.Model, epoch: int) -> None:
+    """Makes what is random in a model (Dropout, noise) depend on its seeds and the number of the epoch alone."""
+    for state in random_states(model):  # a seed, and how often it was asked
+        seed, _ = keras.ops.convert_to_numpy(state)
+        state.assign([seed, epoch * 2**32])
+
+
+def random_states(model: keras.Model) -> list[keras.Variable]:
+    """Returns the state of a model's seed generators, which Keras does not save with its weights."""
+    weights = set(map(id, model.weights))
+    return [variable for variable in model.variables if id(variable) not in weights]
+
+
 @contextmanager
 def unfrozen_as(model: keras.Model, unfrozen: Unfrozen) -> Iterator[None]:
     """Opens parts as `set_trainable` does, and leaves the model as it was before."""

@@ -31,13 +31,17 @@ def fit_optimizer(model: keras.Model) -> None:
     with model.distribute_strategy.scope():
         old = model.optimizer
         ran = any(_WHOLE in vars(leaf) for leaf in leaves(old))
+        if not steps_of(old):
+            _start_averages(old)
         if _keys(old) == {old._var_key(variable) for variable in variables} and not ran:
             return
         if not old.built:
             old.build(variables)
+            _start_averages(old)
             return
         new, pairs = _equal_optimizer(old, model)
         new.build(variables)
+        _start_averages(new)
         for before, after in pairs:
             _carry_over(before, after)
         replace_optimizer(model, new)
@@ -106,13 +110,18 @@ def open_variables(optimizer: Optimizer, late: Mapping[int, int], variables: Seq
             averages = leaf._model_variables_moving_average
             attributes[_WHOLE]["_model_variables_moving_average"] = averages
             attributes["_model_variables_moving_average"] = [averages[place] for place in chosen]
-            for place in chosen:
-                if late.get(id(known[place])) == steps:  # it joins now
-                    averages[place].assign(known[place])
         clocks = {leaf._var_key(known[place]): late[id(known[place])] for place in chosen if id(known[place]) in late}
         if clocks:
             attributes["update_step"] = _update_by_clock(leaf, clocks)
         vars(leaf).update(attributes)  # past Keras' tracking: these are views, not state
+
+
+def _start_averages(optimizer: Optimizer) -> None:
+    """Starts averages of weights from the weights: Keras starts them from 0 and mends that in its first step alone."""
+    for leaf in leaves(optimizer):
+        if leaf.use_ema and leaf.built:
+            for variable, average in zip(whole(leaf), leaf._model_variables_moving_average, strict=True):
+                average.assign(variable)
 
 
 def _restore(leaf: Optimizer) -> None:

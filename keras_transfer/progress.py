@@ -27,7 +27,7 @@ class Progress:
         self._optimizer = optimizer
         self._parts = tuple(parts)
         updates = [self._steps if part in known else 0 for part in parts]
-        values = [_NONE, 0, 0, 0, np.inf, *updates, *[_NONE] * phases]
+        values = [_NONE, 0, 0, 0, np.nan, *updates, *[_NONE] * phases]
         self._variable = optimizer.add_variable((len(values),), dtype="float64", name="unfreeze_progress")
         self._variable.assign(values)
 
@@ -43,9 +43,10 @@ class Progress:
         return int(self._values[1])
 
     @property
-    def watched(self) -> tuple[int, float]:
-        """Epochs without improvement of the watched metric, and its best value."""
-        return int(self._values[3]), float(self._values[4])
+    def watched(self) -> tuple[int, float] | None:
+        """Epochs without improvement of the watched metric, and its best value; None before there is one."""
+        waited, best = self._values[3:5]
+        return None if np.isnan(best) else (int(waited), float(best))
 
     @property
     def began(self) -> list[int]:
@@ -61,10 +62,10 @@ class Progress:
         values[5 + len(self._parts) + phase] = epoch
         self._variable.assign(values)
 
-    def watch(self, due: int, waited: int, best: float) -> None:
+    def watch(self, due: int, waited: int, best: float | None) -> None:
         """Notes what the watched metric did in an epoch."""
         values = self._values
-        values[1], values[3], values[4] = due, waited, best
+        values[1], values[3], values[4] = due, waited, np.nan if best is None else best
         self._variable.assign(values)
 
     def late_by(self, part: str) -> int:

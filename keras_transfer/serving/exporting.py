@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer._folders import writable_folder
 from keras_transfer._version import __version__
 from keras_transfer.data import ImageData
 from keras_transfer.data.images import RESIZES, load_image
@@ -82,33 +82,6 @@ def export(
         raise InputError(f"The export cannot be written to {str(root)!r}: {error}. Nothing was published.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-
-
-def writable_folder(root: Path) -> Path:
-    """Makes `root` if it is missing and a hidden folder in it to write aside in.
-
-    Raises:
-        InputError: if that is not possible.
-    """
-    root = root.expanduser()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
-    except OSError as error:
-        raise InputError(f"Expected a folder that can be written to. Received: {str(root)!r} ({error}).") from error
-
-
-def check_writable(root: Path) -> None:
-    """Raises InputError unless `root` can be made and written to; leaves nothing behind.
-
-    Raises:
-        InputError: if that is not possible.
-    """
-    root = root.expanduser()
-    missing = [folder for folder in (root, *root.parents) if not folder.exists()]
-    writable_folder(root).rmdir()
-    for folder in missing:
-        folder.rmdir()
 
 
 def versions(root: Path) -> list[int]:
