@@ -45,15 +45,19 @@ def train(
     resize: Annotated[str, typer.Option(help="crop, pad or stretch.")] = "crop",
     pooling: Annotated[str, typer.Option(help="avg, max, avg_max, gem, attention or flatten.")] = "avg",
     head: Annotated[str, typer.Option(help="linear, mlp or cosine.")] = "linear",
-    schedule: Annotated[str, typer.Option(help="feature_extraction, fine_tune or gradual.")] = "gradual",
+    schedule: Annotated[str, typer.Option(help="When stages open: feature_extraction, gradual, ...")] = "gradual",
     epochs: Annotated[int, typer.Option(help="Epochs of all phases together.")] = 10,
     learning_rate: Annotated[float, typer.Option(help="Rate of the first phase.")] = 3e-3,
+    rate: Annotated[str, typer.Option(help="Within a phase: constant, one_cycle or warmup_cosine.")] = "constant",
     augment: Annotated[str, typer.Option(help="none, light or strong.")] = "none",
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 32,
     validation_split: Annotated[float, typer.Option(help="Share for validation where there is no val/.")] = 0.2,
     exclude: Annotated[list[str] | None, typer.Option(help="Pattern of files to leave out. Repeat.")] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many epochs without a better loss.")
+    ] = None,
+    resume_dir: Annotated[
+        Path | None, typer.Option(help="Keep the run here after each epoch; the same command goes on after a crash.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and new weights.")] = 0,
     output: Annotated[
@@ -72,6 +76,7 @@ def train(
 
         options = _options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
+        kt.rates.RATES.find(rate)
         output = output.expanduser()
         check_writable(output)
         keras.utils.set_random_seed(seed)
@@ -105,7 +110,9 @@ def train(
             schedule=schedule,
             epochs=epochs,
             learning_rate=learning_rate,
+            rate=rate,
             patience=patience,
+            resume_dir=resume_dir,
             verbose=0 if as_json else "auto",
         )
         # 4 how good it is, and the export

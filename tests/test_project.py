@@ -58,12 +58,13 @@ def _blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
 
 
-def test_readme_python_runs(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_python_in_documents_runs(document, tmp_path, monkeypatch, capsys):
     """The blocks run one after another on tiny pictures, with smaller images, one epoch and random weights."""
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "photos", per_class=6)
     (tmp_path / "new.jpg").write_bytes((tmp_path / "photos" / "red" / "0.jpg").read_bytes())
-    blocks = _blocks("README.md", "python")
+    blocks = _blocks(document, "python")
     assert len(blocks) >= 2
     names: dict = {}
     real = kt.build_model
@@ -71,9 +72,20 @@ def test_readme_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("keras_transfer.build_model", offline)
     for block in blocks:
         block = block.replace("224", "80").replace('head="mlp")', 'head="mlp", image_size=80)')
-        block = block.replace("epochs=9", "epochs=1")
-        exec(compile(block, "README.md", "exec"), names)
-    assert "red" in capsys.readouterr().out
+        block = re.sub(r"epochs=\d", "epochs=1", block)
+        exec(compile(block, document, "exec"), names)
+    assert capsys.readouterr().out
+
+
+def test_the_table_of_what_was_tried_is_what_the_tests_try():
+    from test_unfreezing import OPTIMIZERS, OPTIONS
+
+    text = (ROOT / "docs" / "unfreezing.md").read_text()
+    for header, tried in (("optimizer", OPTIMIZERS), ("option", OPTIONS)):
+        (table,) = re.findall(rf"^\| {header} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+        assert re.findall(r"^\| ([^|]+?) \|", table, flags=re.MULTILINE) == list(tried)
+    (table,) = re.findall(r"^\| name \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    assert re.findall(r"`(\w+)` \|", table) == kt.available("schedule")
 
 
 def test_readme_shell_commands_exist():
