@@ -3,6 +3,7 @@ from ._checks import DataWarning, InputError
 from ._version import __version__
 from .backbones import Backbone
 from .batch_norm import BatchNormCheck, check_batch_norm
+from .caching import Cache, CachedDataset, extract_features
 from .callbacks import UnfreezeSchedule
 from .catalogue import available
 from .evaluation import Report, evaluate
@@ -19,6 +20,8 @@ from .serving import Prediction, ServedModel, export, load
 __all__ = [
     "Backbone",
     "BatchNormCheck",
+    "Cache",
+    "CachedDataset",
     "DataWarning",
     "HubLayer",
     "InputError",
@@ -36,6 +39,7 @@ __all__ = [
     "data",
     "evaluate",
     "export",
+    "extract_features",
     "find_learning_rate",
     "fine_tune",
     "heads",

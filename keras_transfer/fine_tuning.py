@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+from keras.callbacks import CallbackList
 
 from keras_transfer._checks import InputError, positive
+from keras_transfer.caching import Cache
 from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
 from keras_transfer.heads import DEFAULT_LOSSES
@@ -22,6 +24,7 @@ from keras_transfer.phases import Phase
 from keras_transfer.rates import Rate
 from keras_transfer.resuming import Resume
 from keras_transfer.schedules import Schedule, plan
+from keras_transfer.segments import fit_segments, plan_segments
 
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
 
@@ -41,13 +44,16 @@ def fine_tune(
     rate: str | Rate | None = "constant",
     patience: int | None = None,
     train_batch_norm: bool = False,
+    cache: str | bool | Cache = "auto",
     resume_dir: str | os.PathLike[str] | None = None,
     verbose: str | int = "auto",
 ) -> keras.callbacks.History:
     """Trains a model by the phases of a schedule, and ends with the weights of its best epoch.
 
-    All phases run in one `model.fit`: epochs are continuous, and optimizer and callbacks keep their state. The best
-    epoch is that of the lowest validation loss; with an optimizer that averages weights (`use_ema`), of the averages.
+    All phases are one training: epochs are continuous, and optimizer and callbacks keep their state. What is frozen
+    runs once and is kept (see `Cache`); the open part trains on what it gave, in the same batches and with the same
+    result. The best epoch is that of the lowest validation loss; with an optimizer that averages weights (`use_ema`),
+    of the averages.
 
     Args:
         model: a model made by `build_model`; trained in place and left compiled.
@@ -66,6 +72,8 @@ def fine_tune(
             in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
         patience: epochs without a better validation loss after which training ends early; None to train them all.
         train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
+        cache: where the activations of the frozen part are kept: "auto", "memory", "disk", a `Cache` with further
+            settings, or False to compute them in every epoch. While images are augmented, `Cache(views=...)` is needed.
         resume_dir: folder in which the run is kept after each epoch. A run that was killed goes on from there when
             the same call is made again, and ends with the weights it would have had; one that is finished gives its
             result at once. Of one run alone; delete it to train again.
@@ -80,6 +88,7 @@ def fine_tune(
             another run.
     """
     _check_fit(model, data)
+    kept = _cache(cache)
     if not isinstance(schedule, str) and not callable(schedule):
         if epochs is not None or learning_rate is not None:
             raise InputError(
@@ -98,39 +107,41 @@ def fine_tune(
         positive("patience", patience, whole=True)
     if loss is None:
         _check_labels(model, data)
-    model.compile(
-        optimizer=optimizer,
-        loss=loss or default_loss(model),
-        metrics=list(metrics) if metrics is not None else default_metrics(model),
-    )
+
+    def compile_as(part: keras.Model, optimizer: str | keras.optimizers.Optimizer | None = None) -> None:
+        part.compile(
+            optimizer=optimizer or model.optimizer,
+            loss=loss or default_loss(model),
+            metrics=list(metrics) if metrics is not None else default_metrics(model),
+        )
+
+    compile_as(model, optimizer)
+    history = keras.callbacks.History()
     every = [unfreeze, _EpochOrder(data)]
     if any(leaf.use_ema for leaf in leaves(model.optimizer)):
         every.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))  # validate, and choose by, the averages
     if data.validation is not None:
         every.append(keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True))
-    every += [*callbacks, keras.callbacks.History()]
+    every += [*callbacks, history]
     first = 0
+    phases = plan(schedule, epochs, learning_rate, stages(model))
     if resume_dir is not None:
-        phases = plan(schedule, epochs, learning_rate, stages(model))
         resume = Resume(Path(resume_dir), _identity(model, data, phases, patience), every)
         every.append(resume)
         first = resume.epoch if not resume.finished else total
         if first and verbose:
             print(f"{resume_dir}: {'finished' if resume.finished else 'going on'} after epoch {resume.epoch}")
+    weights = _class_weight(class_weight, data, verbose)
     try:
-        history = model.fit(
-            data.train,
-            validation_data=data.validation,
-            epochs=total,
-            initial_epoch=first,
-            callbacks=every,
-            class_weight=_class_weight(class_weight, data, verbose),
-            shuffle=False,  # the data shuffles itself
-            verbose=verbose,
+        together = CallbackList(
+            every, add_progbar=bool(verbose), model=model, verbose=verbose, epochs=total, steps=len(data.train)
         )
+        segments = plan_segments(model, data, phases, kept, first=first, verbose=verbose)
+        fit_segments(model, segments, together, first=first, compile_part=compile_as, class_weight=weights)
     finally:
         if unfreeze.phases:
             fit_optimizer(model)  # also when it is interrupted: the model can be saved, and trained on
+    model.history = history
     history.boundaries = unfreeze.began[1:]
     history.phases = unfreeze.phases
     return history
@@ -155,6 +166,14 @@ class _EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.data.start_epoch(epoch)
+
+
+def _cache(cache: str | bool | Cache) -> Cache | None:
+    if cache is False or isinstance(cache, Cache):
+        return cache or None
+    if not isinstance(cache, str):
+        raise InputError(f"Expected `cache` 'auto', 'memory', 'disk', a Cache or False. Received: cache={cache!r}.")
+    return Cache(cache)
 
 
 def _identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], patience: int | None) -> dict[str, Any]:

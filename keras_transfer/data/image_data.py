@@ -86,27 +86,29 @@ class ImageData:
     @cached_property
     def train(self) -> tf.data.Dataset:
         """Training batches: another order and other augmentation in each epoch."""
-        change = augmentations.find(self.augment)
-        examples = self.splits["train"]
-        read = self._reader(examples)
-
-        def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image, label = read(index)
-            seed = tf.stack([self.seed + epoch * 2**32, index])
-            changed = tf.ensure_shape(tf.cast(change(image, seed), tf.float32), (*self.image_size, 3))
-            return changed, label
-
-        return self._batches(shuffled(len(examples), self.seed, self._epoch), load, len(examples))
+        return self._batches(self.order(), self._augmented("train"), len(self.splits["train"]))
 
     @cached_property
     def validation(self) -> tf.data.Dataset | None:
         """Validation batches in a fixed order, without augmentation."""
-        return self._in_order("validation")
+        return self.in_order("validation") if "validation" in self.splits else None
 
     @cached_property
     def test(self) -> tf.data.Dataset | None:
         """Test batches in a fixed order, without augmentation."""
-        return self._in_order("test")
+        return self.in_order("test") if "test" in self.splits else None
+
+    def order(self) -> tf.data.Dataset:
+        """Yields `(index, epoch)` of the training examples in the order of the next epoch, and so on."""
+        return shuffled(len(self.splits["train"]), self.seed, self._epoch)
+
+    def in_order(self, split: str, *, epoch: int | None = None) -> tf.data.Dataset:
+        """Yields batches of a split in the order of its examples, unchanged or as augmented in an epoch."""
+        size = len(self.splits[split])
+        if epoch is None:
+            return self._batches(tf.data.Dataset.range(size), self._reader(self.splits[split]), size)
+        indices = tf.data.Dataset.range(size).map(lambda index: (index, tf.constant(epoch, tf.int64)))
+        return self._batches(indices, self._augmented(split), size)
 
     def start_epoch(self, epoch: int) -> None:
         """Makes the next pass over `train` that of an epoch, counted from 0; passes after it go on from there."""
@@ -188,11 +190,17 @@ class ImageData:
 
         return read
 
-    def _in_order(self, split: str) -> tf.data.Dataset | None:
-        if split not in self.splits:
-            return None
-        examples = self.splits[split]
-        return self._batches(tf.data.Dataset.range(len(examples)), self._reader(examples), len(examples))
+    def _augmented(self, split: str) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+        """Returns the function from an index and an epoch to an image, augmented as in that epoch, and its label."""
+        change, read = augmentations.find(self.augment), self._reader(self.splits[split])
+
+        def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            image, label = read(index)
+            seed = tf.stack([self.seed + epoch * 2**32, index])
+            changed = tf.ensure_shape(tf.cast(change(image, seed), tf.float32), (*self.image_size, 3))
+            return changed, label
+
+        return load
 
     def _batches(self, order: tf.data.Dataset, load: Callable[..., Any], size: int) -> tf.data.Dataset:
         batches = order.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(self.batch_size)

@@ -1,0 +1,145 @@
+"""Activations: what frozen parts of a model give for the images of a data set, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer.caching.arrays import DiskArray, DiskWriter, MemoryArray
+from keras_transfer.caching.cuts import in_order
+from keras_transfer.caching.folder import new_entry, open_entry
+from keras_transfer.caching.identity import key_of
+from keras_transfer.caching.settings import Cache
+from keras_transfer.data import ImageData
+from keras_transfer.models import split as split_model
+
+Arrays = Sequence[MemoryArray | DiskArray]
+
+
+class Activations:
+    """Activations at several cuts of one model, for the splits of a data set.
+
+    Args:
+        model: a model made by `build_model`, whose layers before the cuts stay as they are.
+        data: images.
+        cuts: where, as in `split`; those that fit are computed in one pass.
+        cache: where they are kept.
+        splits: those that will be asked for.
+        verbose: 0 for no progress bar.
+
+    Attributes:
+        cuts: from the input to the output.
+        views: rows for each training image.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        data: ImageData,
+        cuts: Sequence[str],
+        cache: Cache,
+        splits: Sequence[str],
+        verbose: str | int = "auto",
+    ):
+        self._data, self._cache, self._verbose = data, cache, verbose
+        self._splits = [name for name in splits if name in data.splits]
+        self.cuts = in_order(model, set(cuts))
+        self._prefixes = {cut: split_model(model, cut)[0] for cut in self.cuts}
+        self._budgets = {"memory": cache.memory_budget(), "disk": cache.disk_budget()}
+        self._held: dict[tuple[str, str], Arrays] = {}
+        self.views = max(cache.views, 1)
+
+    def at(self, cut: str) -> dict[str, Arrays]:
+        """Returns arrays by split: one for each tensor that crosses the cut, rows in the order of the examples.
+
+        Training rows of the second view follow those of the first, and so on.
+
+        Raises:
+            OSError: if they cannot be written. Nothing half written is left.
+            MemoryError: if they fit nowhere.
+        """
+        if any((cut, split) not in self._held for split in self._splits):
+            together = self.cuts if self.place(self.cuts) else [cut]
+            place = self.place(together)
+            if place is None:
+                raise MemoryError(f"the activations at {cut!r} take {self.size([cut]):,} bytes, more than the limit")
+            self._held.clear()
+            for split in self._splits:
+                self._compute(split, together, place)
+        return {split: self._held[cut, split] for split in self._splits}
+
+    def place(self, cuts: Sequence[str]) -> str | None:
+        """Returns "memory" or "disk", where the activations at these cuts fit together, or None."""
+        return next((place for place, budget in self._budgets.items() if self.size(cuts) <= budget), None)
+
+    def size(self, cuts: Sequence[str]) -> int:
+        """Returns the bytes that activations at these cuts take."""
+        values = sum(int(np.prod(shape)) for cut in cuts for shape in _shapes(self._prefixes[cut]))
+        return sum(map(self._rows, self._splits)) * values * np.dtype(self._cache.dtype).itemsize
+
+    def _rows(self, split: str) -> int:
+        return len(self._data.splits[split]) * (self.views if split == "train" else 1)
+
+    def _compute(self, split: str, cuts: Sequence[str], place: str) -> None:
+        """Runs the images of a split through the network once, for several cuts."""
+        rows, views = self._rows(split), self._cache.views if split == "train" else 0
+        shapes = {cut: _shapes(self._prefixes[cut]) for cut in cuts}
+        if place == "memory":
+            held = {cut: [MemoryArray(rows, shape, self._cache.dtype) for shape in shapes[cut]] for cut in cuts}
+            self._run(split, held)
+            self._held.update({(cut, split): arrays for cut, arrays in held.items()})
+            return
+        folder = self._cache.path
+        keys = {cut: key_of(self._prefixes[cut], self._data, split, views, self._cache.dtype) for cut in cuts}
+        missing = [cut for cut in cuts if open_entry(folder, keys[cut]) is None]
+        with ExitStack() as stack:
+            writers: dict[str, list[DiskWriter]] = {}
+            for cut in missing:
+                about = f"{self._prefixes[cut].name} of {rows} images ({split})"
+                new = stack.enter_context(new_entry(folder, keys[cut], {"about": about, "arrays": len(shapes[cut])}))
+                paths = [new / f"{index}.npy" for index in range(len(shapes[cut]))]
+                writers[cut] = [
+                    stack.enter_context(closing(DiskWriter(path, rows, shape, self._cache.dtype)))
+                    for path, shape in zip(paths, shapes[cut], strict=True)
+                ]
+            if missing:
+                self._run(split, writers)
+        for cut, key in keys.items():
+            arrays = open_entry(folder, key)
+            if arrays is None:
+                raise OSError(f"{str(folder / key)!r} was deleted as soon as it was written")
+            self._held[cut, split] = arrays
+
+    def _run(self, split: str, writers: Mapping[str, Sequence[MemoryArray | DiskWriter]]) -> None:
+        last = self._prefixes[list(writers)[-1]]
+        run = forward(keras.Model(last.inputs, [tensor for cut in writers for tensor in self._prefixes[cut].outputs]))
+        flat = [array for arrays in writers.values() for array in arrays]
+        verbose = 1 if self._verbose == "auto" else self._verbose
+        progress = keras.utils.Progbar(self._rows(split), verbose=verbose, unit_name="image")
+        done = 0
+        for view in range(self._rows(split) // len(self._data.splits[split])):
+            epoch = view if split == "train" and self._cache.views else None
+            for images, _ in self._data.in_order(split, epoch=epoch):
+                for array, tensor in zip(flat, run(images), strict=True):
+                    array.append(tensor.numpy())
+                done += len(images)
+                progress.update(done)
+
+
+def forward(model: keras.Model) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+    """Returns the function that runs a model in inference on batches of any size, and gives a list of float32."""
+
+    def run(images: tf.Tensor) -> list[tf.Tensor]:
+        outputs = keras.tree.flatten(model(images, training=False))
+        return [tf.cast(tensor, tf.float32) for tensor in outputs]
+
+    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    return tf.function(run).get_concrete_function(signature)  # traced here and never again
+
+
+def _shapes(prefix: keras.Model) -> list[tuple[int, ...]]:
+    return [tuple(tensor.shape[1:]) for tensor in prefix.outputs]

@@ -1,0 +1,103 @@
+"""The folder of activations on disk: one folder an entry, written aside and renamed, so that what is there is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from keras_transfer._folders import writable_folder
+from keras_transfer.caching.arrays import DiskArray
+
+_ABOUT = "about.json"
+_OWNER = "owner"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Activations on disk.
+
+    Attributes:
+        path: of the entry's folder.
+        about: what they are, in words.
+        size: bytes.
+        used: time of the last use, in seconds since 1970.
+    """
+
+    path: Path
+    about: str
+    size: int
+    used: float
+
+
+def entries(folder: Path) -> list[Entry]:
+    """Returns what a cache folder holds, the latest used first."""
+    found = []
+    for path in folder.glob("*/" + _ABOUT) if folder.is_dir() else ():
+        size = sum(file.stat().st_size for file in path.parent.iterdir())
+        about = json.loads(path.read_text(encoding="utf-8"))["about"]
+        found.append(Entry(path.parent, about, size, path.stat().st_mtime))
+    return sorted(found, key=lambda entry: -entry.used)
+
+
+def clear(folder: Path) -> list[Entry]:
+    """Deletes all entries of a cache folder, and what killed processes left. Returns the entries."""
+    gone = entries(folder)
+    for entry in gone:
+        shutil.rmtree(entry.path, ignore_errors=True)
+    remove_abandoned(folder)
+    return gone
+
+
+def open_entry(folder: Path, key: str) -> list[DiskArray] | None:
+    """Returns the arrays of an entry, or None if there is none that is whole."""
+    path = folder / key
+    try:
+        count = json.loads((path / _ABOUT).read_text(encoding="utf-8"))["arrays"]
+        arrays = [DiskArray(path / f"{index}.npy") for index in range(count)]
+        os.utime(path / _ABOUT)
+        return arrays
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+@contextmanager
+def new_entry(folder: Path, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
+    """Gives a hidden folder to write in, which becomes the entry at the end, or nothing if that is not reached.
+
+    If another process has written the same entry meanwhile, its one stays.
+    """
+    remove_abandoned(folder)
+    writing = writable_folder(folder)
+    try:
+        (writing / _OWNER).write_text(f"{os.getpid()} {psutil.Process().create_time()}", encoding="utf-8")
+        yield writing
+        (writing / _OWNER).unlink()
+        (writing / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        if open_entry(folder, key) is None:
+            shutil.rmtree(folder / key, ignore_errors=True)
+            writing.rename(folder / key)
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Deletes what processes that are no longer there were writing."""
+    for path in folder.glob(".writing-*") if folder.is_dir() else ():
+        try:
+            pid, started = (path / _OWNER).read_text(encoding="utf-8").split()
+            alive = psutil.Process(int(pid)).create_time() == float(started)
+        except psutil.NoSuchProcess:
+            alive = False
+        except (OSError, ValueError):  # it has just been made, or was left before it could say whose it is
+            alive = path.exists() and time.time() - path.stat().st_mtime < 60
+        if not alive:
+            shutil.rmtree(path, ignore_errors=True)

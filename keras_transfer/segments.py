@@ -1,0 +1,199 @@
+"""Segments: one training in several `fit` calls, each on the part of a model that is open then.
+
+Callbacks, History and optimizer see one model and continuous epochs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.callbacks import Callback, CallbackList
+
+from keras_transfer._checks import DataWarning
+from keras_transfer.caching.activations import Activations
+from keras_transfer.caching.cuts import frozen_cut
+from keras_transfer.caching.dataset import ordered_batches, train_batches
+from keras_transfer.caching.settings import Cache
+from keras_transfer.data import ImageData
+from keras_transfer.models import split
+from keras_transfer.optimizers import leaves
+from keras_transfer.phases import Phase, starts
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some epochs in which the same part of a model is trained on the same data.
+
+    Attributes:
+        until: epoch after the last one, counted from 0.
+        feed: makes `(part, train, validation)` when its turn comes: the model or its open part, with the weights of the
+            whole, and batches of what it takes.
+    """
+
+    until: int
+    feed: Callable[[], tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]]
+
+
+def plan_segments(
+    model: keras.Model, data: ImageData, phases: Sequence[Phase], cache: Cache | None, *, first: int, verbose: str | int
+) -> list[Segment]:
+    """Returns segments that train on activations wherever something is frozen and the cache allows it.
+
+    Args:
+        model: the whole model.
+        data: its images.
+        phases: of the schedule.
+        cache: where activations are kept; None to train on images throughout.
+        first: epoch from which training goes on, counted from 0; activations are not computed for earlier ones.
+        verbose: 0 to say nothing.
+    """
+    edges = starts(phases)[1:]
+    cuts = [frozen_cut(model, phase.unfrozen) if cache else None for phase in phases]
+    left = [(cut, until) for cut, until in zip(cuts, edges, strict=True) if until > first]
+    wanted = [cut for cut, _ in left if cut is not None]
+    if cache and wanted and data.augment != "none" and not cache.views:
+        _say(verbose, "off, since images are augmented anew in every epoch; Cache(views=4) keeps 4 views of each")
+        wanted = []
+    images = (model, data.train, data.validation)
+    if not cache or not wanted:
+        return [Segment(edges[-1], lambda: images)]
+    splits = [name for name in ("train", "validation") if name in data.splits]
+    activations = Activations(model, data, wanted, cache, splits, verbose)
+
+    def feed(cut: str | None) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
+        if cut is None:
+            return images
+        try:
+            arrays = activations.at(cut)
+        except MemoryError as error:
+            _say(verbose, f"off, since {error}")
+            return images
+        except OSError as error:
+            warnings.warn(
+                f"The activation cache cannot be written ({error}). Training goes on without it.",
+                DataWarning,
+                stacklevel=2,
+            )
+            return images
+        part = split(model, cut)[1]
+        return (
+            part,
+            train_batches(data, arrays["train"], activations.views),
+            ordered_batches(data, "validation", arrays),
+        )
+
+    place = activations.place(activations.cuts)
+    if place is not None:
+        views = f", {cache.views} views of each" if cache.views else ""
+        size = activations.size(activations.cuts) / 1e6
+        _say(verbose, f"what enters {', '.join(activations.cuts)} is computed once{views}, {size:,.1f} MB in {place}")
+    ends = [position for position, (cut, _) in enumerate(left) if [*left, (object(), 0)][position + 1][0] != cut]
+    return [Segment(left[end][1], partial(feed, left[end][0])) for end in ends]
+
+
+def _say(verbose: str | int, line: str) -> None:
+    if verbose:
+        print(f"cache: {line}")
+
+
+class _Relay(Callback):
+    """Hands what happens in the `fit` of a part to the callbacks of the whole model."""
+
+    def __init__(self, callbacks: CallbackList, whole: keras.Model):
+        super().__init__()
+        self._callbacks, self._whole = callbacks, whole
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        before = self._whole.train_function
+        self._callbacks.on_epoch_begin(epoch, logs)
+        if self._whole.train_function is not before:
+            self.model.make_train_function(force=True)  # other layers are open now
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._callbacks.on_epoch_end(epoch, logs)
+        self.model.stop_training = self._whole.stop_training
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._callbacks.on_train_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._callbacks.on_train_batch_end(batch, logs)
+        self.model.stop_training = self._whole.stop_training
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._callbacks.on_test_begin(logs)
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._callbacks.on_test_end(logs)
+
+    def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._callbacks.on_test_batch_begin(batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._callbacks.on_test_batch_end(batch, logs)
+
+
+def fit_segments(
+    model: keras.Model,
+    segments: Sequence[Segment],
+    callbacks: CallbackList,
+    *,
+    first: int,
+    compile_part: Callable[[keras.Model], None],
+    class_weight: dict[int, float] | None,
+) -> None:
+    """Trains a compiled model segment by segment, as one `fit` would.
+
+    Args:
+        model: the whole model.
+        segments: of `plan_segments`.
+        callbacks: of the whole model.
+        first: epoch from which training goes on, counted from 0.
+        compile_part: compiles a part with the loss and metrics of the whole and the optimizer it has then.
+        class_weight: as in `fit`.
+    """
+    model.stop_training = False
+    callbacks.on_train_begin()
+    with _finalized_at_the_end(model):
+        for segment in segments:
+            if segment.until <= first:
+                continue
+            with model.distribute_strategy.scope():
+                part, train, validation = segment.feed()
+                if part is not model:
+                    compile_part(part)
+            part.fit(
+                train,
+                validation_data=validation,
+                initial_epoch=first,
+                epochs=segment.until,
+                callbacks=[_Relay(callbacks, model)],
+                class_weight=class_weight,
+                shuffle=False,  # the data shuffles itself
+                verbose=0,
+            )
+            first = segment.until
+            if model.stop_training:
+                break
+    callbacks.on_train_end()
+
+
+@contextmanager
+def _finalized_at_the_end(model: keras.Model) -> Iterator[None]:
+    """Keeps `fit` from putting averages of weights in place of the weights until the last segment is done."""
+    optimizers = leaves(model.optimizer)
+    for optimizer in optimizers:
+        vars(optimizer)["finalize_variable_values"] = lambda variables: None
+    try:
+        yield
+    finally:
+        for optimizer in optimizers:
+            del vars(optimizer)["finalize_variable_values"]
+    model.optimizer.finalize_variable_values(model.trainable_weights)
