@@ -120,7 +120,7 @@ def fine_tune(
     every = [unfreeze, _EpochOrder(data)]
     if any(leaf.use_ema for leaf in leaves(model.optimizer)):
         every.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))  # validate, and choose by, the averages
-    if data.validation is not None:
+    if "validation" in data.splits:
         every.append(keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True))
     every += [*callbacks, history]
     first = 0

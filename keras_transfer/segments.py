@@ -61,27 +61,26 @@ def plan_segments(
     if cache and wanted and data.augment != "none" and not cache.views:
         _say(verbose, "off, since images are augmented anew in every epoch; Cache(views=4) keeps 4 views of each")
         wanted = []
-    images = (model, data.train, data.validation)
     if not cache or not wanted:
-        return [Segment(edges[-1], lambda: images)]
+        return [Segment(edges[-1], lambda: (model, data.train, data.validation))]
     splits = [name for name in ("train", "validation") if name in data.splits]
     activations = Activations(model, data, wanted, cache, splits, verbose)
 
     def feed(cut: str | None) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
         if cut is None:
-            return images
+            return model, data.train, data.validation
         try:
             arrays = activations.at(cut)
         except MemoryError as error:
             _say(verbose, f"off, since {error}")
-            return images
+            return model, data.train, data.validation
         except OSError as error:
             warnings.warn(
                 f"The activation cache cannot be written ({error}). Training goes on without it.",
                 DataWarning,
                 stacklevel=2,
             )
-            return images
+            return model, data.train, data.validation
         part = split(model, cut)[1]
         return (
             part,

@@ -11,6 +11,8 @@ from conftest import make_lively, toy_backbone
 
 import keras_transfer as kt
 from keras_transfer.applications import BACKBONES
+from keras_transfer.caching.activations import Activations
+from keras_transfer.data.image_data import Examples
 from keras_transfer.models import layers_before
 
 # One or two of each family are quick enough for every run; the others are the same code, larger.
@@ -107,6 +109,39 @@ def test_split_is_exact_at_every_stage(model, images):
     for at in (*kt.stages(model), "features"):
         prefix, suffix = kt.split(model, at)
         assert np.array_equal(suffix(prefix(images)), whole), at
+
+
+def training_data(images, batch_size) -> kt.data.ImageData:
+    examples = Examples(images, np.arange(len(images)) % 3)
+    return kt.data.ImageData({"train": examples}, ("a", "b", "c"), images.shape[1:3], batch_size=batch_size)
+
+
+def test_stored_activations_give_the_answers_of_the_whole(model, images):
+    """In float32, at a stage and at the features, computed in one pass in other batches than these."""
+    data = training_data(images, batch_size=3)
+    names = kt.stages(model)
+    cuts = [names[len(names) // 2], "features"] if len(names) > 1 else ["features"]
+    activations = Activations(model, data, cuts, kt.Cache("memory"), ["train"], verbose=0)
+    examples = data.splits["train"].items.astype("float32")
+    for cut in cuts:
+        rows = [array.read(np.arange(len(examples))) for array in activations.at(cut)["train"]]
+        answers = kt.split(model, cut)[1](rows if len(rows) > 1 else rows[0])
+        assert np.abs(answers - model(examples)).max() <= 1e-5
+
+
+@pytest.mark.slow
+def test_cached_training_ends_in_the_same_weights(model, images):
+    """Ten steps of SGD, head and last stage, in the same batches."""
+    data = training_data(images, batch_size=2)
+    start, ends = model.get_weights(), []
+    for cache in (False, "memory"):
+        model.set_weights(start)
+        phases = (kt.Phase(2, "head", 1e-2), kt.Phase(3, min(1, len(kt.stages(model)) - 1), 1e-3))
+        kt.fine_tune(model, data, schedule=phases, optimizer=keras.optimizers.SGD(clipnorm=1.0), cache=cache, verbose=0)
+        ends.append(model.get_weights())
+    model.set_weights(start)
+    for plain, cached in zip(*ends, strict=True):
+        assert np.abs(plain - cached).max() <= 1e-5 * max(np.abs(plain).max(), 1e-3)
 
 
 def test_keras_file_keeps_stages_and_answers(model, images, tmp_path):

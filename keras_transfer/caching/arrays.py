@@ -83,6 +83,14 @@ class DiskArray:
         if path.stat().st_size != expected:
             raise ValueError(f"Expected {expected} bytes in {str(path)!r}. Received: {path.stat().st_size}.")
 
+    def __del__(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        if hasattr(self, "_file"):
+            self._file.close()
+
     def read(self, indices: np.ndarray) -> np.ndarray:
         """Returns rows as float32."""
         mapped = np.memmap(self._file, self._dtype, "r", self._start, self._whole)

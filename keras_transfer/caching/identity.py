@@ -47,6 +47,6 @@ def key_of(prefix: keras.Model, data: ImageData, split: str, views: int, dtype: 
 def _graph(model: keras.Model) -> str:
     """Returns layers and connections, with names that do not depend on what else was built in the process."""
     text = json.dumps(model.get_config()["layers"], default=str, sort_keys=True)
-    for index, layer in sorted(enumerate(model.layers), key=lambda item: -len(item[1].name)):
-        text = text.replace(json.dumps(layer.name), f'"layer {index}"')
+    for index, operation in enumerate(model.operations):
+        text = text.replace(json.dumps(operation.name), f'"operation {index}"')
     return text

@@ -1,0 +1,358 @@
+"""The activation cache: the same result, computed once, never stale, never half written."""
+
+from __future__ import annotations
+
+import errno
+import multiprocessing
+import os
+import signal
+import time
+
+import keras
+import numpy as np
+import pytest
+from conftest import toy_backbone, write_pictures
+
+import keras_transfer as kt
+from keras_transfer.caching.activations import Activations
+from keras_transfer.caching.arrays import DiskArray, DiskWriter, MemoryArray
+from keras_transfer.caching.cuts import frozen_cut
+from keras_transfer.caching.folder import clear, entries
+from keras_transfer.caching.identity import key_of
+
+PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(1, 2, 1e-3))
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_TRANSFER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def train(data, cache, *, schedule=PHASES, optimizer=None, head="linear", **options):
+    """Trains a fresh toy. Returns the weights of the end and the History."""
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=32, head=head)
+    optimizer = optimizer() if optimizer else keras.optimizers.SGD(momentum=0.9)
+    history = kt.fine_tune(model, data, schedule=schedule, optimizer=optimizer, cache=cache, verbose=0, **options)
+    return model.get_weights(), history
+
+
+def difference(first, second) -> float:
+    """The largest difference, relative to the largest weight of its variable."""
+    return max(np.abs(a - b).max() / max(np.abs(a).max(), 1e-3) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk"])
+@pytest.mark.parametrize("head", ["linear", "mlp"])
+def test_cached_and_uncached_training_end_in_the_same_weights(data, cache, head):
+    """Fifteen steps, three phases, Dropout in the head and in the stages that open, shuffled over the whole set."""
+    plain, history = train(data, False, head=head)
+    cached, cached_history = train(data, cache, head=head)
+    assert difference(plain, cached) <= 1e-5
+    assert cached_history.epoch == history.epoch == list(range(5))
+    assert cached_history.boundaries == history.boundaries == [2, 4]
+    for name, values in history.history.items():
+        assert cached_history.history[name] == pytest.approx(values, abs=1e-4), name
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda: keras.optimizers.Adam(use_ema=True),
+        lambda: keras.optimizers.AdamW(gradient_accumulation_steps=2),
+        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
+    ],
+    ids=["ema", "accumulation", "loss scale"],
+)
+def test_optimizers_do_not_notice_the_cache(data, optimizer):
+    assert difference(train(data, False, optimizer=optimizer)[0], train(data, "memory", optimizer=optimizer)[0]) <= 1e-4
+
+
+def test_callbacks_see_one_model_and_continuous_epochs(toy, data, tmp_path):
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            seen.append("begin")
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append((epoch, self.model is toy, sorted(logs)))
+
+        def on_train_end(self, logs=None):
+            seen.append("end")
+
+    logger = keras.callbacks.CSVLogger(tmp_path / "log.csv")
+    checkpoint = keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}.weights.h5", save_weights_only=True)
+    kt.fine_tune(toy, data, schedule=PHASES, callbacks=[Look(), logger, checkpoint], cache="memory", verbose=0)
+    names = ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert seen == ["begin", *((epoch, True, names) for epoch in range(5)), "end"]
+    assert len((tmp_path / "log.csv").read_text().splitlines()) == 6
+    again = kt.build_model(toy_backbone(), 3, image_size=32)
+    again.load_weights(tmp_path / "5.weights.h5")  # of the whole model
+    assert toy.optimizer.built and toy.history.epoch == list(range(5))
+
+
+def test_early_stopping_ends_all_segments(toy, data):
+    phases = (kt.Phase(5, "head", 1e-20), kt.Phase(5, 1, 1e-20))
+    assert len(kt.fine_tune(toy, data, schedule=phases, patience=2, verbose=0).epoch) == 3
+
+
+def test_one_pass_serves_all_cuts(toy, data, monkeypatch):
+    passes = []
+    whole = kt.data.ImageData.in_order
+
+    def in_order(self, split, **options):
+        passes.append(split)
+        return whole(self, split, **options)
+
+    monkeypatch.setattr(kt.data.ImageData, "in_order", in_order)
+    kt.fine_tune(toy, data, schedule=PHASES, cache="memory", verbose=0)
+    assert sorted(passes) == ["train", "validation"]
+
+
+@pytest.mark.parametrize(
+    ("unfrozen", "pooling", "cut"),
+    [
+        ("head", "avg", "features"),
+        ("head", "gem", "features"),
+        ("head", "attention", "head"),
+        (1, "avg", "late"),
+        ("middle", "avg", "middle"),
+        ("all", "avg", None),
+        (("early", "head"), "avg", None),
+        (("middle",), "avg", "middle"),
+    ],
+)
+def test_the_cut_is_behind_the_longest_frozen_part(unfrozen, pooling, cut):
+    model = kt.build_model(toy_backbone(), 3, image_size=32, pooling=pooling)
+    assert frozen_cut(model, unfrozen) == cut
+
+
+def test_memory_if_it_fits_else_disk_else_nothing(toy, data, capsys, own_folder):
+    schedule = (kt.Phase(2, "head", 1e-2),)
+    size = 30 * 16 * 4
+    for cache, line, files in (
+        (kt.Cache(), "MB in memory", 0),
+        (kt.Cache(limit=size), "MB in memory", 0),
+        (kt.Cache("disk"), "MB in disk", 2),
+        (kt.Cache("disk", limit=size - 1), f"off, since the activations at 'features' take {size:,} bytes", 0),
+        (kt.Cache("memory", limit=size - 1), "off, since the activations", 0),
+    ):
+        clear(own_folder)
+        kt.fine_tune(toy, data, schedule=schedule, cache=cache, verbose=2)
+        assert line in capsys.readouterr().out
+        assert len(entries(own_folder)) == files
+
+
+def test_cuts_that_do_not_fit_together_are_computed_one_by_one(data):
+    small = kt.Cache("memory", limit=30 * 4 * 4 * 16 * 4 + 1)
+    plain, _ = train(data, False)
+    assert difference(plain, train(data, small)[0]) <= 1e-5
+
+
+def test_float16_takes_half_and_changes_little(toy, data, own_folder):
+    whole = kt.CachedDataset(toy, data, "late", verbose=0, cache=kt.Cache("disk"))
+    size = sum(entry.size for entry in clear(own_folder))
+    half = kt.CachedDataset(toy, data, "late", verbose=0, cache=kt.Cache("disk", dtype="float16"))
+    assert sum(entry.size for entry in entries(own_folder)) < 0.6 * size
+    for (exact, _), (rounded, _) in zip(whole.validation, half.validation, strict=True):
+        assert rounded.dtype == "float32" and 0 < np.abs(exact - rounded).max() <= np.abs(exact).max() / 1024
+
+
+def test_arrays_give_rows_in_any_order(tmp_path):
+    rows = np.arange(60, dtype="float32").reshape(10, 2, 3)
+    memory, writer = MemoryArray(10, (2, 3), "float32"), DiskWriter(tmp_path / "0.npy", 10, (2, 3), "float32")
+    for array in (memory, writer):
+        array.append(rows[:7])
+        array.append(rows[7:])
+    writer.close()
+    disk = DiskArray(tmp_path / "0.npy")
+    (tmp_path / "0.npy").unlink()  # another process clears the cache
+    for array in (memory, disk):
+        assert np.array_equal(array.read(np.array([9, 0, 0, 4])), rows[[9, 0, 0, 4]])
+
+
+def test_any_change_makes_another_key(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", per_class=4)
+
+    def key(change_model=lambda model: None, change_files=lambda: None, views=0, dtype="float32", at="late", **options):
+        keras.utils.set_random_seed(0)
+        model = kt.build_model(toy_backbone(), 3, image_size=options.get("image_size", 32))
+        change_model(model)
+        change_files()
+        data = kt.data.from_directory(folder, **{"image_size": 32, **options})
+        return key_of(kt.split(model, at)[0], data, "train", views, dtype)
+
+    first = folder / "red" / "0.jpg"
+    second = first.read_bytes()
+    same = key()
+    assert key() == same, "another process with other layer names finds it again"
+    assert key(lambda model: model.get_layer("logits").kernel.assign_add(np.ones((16, 3)))) == same, "behind the cut"
+    others = [
+        key(lambda model: model.get_layer("first").kernel.assign_add(np.full((3, 3, 3, 8), 1e-6))),
+        key(lambda model: model.get_layer("first_bn").moving_mean.assign(np.ones(8))),
+        key(at="middle"),
+        key(dtype="float16"),
+        key(image_size=40),
+        key(resize="pad"),
+        key(views=2, augment="light"),
+        key(views=3, augment="light"),
+        key(views=2, augment="light", seed=1),
+        key(change_files=lambda: os.utime(first, (1, 1))),
+        key(change_files=lambda: first.write_bytes(second + b" ")),
+        key(change_files=lambda: first.rename(folder / "red" / "renamed.jpg")),
+    ]
+    assert len({same, *others}) == 13
+    turned = lambda image, seed: image  # noqa: E731
+    assert key(views=2, augment=turned) != key(views=2, augment=turned), "a function has no identity"
+
+
+def test_images_in_memory_are_known_by_their_content(toy):
+    images, labels = np.random.default_rng(0).integers(0, 255, (12, 32, 32, 3), dtype="uint8"), np.arange(12) % 3
+    keys = []
+    for changed in (False, False, True):
+        images = images.copy()
+        images[0, 0, 0, 0] += changed
+        data = kt.data.from_arrays(images, labels, class_names=["a", "b", "c"], validation_split=0.25)
+        prefix = kt.split(toy, "late")[0]
+        keys.append([key_of(prefix, data, split, 0, "float32") for split in ("train", "validation")])
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_second_run_reads_what_the_first_one_wrote(toy, data, own_folder, monkeypatch):
+    first = kt.CachedDataset(toy, data, "late", cache=kt.Cache("disk"), verbose=0)
+    monkeypatch.setattr(Activations, "_run", lambda *_: pytest.fail("computed again"))
+    second = kt.CachedDataset(toy, data, "late", cache=kt.Cache("disk"), verbose=0)
+    for (ours, _), (theirs, _) in zip(first.validation, second.validation, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def test_a_full_disk_leaves_nothing_and_training_goes_on(data, own_folder, monkeypatch):
+    plain, _ = train(data, False)
+
+    def full(self, rows):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(DiskWriter, "append", full)
+    with pytest.warns(kt.DataWarning, match="No space left on device.*Training goes on without it"):
+        uncached, _ = train(data, "disk")
+    assert difference(plain, uncached) <= 1e-5
+    assert list(own_folder.iterdir()) == []
+
+
+def test_a_damaged_entry_is_written_again(toy, data, own_folder):
+    first = list(kt.CachedDataset(toy, data, "late", cache=kt.Cache("disk"), verbose=0).validation)
+    for entry in entries(own_folder):
+        (entry.path / "0.npy").write_bytes((entry.path / "0.npy").read_bytes()[:-8])
+    again = kt.CachedDataset(toy, data, "late", cache=kt.Cache("disk"), verbose=0)
+    for (ours, _), (theirs, _) in zip(first, again.validation, strict=True):
+        assert np.array_equal(ours, theirs)
+
+
+def extract(pictures, folder, kill_after):
+    """Fills the cache in a process of its own, which dies after some batches."""
+    keras.utils.set_random_seed(0)
+    if kill_after is not None:
+        append, calls = DiskWriter.append, []
+
+        def die(self, rows):
+            calls.append(1)
+            if len(calls) > kill_after:
+                os.kill(os.getpid(), signal.SIGKILL)
+            append(self, rows)
+
+        DiskWriter.append = die
+    data = kt.data.from_directory(pictures, image_size=32, batch_size=8)
+    model = kt.build_model(toy_backbone(), 3, image_size=32)
+    kt.CachedDataset(model, data, "late", cache=kt.Cache("disk", folder), verbose=0)
+
+
+def test_killed_and_concurrent_extractions_leave_whole_entries(pictures, tmp_path):
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tensorflow", "keras"])
+    killed = context.Process(target=extract, args=(pictures, tmp_path / "shared", 1))
+    killed.start()
+    killed.join(120)
+    assert killed.exitcode == -signal.SIGKILL
+    assert entries(tmp_path / "shared") == [] and list((tmp_path / "shared").iterdir())
+    several = [context.Process(target=extract, args=(pictures, tmp_path / "shared", None)) for _ in range(2)]
+    for process in several:
+        process.start()
+    for process in several:
+        process.join(120)
+        assert process.exitcode == 0
+    assert len(entries(tmp_path / "shared")) == 2 == len(list((tmp_path / "shared").iterdir())), "train and validation"
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=32)
+    data = kt.data.from_directory(pictures, image_size=32, batch_size=8)
+    before = time.time()
+    cached = kt.CachedDataset(model, data, "late", cache=kt.Cache("disk", tmp_path / "shared"), verbose=0)
+    assert all(entry.path.stat().st_mtime < before for entry in entries(tmp_path / "shared")), "found, not written"
+    expected = kt.split(model, "late")[0].predict(data.validation, verbose=0)
+    assert np.allclose(np.concatenate([rows for rows, _ in cached.validation]), expected, atol=1e-5)
+
+
+def test_as_many_views_as_epochs_are_the_training_without_a_cache(pictures):
+    results = []
+    for cache in (False, kt.Cache("memory", views=5)):
+        data = kt.data.from_directory(pictures, image_size=32, batch_size=8, augment="light")
+        results.append(train(data, cache)[0])
+    assert difference(*results) <= 1e-5
+
+
+def test_each_epoch_takes_the_next_view(pictures):
+    data = kt.data.from_directory(pictures, image_size=32, batch_size=24, augment="light")
+    model = kt.build_model(toy_backbone(), 3, image_size=32)
+    cached = kt.CachedDataset(model, data, "middle", cache=kt.Cache("memory", views=2), verbose=0)
+    sums = [np.sort(np.concatenate([rows.numpy().sum((1, 2, 3)) for rows, _ in cached.train])) for _ in range(4)]
+    assert np.array_equal(sums[0], sums[2]) and np.array_equal(sums[1], sums[3]) and not np.allclose(sums[0], sums[1])
+
+
+def test_without_views_augmented_images_are_not_cached_and_that_is_said(pictures, toy, capsys):
+    data = kt.data.from_directory(pictures, image_size=32, batch_size=8, augment="light")
+    kt.fine_tune(toy, data, schedule=PHASES, verbose=2)
+    assert "cache: off, since images are augmented anew in every epoch" in capsys.readouterr().out
+    with pytest.raises(kt.InputError, match=r"Cache\(views=...\)"):
+        kt.CachedDataset(toy, data)
+
+
+def test_a_cached_dataset_trains_the_whole_model_in_a_fit_of_ones_own(toy, data):
+    kt.set_trainable(toy, "head")
+    cached = kt.CachedDataset(toy, data, verbose=0)
+    assert cached.test is None and int(cached.train.cardinality()) == int(data.train.cardinality())
+    cached.model.compile(keras.optimizers.Adam(0.03), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    cached.model.fit(cached.train, validation_data=cached.validation, epochs=20, verbose=0, shuffle=False)
+    toy.compile(loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    whole = toy.evaluate(data.validation, verbose=0)
+    assert whole == pytest.approx(cached.model.evaluate(cached.validation, verbose=0), abs=1e-5)
+    assert whole[1] > 0.6
+
+
+def test_features_for_numpy(toy, data):
+    features, labels = kt.extract_features(toy, data.validation, verbose=0)
+    assert features.dtype == "float32" and features.shape == (6, 16)
+    assert np.array_equal(labels, data.splits["validation"].labels)
+    expected = kt.split(toy, "features")[0].predict(data.validation, verbose=0)
+    assert np.allclose(features, expected, atol=1e-5)
+    assert len(kt.extract_features(toy, data, "late", verbose=0)[0]) == 24
+    with pytest.raises(kt.InputError, match="Did you mean 'late'"):
+        kt.extract_features(toy, data, "lat")
+    with pytest.raises(kt.InputError, match="a dataset without any"):
+        kt.extract_features(toy, data.train.take(0), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("cache", "message"),
+    [
+        (lambda: kt.Cache("memry"), "Did you mean 'memory'"),
+        (lambda: kt.Cache(dtype="float61"), "Did you mean 'float16'"),
+        (lambda: kt.Cache(views=-1), "`views` to be a whole number"),
+        (lambda: kt.Cache(limit=0), "`limit`"),
+        (lambda: "dsk", "Did you mean 'disk'"),
+        (lambda: True, "'auto', 'memory', 'disk', a Cache or False"),
+    ],
+)
+def test_wrong_settings_are_refused(toy, data, cache, message):
+    with pytest.raises(kt.InputError, match=message):
+        kt.fine_tune(toy, data, cache=cache(), verbose=0)
