@@ -10,7 +10,7 @@ import time
 
 import keras
 import pytest
-from conftest import write_pictures
+from conftest import toy_backbone, write_pictures
 from typer.testing import CliRunner
 
 import keras_transfer as kt
@@ -139,3 +139,16 @@ def test_help_answers_at_once():
         for _ in range(3)
     )
     assert own - min(seconds("-c", "pass") for _ in range(3)) < 0.5
+
+
+def test_the_cache_is_listed_and_cleared(tmp_path, monkeypatch, pictures):
+    monkeypatch.setenv("KERAS_TRANSFER_CACHE", str(tmp_path / "cache"))
+    data = kt.data.from_directory(pictures, image_size=32, batch_size=8)
+    kt.CachedDataset(kt.build_model(toy_backbone(), 3, image_size=32), data, cache=kt.Cache("disk"), verbose=0)
+    listed = CliRunner().invoke(app, ["cache", "list"])
+    assert listed.exit_code == 0 and "classifier up to features, 24 images (train)" in listed.output
+    found = json.loads(CliRunner().invoke(app, ["cache", "list", "--json"]).stdout.splitlines()[-1])
+    assert len(found["entries"]) == 2 and sum(entry["bytes"] for entry in found["entries"]) > 30 * 16 * 4
+    cleared = CliRunner().invoke(app, ["cache", "clear"])
+    assert "deleted 2 entries" in cleared.output and list((tmp_path / "cache").iterdir()) == []
+    assert "0.0 MB" in CliRunner().invoke(app, ["cache", "list", "--folder", str(tmp_path / "nowhere")]).output

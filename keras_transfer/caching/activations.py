@@ -46,6 +46,7 @@ class Activations:
         verbose: str | int = "auto",
     ):
         self._data, self._cache, self._verbose = data, cache, verbose
+        self._name = model.name
         self._splits = [name for name in splits if name in data.splits]
         self.cuts = in_order(model, set(cuts))
         self._prefixes = {cut: split_model(model, cut)[0] for cut in self.cuts}
@@ -99,7 +100,7 @@ class Activations:
         with ExitStack() as stack:
             writers: dict[str, list[DiskWriter]] = {}
             for cut in missing:
-                about = f"{self._prefixes[cut].name} of {rows} images ({split})"
+                about = f"{self._name} up to {cut}, {rows} images ({split})"
                 new = stack.enter_context(new_entry(folder, keys[cut], {"about": about, "arrays": len(shapes[cut])}))
                 paths = [new / f"{index}.npy" for index in range(len(shapes[cut]))]
                 writers[cut] = [

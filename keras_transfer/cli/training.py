@@ -1,0 +1,109 @@
+"""keras-transfer train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_transfer.cli.session import Json, app, print_json, read_options, say, session
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with class folders.")],
+    backbone: Annotated[
+        str, typer.Option(help="Name of a network (see `backbones`), or a SavedModel folder.")
+    ] = "MobileNetV2",
+    weights: Annotated[str, typer.Option(help="'imagenet', 'none' or a file of weights.")] = "imagenet",
+    backbone_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat."),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Pixels; the network's own size by default.")] = None,
+    resize: Annotated[str, typer.Option(help="crop, pad or stretch.")] = "crop",
+    pooling: Annotated[str, typer.Option(help="avg, max, avg_max, gem, attention or flatten.")] = "avg",
+    head: Annotated[str, typer.Option(help="linear, mlp or cosine.")] = "linear",
+    schedule: Annotated[str, typer.Option(help="When stages open: feature_extraction, gradual, ...")] = "gradual",
+    epochs: Annotated[int, typer.Option(help="Epochs of all phases together.")] = 10,
+    learning_rate: Annotated[float, typer.Option(help="Rate of the first phase.")] = 3e-3,
+    rate: Annotated[str, typer.Option(help="Within a phase: constant, one_cycle or warmup_cosine.")] = "constant",
+    augment: Annotated[str, typer.Option(help="none, light or strong.")] = "none",
+    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 32,
+    validation_split: Annotated[float, typer.Option(help="Share for validation where there is no val/.")] = 0.2,
+    exclude: Annotated[list[str] | None, typer.Option(help="Pattern of files to leave out. Repeat.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many epochs without a better loss.")
+    ] = None,
+    cache: Annotated[
+        str, typer.Option(help="Where activations of the frozen part are kept: auto, memory, disk or off.")
+    ] = "auto",
+    views: Annotated[int, typer.Option(min=0, help="Augmented views of each image to keep; 0 keeps none.")] = 0,
+    resume_dir: Annotated[
+        Path | None, typer.Option(help="Keep the run here after each epoch; the same command goes on after a crash.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and new weights.")] = 0,
+    output: Annotated[
+        Path, typer.Option(help="Folder for the served versions 1/, 2/ and model.keras, history.csv, report.json.")
+    ] = Path("saved_models/model"),
+    as_json: Json = False,
+) -> None:
+    """Train a network on a folder of photographs and export it."""
+    with session(as_json) as kt:
+        import keras
+
+        from keras_transfer._folders import check_writable
+        from keras_transfer.artifacts import save_run
+        from keras_transfer.data.folders import class_names
+        from keras_transfer.models import default_image_size
+
+        options = read_options(backbone_option or [])
+        kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
+        kt.rates.RATES.find(rate)
+        kept = False if cache == "off" else kt.Cache(cache, views=views)
+        output = output.expanduser()
+        check_writable(output)
+        keras.utils.set_random_seed(seed)
+        size = image_size or default_image_size(backbone)
+        # 1 the model, first, because what is wrong with it shows before thousands of files are read
+        model = kt.build_model(
+            backbone,
+            len(class_names(data)),
+            weights=None if weights.lower() == "none" else weights,
+            image_size=size,
+            pooling=pooling,
+            head=head,
+            backbone_options=options,
+        )
+        # 2 the images
+        images = kt.data.from_directory(
+            data,
+            image_size=size,
+            resize=resize,
+            augment=augment,
+            batch_size=batch_size,
+            validation_split=validation_split,
+            exclude=exclude or (),
+            seed=seed,
+        )
+        say(as_json, str(images))
+        # 3 the training
+        history = kt.fine_tune(
+            model,
+            images,
+            schedule=schedule,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            rate=rate,
+            patience=patience,
+            cache=kept,
+            resume_dir=resume_dir,
+            verbose=0 if as_json else "auto",
+        )
+        # 4 how good it is, and the export
+        run = save_run(output, model, images, history, images.validation)
+        say(as_json, f"\nvalidation\n{run.report}\n")
+        say(as_json, f"served version  {run.version}\nbeside it       {', '.join(run.files)}")
+        say(as_json, f"try             keras-transfer predict {output} IMAGE")
+        print_json(as_json, {"version": str(run.version), "epochs": len(history.epoch), **run.report.to_dict()})

@@ -1,0 +1,115 @@
+"""keras-transfer evaluate, predict, backbones and demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_transfer._checks import InputError
+from keras_transfer.cli.session import Json, app, print_json, read_options, say, session
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
+    data: Annotated[Path, typer.Argument(help="Folder of class folders; its test/ or else val/, if it has one.")],
+    plot: Annotated[Path | None, typer.Option(help="Write the confusion matrix to this PNG file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure an exported model on a folder of photographs, as its server would answer."""
+    with session(as_json) as kt:
+        from keras_transfer._folders import check_writable
+        from keras_transfer.data.folders import labelled_files
+        from keras_transfer.evaluation import report_on
+
+        if plot is not None:
+            check_writable(plot.parent)
+            if plot.suffix != ".png":
+                raise InputError(f"Expected --plot FILE.png. Received: {str(plot)!r}.")
+
+        served = kt.load(model)
+        names, splits, _ = labelled_files(data)
+        if names != served.class_names:
+            raise InputError(f"Expected the model's classes {list(served.class_names)}. Received: {list(names)}.")
+        examples = splits.get("test") or splits.get("validation") or splits["train"]
+        report = report_on(served.predict_probabilities(examples.items), examples.labels, names)
+        say(as_json, str(report))
+        if plot is not None:
+            report.plot().savefig(plot)
+        print_json(as_json, report.to_dict())
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
+    files: Annotated[list[Path], typer.Argument(help="Image files.")],
+    as_json: Json = False,
+) -> None:
+    """Say what is on photographs."""
+    with session(as_json) as kt:
+        predictions = kt.load(model).predict(files)
+        width = max(len(str(file)) for file in files)
+        for file, prediction in zip(files, predictions, strict=True):
+            say(as_json, f"{file!s:<{width}}  {prediction}")
+        print_json(
+            as_json,
+            {
+                "predictions": [
+                    {"file": str(file), "class_name": item.class_name, "probabilities": item.probabilities}
+                    for file, item in zip(files, predictions, strict=True)
+                ]
+            },
+        )
+
+
+@app.command()
+def backbones(as_json: Json = False) -> None:
+    """List the networks, their image sizes and their stages."""
+    with session(as_json):
+        from rich.console import Console
+        from rich.table import Table
+
+        from keras_transfer.applications import BACKBONES
+
+        table = Table("network", "image size", "smallest", "stages")
+        rows = {name: BACKBONES.find(name) for name in sorted(BACKBONES.names())}
+        for name, part in rows.items():
+            stages = " ".join(stage for stage, _ in part.stages)
+            table.add_row(name, str(part.image_size), str(part.min_image_size), stages)
+        if not as_json:
+            Console().print(table)
+        print_json(
+            as_json,
+            {
+                name: {
+                    "image_size": part.image_size,
+                    "min_image_size": part.min_image_size,
+                    "stages": [stage for stage, _ in part.stages],
+                }
+                for name, part in rows.items()
+            },
+        )
+
+
+@app.command()
+def demo(
+    real: Annotated[bool, typer.Option(help="ImageNet weights and flower photographs; needs a network.")] = False,
+    data: Annotated[Path | None, typer.Option(help="Your own folder of class folders instead.")] = None,
+    backbone: Annotated[str, typer.Option(help="Network for --real and --data.")] = "MobileNetV2",
+    weights: Annotated[str, typer.Option(help="Weights for --real and --data.")] = "imagenet",
+    backbone_option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="As in `train`.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder for what the demo makes.")] = Path("saved_models/demo"),
+    as_json: Json = False,
+) -> None:
+    """Watch a network learn a new task and answer from a SavedModel, without a network connection."""
+    with session(as_json):
+        from keras_transfer.demo.run import run_demo, run_on_photographs
+
+        if real or data is not None:
+            options = read_options(backbone_option or [])
+            result = run_on_photographs(data, backbone, weights, options, output, quiet=as_json)
+        else:
+            result = run_demo(output, quiet=as_json)
+        print_json(as_json, result)
