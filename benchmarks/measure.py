@@ -1,0 +1,98 @@
+"""What every benchmark shares: pictures made on the spot, two ways run in turn, and a table with machine facts."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+NETWORKS = tuple(sys.argv[1:]) or ("MobileNetV2", "EfficientNetB0", "ResNet50", "VGG16")
+SIZE = 160
+
+
+@dataclass(frozen=True)
+class Work:
+    """How many images a network gets, so that plain Keras needs about a minute a run."""
+
+    train: int
+    validation: int = 64
+
+
+WORK = {"MobileNetV2": Work(512), "EfficientNetB0": Work(384), "ResNet50": Work(192), "VGG16": Work(96)}
+
+
+@contextmanager
+def photographs(train: int, validation: int, size: int = 240) -> Iterator[Path]:
+    """Yields a folder of JPEG files, `train/` and `val/` with two classes each, deleted afterwards."""
+    import numpy as np
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder:
+        rng = np.random.default_rng(0)
+        for split, count in (("train", train), ("val", validation)):
+            for index in range(count):
+                coarse = rng.uniform(0, 255, (12, 16, 3))
+                picture = tf.image.resize(coarse, (size * 3 // 4, size), method="bicubic")
+                path = Path(folder, split, f"class{index % 2}", f"{index:06}.jpg")
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(tf.io.encode_jpeg(tf.cast(tf.clip_by_value(picture, 0, 255), tf.uint8)).numpy())
+        yield Path(folder)
+
+
+def in_turn(ways: dict[str, Callable[[], float]], repeats: int = 3) -> dict[str, list[float]]:
+    """Runs ways several times, in alternating order. Returns the seconds that each run says it took."""
+    import keras
+
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(repeats):
+        for name in list(ways)[:: 1 if turn % 2 == 0 else -1]:
+            keras.backend.clear_session()
+            keras.utils.set_random_seed(0)
+            seconds[name].append(ways[name]())
+    return seconds
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Returns the seconds that a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def report(claim: str, rows: dict[str, dict[str, list[float]]], unit: str = "s") -> None:
+    """Prints a table of medians and ratios to the last way, which is ours, and a JSON line."""
+    ways = list(next(iter(rows.values())))
+    print(f"\n{claim}\n| network | " + " | ".join(ways) + " | ratio |\n|---" + "|---" * (len(ways) + 1) + "|")
+    for name, seconds in rows.items():
+        middle = [median(values) for values in seconds.values()]
+        cells = " | ".join(f"{value:.3g} {unit}" for value in middle)
+        print(f"| {name} | {cells} | {middle[0] / middle[-1]:.2f} |")
+    print(json.dumps({"claim": claim, "machine": machine(), "seconds": rows}), flush=True)
+
+
+def machine() -> dict[str, Any]:
+    """Returns what the figures depend on."""
+    import keras
+    import tensorflow as tf
+
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        platform.processor(),
+    )
+    return {
+        "cpu": model,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+    }

@@ -1,0 +1,68 @@
+"""The documented recipe of Keras, as plainly and as fast as its guide has it, and the same task done with ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+from measure import SIZE
+
+import keras_transfer as kt
+
+
+class EpochTimes(keras.callbacks.Callback):
+    """Notes the seconds of each epoch's training steps and validation."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._start = tf.timestamp()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.seconds.append(float(tf.timestamp() - self._start))
+
+
+def keras_model(network: str) -> keras.Model:
+    """Builds the model of Keras' guide: a frozen base called with training=False, pooling, a new head."""
+    module = {"MobileNetV2": "mobilenet_v2", "EfficientNetB0": "efficientnet", "ResNet50": "resnet", "VGG16": "vgg16"}
+    preprocess = getattr(keras.applications, module[network]).preprocess_input
+    base = getattr(keras.applications, network)(weights=None, include_top=False, input_shape=(SIZE, SIZE, 3))
+    base.trainable = False
+    images = keras.Input((SIZE, SIZE, 3))
+    features = keras.layers.GlobalAveragePooling2D()(base(preprocess(images), training=False))
+    return keras.Model(images, keras.layers.Dense(2, activation="softmax")(features))
+
+
+def keras_data(folder: Path, batch_size: int = 32) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    """Reads the folder as the guide does; decoded pictures are kept in memory, the fastest that it has."""
+    read = lambda split: keras.utils.image_dataset_from_directory(  # noqa: E731
+        folder / split, image_size=(SIZE, SIZE), batch_size=None, shuffle=False, verbose=False
+    )
+    train = read("train").cache().shuffle(10_000, seed=0).batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    return train, read("val").batch(batch_size).cache().prefetch(tf.data.AUTOTUNE)
+
+
+def keras_phase(model: keras.Model, data: Any, unfrozen: Sequence[str], rate: float, epochs: int, *callbacks) -> None:
+    """Opens layers of the base by name, compiles again, and fits."""
+    train, validation = data
+    base = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    base.trainable = bool(unfrozen)
+    for layer in base.layers:
+        layer.trainable = layer.name in unfrozen and not isinstance(layer, keras.layers.BatchNormalization)
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(train, validation_data=validation, epochs=epochs, verbose=0, callbacks=list(callbacks))
+
+
+def our_model(network: str) -> keras.Model:
+    """Builds the same task with ours."""
+    return kt.build_model(network, 2, weights=None, image_size=SIZE)
+
+
+def our_data(folder: Path) -> kt.data.ImageData:
+    """Reads the same folder with ours."""
+    return kt.data.from_directory(folder, image_size=SIZE)
