@@ -68,7 +68,7 @@ def check_batch_norm(model: keras.Model) -> BatchNormCheck:
         model = model._functional
     if not hasattr(model, "_nodes_by_depth"):
         raise InputError(f"Expected a functional or Sequential model. Received: {type(model).__name__}.")
-    pinned = list(_pinned(model))
+    pinned = list({id(layer): layer for layer in _pinned(model)}.values())
     moving = [layer.name for layer in pinned if layer.trainable]
     return BatchNormCheck(tuple(moving), tuple(layer.name for layer in pinned if not layer.trainable))
 

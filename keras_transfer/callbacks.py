@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,15 +10,17 @@ import keras
 from keras.callbacks import EarlyStopping
 from keras.optimizers import MultiOptimizer
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.freezing import restart_randomness, set_trainable
-from keras_transfer.joining import fit_optimizer, knows_all, open_variables, replace_optimizer, whole
+from keras_transfer.joining import BY_STAGE, PROGRESS, fit_optimizer, knows_all, open_variables, split_optimizer, whole
 from keras_transfer.models import layers_by_part, stages
 from keras_transfer.optimizers import core, has_rate_schedule, layerwise, leaves, rate_of
 from keras_transfer.phases import HEAD, Phase, open_parts, rate_factor, starts
 from keras_transfer.progress import Progress
 from keras_transfer.rates import RATES, Rate, constant
 from keras_transfer.schedules import Schedule, plan
+
+_END = 1 - 1e-6  # progress in a phase stays below 1
 
 
 class UnfreezeSchedule(keras.callbacks.Callback):
@@ -29,10 +32,12 @@ class UnfreezeSchedule(keras.callbacks.Callback):
     allows. After the last phase the model stays as that phase left it, and its optimizer fits what is trainable, so
     that it saves and reloads with the model.
 
-    It works with any optimizer of Keras, with a MultiOptimizer (whose rates keep their ratios) and under a
-    distribution strategy. A learning rate that is a schedule object of Keras is left alone. With Keras'
-    BackupAndRestore a run that was killed goes on in the right phase; Dropout and other randomness in the model depend
-    on its seeds and the epoch alone, so that the run ends with the weights it would have had.
+    It works with the optimizers of Keras, with a MultiOptimizer (whose rates keep their ratios) and under a
+    distribution strategy. A learning rate that is a schedule object of Keras is left alone. Phases with `layer_decay`
+    below 1 turn the optimizer into a MultiOptimizer. `model.optimizer` is another object after `fit` than before.
+    Stand before Keras' BackupAndRestore in the list, and a run that was killed goes on in the right phase. Dropout and
+    other randomness in the model depend on its seeds and the epoch alone, so that the run ends with the weights it
+    would have had.
 
     Args:
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
@@ -40,10 +45,11 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         learning_rate: rate of the first phase; needed with a name.
         train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
         rate: how the learning rate moves within each phase: name in `kt.available("rate")` or a function from
-            progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to other callbacks.
+            progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to other callbacks,
+            such as LearningRateScheduler.
         monitor: metric, such as "val_loss", or an EarlyStopping of Keras that holds one with its own settings. If
             given, the next phase begins when the metric has not improved for two epochs, or for the `patience` of the
-            EarlyStopping, and the epochs of the phases do not count. Stand before BackupAndRestore in the list then.
+            EarlyStopping, and the epochs of the phases do not count.
 
     Attributes:
         phases: what the schedule gave for this model, once training has begun.
@@ -68,7 +74,8 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         monitor: str | EarlyStopping | None = None,
     ):
         super().__init__()
-        plan(schedule, epochs, learning_rate, ("stage",))  # a wrong name or number is an error now, not in `fit`
+        if not callable(schedule):  # a wrong name or number is an error now, not in `fit`
+            plan(schedule, epochs, learning_rate, ("stage",))
         if monitor is not None and rate not in ("constant", None):
             raise InputError(
                 "Expected rate='constant' or None with `monitor`, since the length of a phase is not known then. "
@@ -79,6 +86,8 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         self.learning_rate = learning_rate
         self.train_batch_norm = train_batch_norm
         self.rate = None if rate is None else RATES.find(rate)
+        if getattr(monitor, "restore_best_weights", False):
+            raise InputError("Expected an EarlyStopping without restore_best_weights as `monitor`: it stops nothing.")
         self.monitor = EarlyStopping(monitor, patience=2) if isinstance(monitor, str) else monitor
         self.phases: tuple[Phase, ...] = ()
         self._progress: Progress
@@ -90,15 +99,20 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         return self._progress.began if hasattr(self, "_progress") else []
 
     def set_model(self, model: keras.Model) -> None:
-        """Makes model and optimizer ready, before any callback restores their state."""
         super().set_model(model)
+        model._initial_epoch = None  # where BackupAndRestore of an earlier fit left it
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        model = self.model
+        if model._initial_epoch:
+            raise InputError("Expected UnfreezeSchedule before BackupAndRestore in the list of callbacks.")
         self._stages = stages(model)
         self.phases = plan(self.schedule, self.epochs, self.learning_rate, self._stages)
-        for phase in self.phases:
-            open_parts(self._stages, phase.unfrozen)
+        self._check_fit()
+        trained = vars(model.optimizer)[PROGRESS].trained if PROGRESS in vars(model.optimizer) else None
         by_stage = any(phase.layer_decay != 1 for phase in self.phases)
         if by_stage:
-            self._give_each_stage_a_rate()
+            self._check_rates()
         set_trainable(model, "all", train_batch_norm=self.train_batch_norm)
         self._variables = {
             part: [variable for layer in layers for variable in layer.trainable_variables]
@@ -106,13 +120,15 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         }
         known = [part for part, variables in self._variables.items() if knows_all(model.optimizer, variables)]
         fit_optimizer(model)
-        self._ratios = {} if by_stage else _ratios(model.optimizer, self._variables[HEAD])
+        if by_stage and not isinstance(core(model.optimizer), MultiOptimizer):
+            with model.distribute_strategy.scope():
+                split_optimizer(model, layerwise(model.optimizer, model, 1.0))
+        self._ratios = None if by_stage else _ratios(model.optimizer, self._variables[HEAD])
+        known = [part for part in known if trained is None or part in trained]
         self._progress = Progress(model.optimizer, len(self.phases), list(self._variables), known)
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._current = None
+        self._current, self._seen = None, False
         if self.monitor:
-            self.monitor.set_model(self.model)
+            self.monitor.set_model(model)
             self.monitor.on_train_begin()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -137,15 +153,17 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         if self.rate not in (None, constant) and self.params.get("steps"):
             index = self._current or 0
             epochs = self._epoch - starts(self.phases)[index] + batch / self.params["steps"]
-            self._set_rate(min(epochs / self.phases[index].epochs, 1.0))
+            self._set_rate(min(epochs / self.phases[index].epochs, _END))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if not self.monitor or self._current == len(self.phases) - 1:
             return
-        if self.monitor.monitor not in (logs or {}):
-            raise InputError(
-                f"Expected `monitor` to be one of {sorted(logs or {})}. Received: {self.monitor.monitor!r}."
-            )
+        metric = self.monitor.monitor
+        if metric not in (logs or {}):
+            if metric.startswith("val_"):
+                return  # validation does not have to follow every epoch
+            raise InputError(f"Expected `monitor` to be one of {sorted(logs or {})}. Received: {metric!r}.")
+        self._seen = True
         stop, self.model.stop_training = self.model.stop_training, False
         self.monitor.on_epoch_end(epoch, logs)
         due = self._current + self.model.stop_training
@@ -158,6 +176,13 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         if self._current is None and self._progress.phase is not None:  # a run that was killed after its last epoch
             self._open(self.phases[self._progress.phase])
         fit_optimizer(self.model)  # Keras reloads an optimizer only if it fits what is trainable
+        self._progress.remove()
+        if self.monitor and not self._seen and self._current == 0 and len(self.phases) > 1:
+            warnings.warn(
+                f"No stage was opened: the metric {self.monitor.monitor!r} never came. Is there validation data?",
+                DataWarning,
+                stacklevel=2,
+            )
 
     def phase_index(self, epoch: int) -> int:
         """Returns the number of the phase that an epoch, counted from 0, belongs to by the schedule."""
@@ -166,6 +191,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
 
     def _open(self, phase: Phase) -> None:
         set_trainable(self.model, phase.unfrozen, train_batch_norm=self.train_batch_norm)
+        self._progress.opened(open_parts(self._stages, phase.unfrozen))
         late = {
             id(variable): self._progress.late_by(part)
             for part in open_parts(self._stages, phase.unfrozen)
@@ -180,11 +206,40 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             return
         phase = self.phases[self._current or 0]
         for leaf in leaves(self.model.optimizer):
-            if not has_rate_schedule(leaf):
-                ratio = self._ratios[id(leaf)] if self._ratios else rate_factor(phase, self._stages, self._part(leaf))
-                leaf.learning_rate = phase.learning_rate * ratio * self.rate(progress)
+            if self._ratios is None:
+                factor = rate_factor(phase, self._stages, self._part(leaf))
+            else:
+                factor = self._ratios.get(id(leaf), 0.0)
+            if factor:
+                leaf.learning_rate = phase.learning_rate * factor * self.rate(progress)
 
-    def _give_each_stage_a_rate(self) -> None:
+    def _check_fit(self) -> None:
+        """Refuses what cannot work, before anything is changed."""
+        for phase in self.phases:
+            open_parts(self._stages, phase.unfrozen)
+        if self.rate not in (None, constant) and not self.params.get("steps"):
+            raise InputError(
+                "Expected a dataset whose number of batches is known, with a rate that moves. Apply "
+                "tf.data.experimental.assert_cardinality to it, or use rate='constant'."
+            )
+        accumulates = any(leaf.gradient_accumulation_steps for leaf in leaves(self.model.optimizer))
+        if accumulates and self.model.distribute_strategy.num_replicas_in_sync > 1:
+            raise InputError("Expected no gradient accumulation on several devices: Keras cannot do both.")
+        total, epochs = starts(self.phases)[-1], self.params.get("epochs") or 0
+        reached = sum(start < epochs for start in starts(self.phases)[:-1])
+        if not self.monitor and (reached < len(self.phases) or (epochs > total and self.rate not in (None, constant))):
+            warnings.warn(
+                f"The schedule has {total} epochs and fit {epochs}: "
+                + (
+                    "its last phases are not reached."
+                    if epochs < total
+                    else "after it the rate stays at its last value."
+                ),
+                DataWarning,
+                stacklevel=2,
+            )
+
+    def _check_rates(self) -> None:
         optimizer = self.model.optimizer
         if self.rate is None or any(map(has_rate_schedule, leaves(optimizer))):
             raise InputError(
@@ -192,9 +247,6 @@ class UnfreezeSchedule(keras.callbacks.Callback):
                 f"below 1. Received: {type(optimizer).__name__}, rate={self.rate!r}. For a schedule object of Keras "
                 "use layerwise(optimizer, model, decay) and phases without layer_decay."
             )
-        if not isinstance(core(optimizer), MultiOptimizer):
-            with self.model.distribute_strategy.scope():
-                replace_optimizer(self.model, layerwise(optimizer, self.model, 1.0))
 
     def _part(self, leaf: keras.optimizers.Optimizer) -> str:
         """Names the part that an optimizer of a MultiOptimizer changes."""
@@ -209,9 +261,17 @@ class UnfreezeSchedule(keras.callbacks.Callback):
 
 
 def _ratios(optimizer: keras.optimizers.Optimizer, head: list[keras.Variable]) -> dict[int, float]:
-    """Returns the rate of each optimizer inside as a multiple of the head's."""
-    rates = {id(leaf): 1.0 if has_rate_schedule(leaf) else rate_of(leaf) for leaf in leaves(optimizer)}
+    """Returns the rate of each optimizer inside as a multiple of the head's; only those that may be set.
+
+    Where the head's rate is a schedule object, none may.
+    """
+    every = leaves(optimizer)
     own = {id(variable) for variable in head}
-    of_head = [id(leaf) for leaf in leaves(optimizer) if own & set(map(id, whole(leaf)))]
-    reference = rates[of_head[0]] if of_head else 1.0
-    return {key: rate / reference for key, rate in rates.items()}
+    of_head = next((leaf for leaf in every if own & set(map(id, whole(leaf)))), every[0])
+    if has_rate_schedule(of_head):
+        return {}
+    settable = [leaf for leaf in every if not has_rate_schedule(leaf)]
+    reference = rate_of(of_head)
+    if len(every) == 1 or reference == 0 or BY_STAGE in vars(core(optimizer)):
+        return {id(leaf): 1.0 for leaf in settable}
+    return {id(leaf): rate_of(leaf) / reference for leaf in settable}

@@ -17,10 +17,10 @@ from keras_transfer.caching import Cache
 from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
 from keras_transfer.heads import DEFAULT_LOSSES
-from keras_transfer.joining import fit_optimizer
+from keras_transfer.joining import fit_optimizer, fresh_optimizer
 from keras_transfer.models import stages
-from keras_transfer.optimizers import leaves
-from keras_transfer.phases import Phase
+from keras_transfer.optimizers import equal, has_rate_schedule, leaves, rate_of
+from keras_transfer.phases import Phase, starts
 from keras_transfer.rates import Rate
 from keras_transfer.resuming import Resume
 from keras_transfer.schedules import Schedule, plan
@@ -61,7 +61,8 @@ def fine_tune(
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
         epochs: epochs of all phases together, 10 by default; not with a tuple of phases.
         learning_rate: rate of the first phase, 3e-3 by default; not with a tuple of phases.
-        optimizer: name or object; its rate is that of the phases, unless it is a schedule object of Keras.
+        optimizer: name or object, of which the settings are used and nothing else; its rate is that of the phases,
+            unless it is a schedule object of Keras.
         loss: by default the one that fits the model's activation: cross-entropy for softmax and sigmoid, squared
             error for linear.
         metrics: by default accuracy, or mean absolute error for a linear activation.
@@ -89,33 +90,25 @@ def fine_tune(
     """
     _check_fit(model, data)
     kept = _cache(cache)
-    if not isinstance(schedule, str) and not callable(schedule):
-        if epochs is not None or learning_rate is not None:
-            raise InputError(
-                "Expected no `epochs` and `learning_rate` with a tuple of Phase, which holds them. "
-                f"Received: epochs={epochs!r}, learning_rate={learning_rate!r}."
-            )
-        schedule = tuple(schedule)
-        total = sum(phase.epochs for phase in schedule)
-    else:
-        epochs = total = 10 if epochs is None else epochs
+    if isinstance(schedule, str) or callable(schedule):
+        epochs = 10 if epochs is None else epochs
         learning_rate = 3e-3 if learning_rate is None else learning_rate
-    unfreeze = UnfreezeSchedule(
-        schedule, epochs=epochs, learning_rate=learning_rate, train_batch_norm=train_batch_norm, rate=rate
-    )
+    phases = plan(schedule, epochs, learning_rate, stages(model))
+    total = starts(phases)[-1]
+    unfreeze = UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate)
     if patience is not None:
         positive("patience", patience, whole=True)
     if loss is None:
         _check_labels(model, data)
 
-    def compile_as(part: keras.Model, optimizer: str | keras.optimizers.Optimizer | None = None) -> None:
+    def compile_as(part: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
         part.compile(
             optimizer=optimizer or model.optimizer,
             loss=loss or default_loss(model),
             metrics=list(metrics) if metrics is not None else default_metrics(model),
         )
 
-    compile_as(model, optimizer)
+    compile_as(model, fresh_optimizer(keras.optimizers.get(optimizer), model))
     history = keras.callbacks.History()
     every = [unfreeze, _EpochOrder(data)]
     if any(leaf.use_ema for leaf in leaves(model.optimizer)):
@@ -124,14 +117,18 @@ def fine_tune(
         every.append(keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True))
     every += [*callbacks, history]
     first = 0
-    phases = plan(schedule, epochs, learning_rate, stages(model))
+    weights = _class_weight(class_weight, data, verbose)
     if resume_dir is not None:
-        resume = Resume(Path(resume_dir), _identity(model, data, phases, patience), every)
-        every.append(resume)
+        settings = [patience, train_batch_norm, weights, _named(rate), _named(loss), list(map(_named, metrics or ()))]
+        resume = Resume(Path(resume_dir), _identity(model, data, phases, settings), every)
         first = resume.epoch if not resume.finished else total
         if first and verbose:
             print(f"{resume_dir}: {'finished' if resume.finished else 'going on'} after epoch {resume.epoch}")
-    weights = _class_weight(class_weight, data, verbose)
+        if resume.finished:
+            every = [
+                callback for callback in every if callback not in callbacks
+            ]  # nothing happens that they could note
+        every.append(resume)
     try:
         together = CallbackList(
             every, add_progbar=bool(verbose), model=model, verbose=verbose, epochs=total, steps=len(data.train)
@@ -176,20 +173,34 @@ def _cache(cache: str | bool | Cache) -> Cache | None:
     return Cache(cache)
 
 
-def _identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], patience: int | None) -> dict[str, Any]:
+def _identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], settings: list[Any]) -> dict[str, Any]:
     """Returns what must be the same for a run to go on."""
-    variables = "\n".join(f"{weight.path} {tuple(weight.shape)}" for weight in model.weights)
-    configs = [[type(leaf).__name__, leaf.get_config() | {"name": None}] for leaf in leaves(model.optimizer)]
-    augment = data.augment if isinstance(data.augment, str) else getattr(data.augment, "__qualname__", "a function")
+    examples = data.splits["train"]
+    digest = sha256(examples.labels.tobytes())
+    digest.update(
+        examples.items.tobytes() if examples.items.dtype.kind in "iufUS" else repr(list(examples.items)).encode()
+    )
     return {
-        "model": f"{model.name}, variables {sha256(variables.encode()).hexdigest()[:12]}",
-        "optimizer": configs,
+        "model": [model.name, keras.config.dtype_policy().name, *(tuple(weight.shape) for weight in model.weights)],
+        "optimizer": [[type(leaf).__name__, _settings(leaf)] for leaf in leaves(model.optimizer)],
         "phases": [asdict(phase) for phase in phases],
-        "patience": patience,
-        "classes": data.class_names,
-        "images": data.counts,
-        "data": [data.image_size, data.resize, augment, data.batch_size, data.seed],
+        "patience, train_batch_norm, class weights, rate, loss, metrics": settings,
+        "data": [data.image_size, data.resize, _named(data.augment), data.batch_size, data.seed, data.class_names],
+        "images": digest.hexdigest(),
     }
+
+
+def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    config = equal(optimizer, learning_rate=0.5).get_config() | {"name": None}
+    rate = None if has_rate_schedule(optimizer) else rate_of(optimizer)
+    return config | {"learning_rate": rate}
+
+
+def _named(part: Any) -> Any:
+    """Names a part for comparison: text and numbers as they are, objects by their kind."""
+    if part is None or isinstance(part, (str, int, float)):
+        return part
+    return getattr(part, "__qualname__", type(part).__name__)
 
 
 def _check_fit(model: keras.Model, data: ImageData) -> None:

@@ -13,11 +13,15 @@ from typing import Any
 
 import keras
 from keras import ops
-from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, RMSprop
+from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, OptimizerMap, RMSprop
 
-from keras_transfer.optimizers import core, equal, grouped, leaves, steps_of
+from keras_transfer._checks import InputError
+from keras_transfer.optimizers import core, equal, leaves, patterns, steps_of
 
+PROGRESS = "_unfreeze_progress"  # where an optimizer that runs under a schedule keeps how far it has come
+BY_STAGE = "_made_for_phases"  # marks a MultiOptimizer that the phases of a schedule asked for
 _WHOLE = "_before_open_variables"
+_CLOCKS = "_clocks_of_late_joiners"
 
 
 def fit_optimizer(model: keras.Model) -> None:
@@ -30,7 +34,7 @@ def fit_optimizer(model: keras.Model) -> None:
     variables = model.trainable_variables
     with model.distribute_strategy.scope():
         old = model.optimizer
-        ran = any(_WHOLE in vars(leaf) for leaf in leaves(old))
+        ran = PROGRESS in vars(old) or any(_WHOLE in vars(leaf) for leaf in leaves(old))
         if not steps_of(old):
             _start_averages(old)
         if _keys(old) == {old._var_key(variable) for variable in variables} and not ran:
@@ -45,6 +49,24 @@ def fit_optimizer(model: keras.Model) -> None:
         for before, after in pairs:
             _carry_over(before, after)
         replace_optimizer(model, new)
+
+
+def fresh_optimizer(optimizer: Optimizer, model: keras.Model) -> Optimizer:
+    """Makes an optimizer with the same settings and no state, which shares nothing with the given one."""
+    return _equal_optimizer(optimizer, model)[0]
+
+
+def split_optimizer(model: keras.Model, parts: Optimizer) -> None:
+    """Puts a MultiOptimizer in place of the one optimizer of a model, whose state goes on in it."""
+    old, variables = model.optimizer, model.trainable_variables
+    parts.build(variables)
+    for leaf in leaves(parts):
+        _carry_over(core(old), leaf)
+    if core(old) is not old:
+        _carry_over(old, parts)
+    core(parts)._iterations.assign(core(old)._iterations)
+    vars(core(parts))[BY_STAGE] = True
+    replace_optimizer(model, parts)
 
 
 def replace_optimizer(model: keras.Model, optimizer: Optimizer) -> None:
@@ -113,6 +135,7 @@ def open_variables(optimizer: Optimizer, late: Mapping[int, int], variables: Seq
         clocks = {leaf._var_key(known[place]): late[id(known[place])] for place in chosen if id(known[place]) in late}
         if clocks:
             attributes["update_step"] = _update_by_clock(leaf, clocks)
+        attributes[_CLOCKS] = vars(leaf).get(_CLOCKS, {}) | clocks
         vars(leaf).update(attributes)  # past Keras' tracking: these are views, not state
 
 
@@ -171,23 +194,42 @@ def _equal_optimizer(optimizer: Optimizer, model: keras.Model) -> tuple[Optimize
     if not isinstance(optimizer, MultiOptimizer):
         made = equal(optimizer)
         return made, [(optimizer, made)]
-    # the map may be a function that makes a new optimizer with every call: keep what it gave
-    chosen = {id(leaf): leaf for leaf in optimizer.optimizers}
-    members: dict[int, list[keras.Variable]] = {id(leaf): [] for leaf in optimizer.optimizers}
-    for variable in model.weights:
-        place = optimizer._var_to_optimizer_idx.get(optimizer._var_key(variable))
-        leaf = optimizer._optimizer_map(variable) if place is None else optimizer.optimizers[place]
-        chosen.setdefault(id(leaf), leaf)
-        members.setdefault(id(leaf), []).append(variable)
-    leaf_pairs = [(leaf, equal(leaf)) for leaf in chosen.values()]
-    made = grouped([(new, members[id(old)]) for old, new in leaf_pairs])
+    known = getattr(optimizer, "_var_to_optimizer_idx", {})
+    select = optimizer._optimizer_map
+    if isinstance(select, OptimizerMap):
+        made_of = {id(leaf): equal(leaf) for leaf in (*select.values(), select.default_optimizer)}
+        chosen = {id(leaf): leaf for leaf in (*select.values(), select.default_optimizer)}
+        keys = {key: made_of[id(leaf)] for key, leaf in select.items()}
+        default = made_of[id(select.default_optimizer)]
+        idle = set(chosen) - {id(select(variable)) for variable in model.weights} - {id(select.default_optimizer)}
+        if idle:
+            raise InputError(
+                "Expected a MultiOptimizer each of whose optimizers has variables of this model. Received: "
+                f"{sorted(chosen[key].name for key in idle)} without any. Was it made for another model?"
+            )
+    else:  # a function, which may make a new optimizer with every call: keep what it gave
+        chosen, made_of = {}, {}
+        members: dict[int, list[tuple[keras.layers.Layer, keras.Variable]]] = {}
+        for layer in model.layers:
+            for variable in layer.weights:
+                place = known.get(optimizer._var_key(variable))
+                leaf = select(variable) if place is None else optimizer.optimizers[place]
+                if id(leaf) not in chosen:
+                    chosen[id(leaf)], made_of[id(leaf)], members[id(leaf)] = leaf, equal(leaf), []
+                members[id(leaf)].append((layer, variable))
+        *others, last = chosen
+        keys, default = {"|".join(patterns(members[key])): made_of[key] for key in others}, made_of[last]
+    made = MultiOptimizer(OptimizerMap(default, keys))
     made.name, made.loss_scale_factor = optimizer.name, optimizer.loss_scale_factor
-    return made, [(optimizer, made), *leaf_pairs]
+    if BY_STAGE in vars(optimizer):
+        vars(made)[BY_STAGE] = True
+    return made, [(optimizer, made), *((chosen[key], made_of[key]) for key in chosen)]
 
 
 def _carry_over(old: Optimizer, new: Optimizer) -> None:
     """Copies state: variables by the attribute that holds them, slots of variables by attribute and variable."""
     _restore(old)
+    _settle(old)
     theirs, ours = old._trainable_variables_indices, new._trainable_variables_indices
     if old.built and not set(theirs) & set(ours):
         return  # it trained another model
@@ -202,3 +244,23 @@ def _carry_over(old: Optimizer, new: Optimizer) -> None:
             for key in set(theirs) & set(ours):
                 if isinstance(value[theirs[key]], keras.Variable):
                     made[ours[key]].assign(value[theirs[key]])
+
+
+def _settle(optimizer: Optimizer) -> None:
+    """Makes the moments of late joiners fit the count of all steps, which is the only one Keras keeps.
+
+    After k of the T steps a moment m with rate b is corrected by 1 - b**k. Times (1 - b**T) / (1 - b**k) it is what the
+    correction for all T steps expects, so that training goes on with steps of the same size.
+    """
+    steps = int(ops.convert_to_numpy(optimizer._iterations)) // (optimizer.gradient_accumulation_steps or 1)
+    moments = {"_momentums": "beta_1", "_velocities": "beta_2", "_velocity_hats": "beta_2"}
+    if isinstance(optimizer, RMSprop):
+        moments = {"_velocities": "rho"}
+    for key, late_by in vars(optimizer).pop(_CLOCKS, {}).items():
+        own = steps - late_by // (optimizer.gradient_accumulation_steps or 1)
+        place = optimizer._trainable_variables_indices.get(key)
+        for name, rate in moments.items():
+            slots, decay = vars(optimizer).get(name), getattr(optimizer, rate, None)
+            if own > 0 and place is not None and slots and isinstance(decay, float):
+                whole = 1.0 if isinstance(optimizer, RMSprop) else 1 - decay**steps
+                slots[place].assign(slots[place] * (whole / (1 - decay**own)))

@@ -67,20 +67,34 @@ def layerwise(
             f"Received: global_clipnorm={optimizer.global_clipnorm}."
         )
     names = stages(model)
-    groups = []
+    groups: list[tuple[Optimizer, list[str]]] = []
     for part, layers in layers_by_part(model).items():  # the head comes last: what fits nowhere learns like it
         factor = decay ** (len(names) - (*names, HEAD).index(part))
-        variables = [variable for layer in layers for variable in layer.weights]
-        excluded = [variable for variable in variables if exclude_norm_and_bias and len(variable.shape) < 2]
-        taken = set(map(id, excluded))
         settings = {"learning_rate": _scaled(optimizer, factor), "name": f"{optimizer.name}_{part}"}
+        variables = [(layer, variable) for layer in layers for variable in layer.weights]
+        excluded = [pair for pair in variables if exclude_norm_and_bias and len(pair[1].shape) < 2]
         if excluded:
             other = settings | {"weight_decay": 0.0, "name": f"{optimizer.name}_{part}_no_decay"}
-            groups.append((equal(optimizer, **other), excluded))
-        groups.append((equal(optimizer, **settings), [each for each in variables if id(each) not in taken]))
-    made = grouped(groups)
+            groups.append((equal(optimizer, **other), patterns(excluded)))
+            taken = {id(variable) for _, variable in excluded}
+            variables = [pair for pair in variables if id(pair[1]) not in taken]
+        groups.append((equal(optimizer, **settings), patterns(variables)))
+    made = MultiOptimizer(OptimizerMap(groups[-1][0], {"|".join(found): leaf for leaf, found in groups[:-1] if found}))
     made.loss_scale_factor = optimizer.loss_scale_factor
     return made
+
+
+def patterns(variables: Sequence[tuple[keras.layers.Layer, keras.Variable]]) -> list[str]:
+    """Returns regular expressions for the paths of variables, each given with its layer of the model.
+
+    Keras keeps the names of layers and variables in a saved model, but may name what lies between them anew.
+    """
+    found: dict[str, None] = {}
+    for layer, variable in variables:
+        inside = variable.path.startswith(f"{layer.name}/")
+        name = f"{re.escape(layer.name)}/(.*/)?{re.escape(variable.name)}" if inside else re.escape(variable.path)
+        found[name] = None
+    return list(found)
 
 
 def leaves(optimizer: Optimizer) -> list[Optimizer]:
@@ -110,22 +124,30 @@ def steps_of(optimizer: Optimizer) -> int:
 
 
 def equal(optimizer: Optimizer, **changes: Any) -> Optimizer:
-    """Makes an optimizer with the same settings and no state, with changes to its config."""
-    made = type(optimizer).from_config({**optimizer.get_config(), **changes})
+    """Makes an optimizer with the same settings and no state, with changes to its config.
+
+    Raises:
+        InputError: for a class of one's own whose settings cannot be read.
+    """
+    kind, rate = type(optimizer), optimizer._learning_rate
+    own = not kind.__module__.startswith("keras.")
+    if own and "__init__" in vars(kind) and "get_config" not in vars(kind):
+        raise InputError(
+            f"Expected an optimizer whose settings can be read. Received: {kind.__name__} without get_config."
+        )
+    if callable(rate):  # a schedule or function need not have a config: the object itself is shared
+        vars(optimizer)["_learning_rate"] = 0.0
+    try:
+        config = optimizer.get_config()
+    finally:
+        vars(optimizer)["_learning_rate"] = rate
+    made = kind.from_config({**config, **changes})
+    if callable(rate) and "learning_rate" not in changes:
+        made.learning_rate = rate
     for name in ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern"):  # not in the config
         if hasattr(optimizer, name):
             setattr(made, name, getattr(optimizer, name))
     return made
-
-
-def grouped(groups: Sequence[tuple[Optimizer, Sequence[keras.Variable]]]) -> MultiOptimizer:
-    """Makes a MultiOptimizer from optimizers and their variables; the last one also takes all other variables."""
-    patterns = {
-        "|".join(re.escape(variable.path) for variable in variables): optimizer
-        for optimizer, variables in groups[:-1]
-        if variables
-    }
-    return MultiOptimizer(OptimizerMap(groups[-1][0], patterns))
 
 
 def _scaled(optimizer: Optimizer, factor: float) -> float | LearningRateSchedule:

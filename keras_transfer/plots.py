@@ -48,7 +48,7 @@ def plot_history(history: Mapping[str, Sequence[float]], boundaries: Sequence[in
         history: values by metric and epoch, such as `keras.callbacks.History.history`.
         boundaries: first epoch of each phase after the first, counted from 0.
     """
-    metrics = [name for name in history if not name.startswith("val_") and name != "learning_rate"]
+    metrics = [name for name in history if not name.startswith(("val_", "learning_rate"))]
     figure = Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")
     for place, name in enumerate(metrics, start=1):
         axes = figure.add_subplot(1, len(metrics), place)
@@ -67,7 +67,8 @@ def plot_schedule(
     phases: Sequence[Phase],
     stages: Sequence[str],
     *,
-    rate: str | Rate = "constant",
+    rate: str | Rate | None = "constant",
+    began: Sequence[int] | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
 ) -> Figure:
     """Draws which parts are open at which learning rate over the epochs; the head is on top, grey is frozen.
@@ -76,6 +77,8 @@ def plot_schedule(
         phases: such as `kt.schedules.gradual(9, 1e-3, stages)`.
         stages: names of the backbone's stages, such as `kt.stages(model)`.
         rate: how the rate moves within each phase: name in `kt.available("rate")` or a function.
+        began: epoch, counted from 0, at which each phase began, where that was not by their epochs; see the attribute
+            of UnfreezeSchedule. The last one lasts as long as `history`.
         history: values by metric and epoch; the first metric is drawn over the schedule.
 
     Example:
@@ -85,16 +88,20 @@ def plot_schedule(
     """
     steps = 24  # columns an epoch
     parts, edges = (*stages, HEAD), starts(phases)
+    if began is not None:
+        lasted = len(next(iter((history or {}).values()), ()))
+        edges = [*began, max(lasted, began[-1] + 1)]
     rates = np.full((len(parts), edges[-1] * steps), np.nan)
     for phase, begin, end in zip(phases, edges, edges[1:], strict=False):
         progress = np.arange((end - begin) * steps) / ((end - begin) * steps)
-        factors = np.array([RATES.find(rate)(value) for value in progress])
+        factors = np.array([RATES.find(rate or "constant")(value) for value in progress])
         for part in open_parts(stages, phase.unfrozen):
             row = phase.learning_rate * rate_factor(phase, stages, part) * factors
             rates[parts.index(part), begin * steps : end * steps] = row
     figure = Figure(figsize=(max(5.0, 1.5 + 0.45 * edges[-1]), 1.4 + 0.36 * len(parts)), layout="constrained")
     axes = figure.add_subplot()
     axes.set_facecolor("0.92")
+    rates[rates <= 0] = np.nan
     low, high = np.nanmin(rates), np.nanmax(rates)
     mesh = axes.pcolormesh(
         np.linspace(0.5, edges[-1] + 0.5, rates.shape[1] + 1),
@@ -110,7 +117,8 @@ def plot_schedule(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.colorbar(mesh, ax=axes, label="learning rate", pad=0.12 if history else 0.02)
     if history:
-        name = next(name for name in history if name != "loss" and not name.startswith("val_"))
+        metrics = [name for name in history if not name.startswith(("val_", "learning_rate"))]
+        name = next((name for name in metrics if name != "loss"), "loss")
         over = axes.twinx()
         for key, style in ((name, "--"), (f"val_{name}", "-")):
             if key in history:

@@ -8,6 +8,7 @@ import numpy as np
 from keras.ops import convert_to_numpy
 from keras.optimizers import Optimizer
 
+from keras_transfer.joining import PROGRESS
 from keras_transfer.optimizers import steps_of
 
 _NONE = -1
@@ -30,6 +31,8 @@ class Progress:
         values = [_NONE, 0, 0, 0, np.nan, *updates, *[_NONE] * phases]
         self._variable = optimizer.add_variable((len(values),), dtype="float64", name="unfreeze_progress")
         self._variable.assign(values)
+        self._open: tuple[str, ...] = ()
+        vars(optimizer)[PROGRESS] = self
 
     @property
     def phase(self) -> int | None:
@@ -53,6 +56,18 @@ class Progress:
         """Epoch, counted from 0, at which each phase so far began."""
         return [int(epoch) for epoch in self._values[5 + len(self._parts) :] if epoch != _NONE]
 
+    @property
+    def trained(self) -> set[str]:
+        """Parts that have been updated at least once."""
+        values = self._values[5 : 5 + len(self._parts)]
+        running = self._open if self._steps > self._values[2] else ()
+        return {part for part, updates in zip(self._parts, values, strict=True) if updates} | set(running)
+
+    def remove(self) -> None:
+        """Takes the variable out of the optimizer again."""
+        if vars(self._optimizer).pop(PROGRESS, None) is self:
+            self._optimizer._untrack_variable(self._variable)
+
     def enter(self, phase: int, epoch: int, open_before: Sequence[str]) -> None:
         """Notes that a phase begins now, and that the parts open until now have been updated."""
         values, steps = self._values, self._steps
@@ -61,6 +76,10 @@ class Progress:
         values[:3] = phase, phase, steps
         values[5 + len(self._parts) + phase] = epoch
         self._variable.assign(values)
+
+    def opened(self, parts: Sequence[str]) -> None:
+        """Notes which parts are open now."""
+        self._open = tuple(parts)
 
     def watch(self, due: int, waited: int, best: float | None) -> None:
         """Notes what the watched metric did in an epoch."""

@@ -14,7 +14,7 @@ from keras_transfer._checks import InputError, positive
 from keras_transfer.data import ImageData
 from keras_transfer.fine_tuning import default_loss
 from keras_transfer.freezing import unfrozen_as
-from keras_transfer.optimizers import equal
+from keras_transfer.optimizers import core, equal
 from keras_transfer.phases import HEAD, Unfrozen
 from keras_transfer.plots import plot_rates
 
@@ -63,7 +63,7 @@ def find_learning_rate(
 ) -> RateCurve:
     """Trains for some steps at rates that grow from each to the next, and suggests one.
 
-    Model, optimizer and the order of the data are left exactly as they were. The learning-rate range test of Smith,
+    Model, optimizer and the order of ImageData are left exactly as they were. The learning-rate range test of Smith,
     "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3, https://arxiv.org/abs/1506.01186, with
     rates that grow by a factor for the paper's constant steps. The run ends early where the loss reaches four times
     its best value.
@@ -87,7 +87,7 @@ def find_learning_rate(
         raise InputError(
             f"Expected 20 steps or more, from `lowest` up to `highest`. Received: steps={steps}, {lowest} to {highest}."
         )
-    chosen = keras.optimizers.get(optimizer)
+    chosen = core(keras.optimizers.get(optimizer))
     if isinstance(chosen, MultiOptimizer):
         raise InputError("Expected one optimizer, whose rate is to be found. Received: a MultiOptimizer.")
     rates = np.geomspace(lowest, highest, steps)

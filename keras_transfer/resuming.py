@@ -51,8 +51,9 @@ class Resume(Callback):
     def __init__(self, folder: Path, run: Mapping[str, Any], callbacks: Sequence[Callback]):
         super().__init__()
         self._folder = folder.expanduser()
-        self._run = json.loads(json.dumps(run, default=str))
         self._others = [callback for callback in callbacks if _memory(callback)]
+        known = {"callbacks that remember": [type(callback).__name__ for callback in self._others]}
+        self._run = json.loads(json.dumps({**run, **known}, default=str))
         writable_folder(self._folder).rmdir()
         for unfinished in self._folder.glob(".writing-*"):
             shutil.rmtree(unfinished)

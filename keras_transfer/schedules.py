@@ -146,20 +146,28 @@ def plan(
     Raises:
         InputError: if the name is unknown, or `epochs` or `learning_rate` is missing where a name needs them.
     """
-    if not isinstance(schedule, str) and not callable(schedule):
+    if isinstance(schedule, str) or callable(schedule):
+        make = SCHEDULES.find(schedule)
+        if epochs is None or learning_rate is None:
+            raise InputError(
+                f"Expected `epochs` and `learning_rate` with schedule={schedule!r}. "
+                f"Received: epochs={epochs!r}, learning_rate={learning_rate!r}."
+            )
+        positive("epochs", epochs, whole=True)
+        positive("learning_rate", learning_rate)
+        phases = tuple(make(epochs, learning_rate, stages))
+    else:
         phases = tuple(schedule)
-        if not phases or not all(isinstance(phase, Phase) for phase in phases):
-            raise InputError(f"Expected a schedule's name or a sequence of Phase. Received: schedule={schedule!r}.")
-        return phases
-    make = SCHEDULES.find(schedule)
-    if epochs is None or learning_rate is None:
+        if epochs is not None or learning_rate is not None:
+            raise InputError(
+                "Expected no `epochs` and `learning_rate` with a tuple of Phase, which holds them. "
+                f"Received: epochs={epochs!r}, learning_rate={learning_rate!r}."
+            )
+    if not phases or not all(isinstance(phase, Phase) for phase in phases):
         raise InputError(
-            f"Expected `epochs` and `learning_rate` with schedule={schedule!r}. "
-            f"Received: epochs={epochs!r}, learning_rate={learning_rate!r}."
+            f"Expected a schedule's name or a sequence of Phase, or a function that gives one. Received: {schedule!r}."
         )
-    positive("epochs", epochs, whole=True)
-    positive("learning_rate", learning_rate)
-    return tuple(make(epochs, learning_rate, stages))
+    return phases
 
 
 def _share(epochs: int, parts: int) -> list[int]:

@@ -175,6 +175,11 @@ def test_another_run_in_the_folder_is_refused(toy, data, tmp_path):
         kt.fine_tune(toy, data, epochs=2, **options)
     with pytest.raises(kt.InputError, match="holds another: optimizer"):
         kt.fine_tune(toy, data, epochs=1, optimizer="sgd", **options)
+    with pytest.raises(kt.InputError, match="holds another: patience, train_batch_norm"):
+        kt.fine_tune(toy, data, epochs=1, train_batch_norm=True, **options)
+    with pytest.raises(kt.InputError, match="holds another: callbacks that remember"):
+        plateau = keras.callbacks.ReduceLROnPlateau()
+        kt.fine_tune(toy, data, epochs=1, callbacks=[plateau], **options)
     (tmp_path / "kept" / "epoch_00001" / "model.weights.h5").write_bytes(b"not weights")
     with pytest.raises(kt.InputError, match="cannot be read"):
         kt.fine_tune(toy, data, epochs=1, **options)

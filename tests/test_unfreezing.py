@@ -292,7 +292,7 @@ def test_stages_open_on_a_plateau(toy):
     toy.fit(IMAGES, LABELS, epochs=9, verbose=0, callbacks=[Metric(values), patient])
     assert patient.began == [0, 4, 8]
     with pytest.raises(kt.InputError, match=r"Expected `monitor` to be one of \['loss'\]"):
-        toy.fit(IMAGES, LABELS, verbose=0, callbacks=[kt.UnfreezeSchedule(PHASES, monitor="val_loss")])
+        toy.fit(IMAGES, LABELS, verbose=0, callbacks=[kt.UnfreezeSchedule(PHASES, monitor="los")])
     with pytest.raises(kt.InputError, match="the length of a phase is not known"):
         kt.UnfreezeSchedule(PHASES, monitor="loss", rate="one_cycle")
 
