@@ -98,6 +98,11 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         """Epoch, counted from 0, at which each phase so far began."""
         return self._progress.began if hasattr(self, "_progress") else []
 
+    @property
+    def watches_steps(self) -> bool:
+        """Whether the rate moves within an epoch."""
+        return self.rate not in (None, constant)
+
     def set_model(self, model: keras.Model) -> None:
         super().set_model(model)
         model._initial_epoch = None  # where BackupAndRestore of an earlier fit left it
@@ -150,7 +155,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             self._set_rate(0.0)
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.rate not in (None, constant) and self.params.get("steps"):
+        if self.watches_steps:
             index = self._current or 0
             epochs = self._epoch - starts(self.phases)[index] + batch / self.params["steps"]
             self._set_rate(min(epochs / self.phases[index].epochs, _END))
@@ -217,7 +222,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         """Refuses what cannot work, before anything is changed."""
         for phase in self.phases:
             open_parts(self._stages, phase.unfrozen)
-        if self.rate not in (None, constant) and not self.params.get("steps"):
+        if self.watches_steps and not self.params.get("steps"):
             raise InputError(
                 "Expected a dataset whose number of batches is known, with a rate that moves. Apply "
                 "tf.data.experimental.assert_cardinality to it, or use rate='constant'."
@@ -227,7 +232,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             raise InputError("Expected no gradient accumulation on several devices: Keras cannot do both.")
         total, epochs = starts(self.phases)[-1], self.params.get("epochs") or 0
         reached = sum(start < epochs for start in starts(self.phases)[:-1])
-        if not self.monitor and (reached < len(self.phases) or (epochs > total and self.rate not in (None, constant))):
+        if not self.monitor and (reached < len(self.phases) or (epochs > total and self.watches_steps)):
             warnings.warn(
                 f"The schedule has {total} epochs and fit {epochs}: "
                 + (

@@ -101,14 +101,15 @@ def fine_tune(
     if loss is None:
         _check_labels(model, data)
 
-    def compile_as(part: keras.Model, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+    def compile_as(part: keras.Model, steps: int = 1, optimizer: keras.optimizers.Optimizer | None = None) -> None:
         part.compile(
+            steps_per_execution=steps,
             optimizer=optimizer or model.optimizer,
             loss=loss or default_loss(model),
             metrics=list(metrics) if metrics is not None else default_metrics(model),
         )
 
-    compile_as(model, fresh_optimizer(keras.optimizers.get(optimizer), model))
+    compile_as(model, optimizer=fresh_optimizer(keras.optimizers.get(optimizer), model))
     history = keras.callbacks.History()
     every = [unfreeze, _EpochOrder(data)]
     if any(leaf.use_ema for leaf in leaves(model.optimizer)):

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.callbacks import Callback, CallbackList
+from keras.callbacks import Callback, CallbackList, ProgbarLogger
 
 from keras_transfer._checks import DataWarning
 from keras_transfer.caching.activations import Activations
@@ -25,6 +25,8 @@ from keras_transfer.data import ImageData
 from keras_transfer.models import split
 from keras_transfer.optimizers import leaves
 from keras_transfer.phases import Phase, starts
+
+_STEPS = 32  # on stored activations a step takes less time than starting it does
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,20 @@ def plan_segments(
     return [Segment(left[end][1], partial(feed, left[end][0])) for end in ends]
 
 
+def _watches_steps(callbacks: CallbackList) -> bool:
+    """Says whether any callback has something to do within an epoch, other than to draw progress."""
+    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    return any(
+        getattr(
+            callback,
+            "watches_steps",
+            any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks),
+        )
+        for callback in callbacks.callbacks
+        if not isinstance(callback, ProgbarLogger)
+    )
+
+
 def _say(verbose: str | int, line: str) -> None:
     if verbose:
         print(f"cache: {line}")
@@ -145,7 +161,7 @@ def fit_segments(
     callbacks: CallbackList,
     *,
     first: int,
-    compile_part: Callable[[keras.Model], None],
+    compile_part: Callable[[keras.Model, int], None],
     class_weight: dict[int, float] | None,
 ) -> None:
     """Trains a compiled model segment by segment, as one `fit` would.
@@ -155,7 +171,8 @@ def fit_segments(
         segments: of `plan_segments`.
         callbacks: of the whole model.
         first: epoch from which training goes on, counted from 0.
-        compile_part: compiles a part with the loss and metrics of the whole and the optimizer it has then.
+        compile_part: compiles a part with the loss and metrics of the whole and the optimizer it has then, to run a
+            number of steps in one execution.
         class_weight: as in `fit`.
     """
     model.stop_training = False
@@ -167,7 +184,7 @@ def fit_segments(
             with model.distribute_strategy.scope():
                 part, train, validation = segment.feed()
                 if part is not model:
-                    compile_part(part)
+                    compile_part(part, 1 if _watches_steps(callbacks) else _STEPS)
             part.fit(
                 train,
                 validation_data=validation,

@@ -52,6 +52,7 @@ class Activations:
         self._prefixes = {cut: split_model(model, cut)[0] for cut in self.cuts}
         self._budgets = {"memory": cache.memory_budget(), "disk": cache.disk_budget()}
         self._held: dict[tuple[str, str], Arrays] = {}
+        self._traced: dict[tuple[str, ...], Callable[[tf.Tensor], Sequence[tf.Tensor]]] = {}
         self.views = max(cache.views, 1)
 
     def at(self, cut: str) -> dict[str, Arrays]:
@@ -115,9 +116,15 @@ class Activations:
                 raise OSError(f"{str(folder / key)!r} was deleted as soon as it was written")
             self._held[cut, split] = arrays
 
+    def _forward(self, cuts: tuple[str, ...]) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
+        if cuts not in self._traced:
+            inputs = self._prefixes[cuts[-1]].inputs
+            tensors = [tensor for cut in cuts for tensor in self._prefixes[cut].outputs]
+            self._traced[cuts] = forward(keras.Model(inputs, tensors))
+        return self._traced[cuts]
+
     def _run(self, split: str, writers: Mapping[str, Sequence[MemoryArray | DiskWriter]]) -> None:
-        last = self._prefixes[list(writers)[-1]]
-        run = forward(keras.Model(last.inputs, [tensor for cut in writers for tensor in self._prefixes[cut].outputs]))
+        run = self._forward(tuple(writers))
         flat = [array for arrays in writers.values() for array in arrays]
         verbose = 1 if self._verbose == "auto" else self._verbose
         progress = keras.utils.Progbar(self._rows(split), verbose=verbose, unit_name="image")
