@@ -25,10 +25,10 @@ class Work:
     """How many images a network gets, so that plain Keras needs about a minute a run."""
 
     train: int
-    validation: int = 64
+    validation: int = 32
 
 
-WORK = {"MobileNetV2": Work(512), "EfficientNetB0": Work(384), "ResNet50": Work(192), "VGG16": Work(96)}
+WORK = {"MobileNetV2": Work(512), "EfficientNetB0": Work(256), "ResNet50": Work(160), "VGG16": Work(48)}
 
 
 @contextmanager

@@ -102,15 +102,12 @@ def plan_segments(
 def _watches_steps(callbacks: CallbackList) -> bool:
     """Says whether any callback has something to do within an epoch, other than to draw progress."""
     hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-    return any(
-        getattr(
-            callback,
-            "watches_steps",
-            any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks),
-        )
-        for callback in callbacks.callbacks
-        if not isinstance(callback, ProgbarLogger)
-    )
+
+    def watches(callback: Callback) -> bool:
+        overridden = any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)
+        return getattr(callback, "watches_steps", overridden) and not isinstance(callback, ProgbarLogger)
+
+    return any(map(watches, callbacks.callbacks))
 
 
 def _say(verbose: str | int, line: str) -> None:

@@ -107,7 +107,7 @@ def extract_features(
 def train_batches(data: ImageData, arrays: Arrays, views: int) -> tf.data.Dataset:
     """Returns batches in the order that `data.train` would have, each epoch with the next view of the images."""
     size = len(data.splits["train"])
-    rows = data.order().map(lambda index, epoch: (index, index + (epoch % views) * size))
+    rows = data.order().batch(data.batch_size).map(lambda index, epoch: (index, index + (epoch % views) * size))
     return _batches(data, "train", arrays, rows)
 
 
@@ -115,12 +115,12 @@ def ordered_batches(data: ImageData, split: str, arrays: dict[str, Arrays]) -> t
     """Returns batches of a split in a fixed order, or None if there is no such split."""
     if split not in arrays:
         return None
-    rows = tf.data.Dataset.range(len(data.splits[split])).map(lambda index: (index, index))
+    rows = tf.data.Dataset.range(len(data.splits[split])).batch(data.batch_size).map(lambda index: (index, index))
     return _batches(data, split, arrays[split], rows)
 
 
 def _batches(data: ImageData, split: str, arrays: Arrays, rows: tf.data.Dataset) -> tf.data.Dataset:
-    """Gathers rows a batch at a time: `rows` yields the index of an example and the row of its activations."""
+    """Gathers activations: `rows` yields batches of the indices of examples and of the rows of their activations."""
     labels = tf.constant(data.splits[split].labels)
 
     def read(row: np.ndarray) -> list[np.ndarray]:
@@ -131,6 +131,6 @@ def _batches(data: ImageData, split: str, arrays: Arrays, rows: tf.data.Dataset)
         found = [tf.ensure_shape(each, (None, *array.shape)) for each, array in zip(found, arrays, strict=True)]
         return found[0] if len(found) == 1 else tuple(found), tf.gather(labels, index)
 
-    batches = rows.batch(data.batch_size).map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = rows.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
     steps = -(-len(data.splits[split]) // data.batch_size)
     return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
