@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-slow coverage format clean
+.PHONY: help demo check test test-slow coverage bench format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ test-slow: $(READY)  ## the contract tests over every heavy network as well
 
 coverage: $(READY)  ## which lines the tests reach
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+
+bench: $(READY)  ## the benchmarks of the cache, half an hour; writes benchmarks/README.md
+	$(BIN)/python benchmarks/run_all.py
 
 format: $(READY)  ## let ruff write the code's form
 	$(BIN)/ruff check --fix .

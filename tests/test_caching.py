@@ -61,16 +61,10 @@ def test_cached_and_uncached_training_end_in_the_same_weights(data, cache, uncac
         assert cached_history.history[name] == pytest.approx(values, abs=1e-4), name
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [
-        lambda: keras.optimizers.Adam(use_ema=True),
-        lambda: keras.optimizers.AdamW(gradient_accumulation_steps=2),
-        lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
-    ],
-    ids=["ema", "accumulation", "loss scale"],
-)
-def test_optimizers_and_dropout_in_the_head_do_not_notice_the_cache(data, optimizer):
+def test_the_optimizer_and_dropout_in_the_head_do_not_notice_the_cache(data):
+    def optimizer():
+        return keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(use_ema=True, gradient_accumulation_steps=2))
+
     plain, cached = (train(data, cache, optimizer=optimizer, head="mlp")[0] for cache in (False, "memory"))
     assert difference(plain, cached) <= 1e-4
 

@@ -124,8 +124,8 @@ def test_the_resumed_run_ends_with_the_weights_of_the_uninterrupted_one(processe
             assert np.abs(theirs[name] - ours[name]).max() <= 1e-6
 
 
-def test_every_epoch_can_be_the_one_in_which_it_is_killed(toy, data, tmp_path):
-    """An exception in place of the signal, which the tests above prove to be the same, is quick enough for all."""
+def test_it_goes_on_from_within_a_phase_and_from_its_first_epoch(toy, data, tmp_path):
+    """With an exception in place of the signal, in one process."""
 
     class Stop(Exception):
         pass
@@ -140,7 +140,7 @@ def test_every_epoch_can_be_the_one_in_which_it_is_killed(toy, data, tmp_path):
                 raise Stop
 
     start, ends = toy.get_weights(), []
-    for folder, epochs in (("whole", []), ("broken", [1, 2, 3, 4, 5])):
+    for folder, epochs in (("whole", []), ("broken", [1, 2, 5])):
         toy.set_weights(start)
         for state in random_states(toy):
             state.assign([7, 0])

@@ -84,7 +84,11 @@ def new_entry(folder: Path, key: str, about: Mapping[str, Any]) -> Iterator[Path
         (writing / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
         if open_entry(folder, key) is None:
             shutil.rmtree(folder / key, ignore_errors=True)
-            writing.rename(folder / key)
+            try:
+                writing.rename(folder / key)
+            except OSError:
+                if open_entry(folder, key) is None:  # else another process was first, with the same content
+                    raise
     finally:
         shutil.rmtree(writing, ignore_errors=True)
 

@@ -19,6 +19,7 @@ from keras_transfer import data as sources
 from keras_transfer._checks import InputError
 from keras_transfer._folders import check_writable, writable_folder
 from keras_transfer.artifacts import save_run
+from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.demo.pictures import LEAVES, draw_leaf
 from keras_transfer.evaluation import evaluate
@@ -171,7 +172,9 @@ def _model(num_classes: int, weights: Path | None) -> keras.Model:
 def _transfer(images: ImageData, seed: int, verbose: int = 0) -> tuple[keras.Model, keras.callbacks.History]:
     keras.utils.set_random_seed(seed)
     model = _model(images.num_classes, WEIGHTS)
-    return model, fine_tune(model, images, schedule="gradual", epochs=16, learning_rate=1e-2, verbose=verbose)
+    return model, fine_tune(
+        model, images, schedule="gradual", epochs=16, learning_rate=1e-2, cache=Cache(views=4), verbose=verbose
+    )
 
 
 def _accuracy(model: keras.Model, images: ImageData) -> float:
