@@ -12,12 +12,14 @@ from keras.optimizers import MultiOptimizer
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.freezing import restart_randomness, set_trainable
-from keras_transfer.joining import BY_STAGE, PROGRESS, fit_optimizer, knows_all, open_variables, split_optimizer, whole
+from keras_transfer.joining import open_variables
 from keras_transfer.models import layers_by_part, stages
-from keras_transfer.optimizers import core, has_rate_schedule, layerwise, leaves, rate_of
-from keras_transfer.phases import HEAD, Phase, open_parts, rate_factor, starts
+from keras_transfer.optimizers import core, layerwise, leaves
+from keras_transfer.phase_rates import RatesByStage, RatesInProportion, check_settable
+from keras_transfer.phases import Phase, open_parts, starts
 from keras_transfer.progress import Progress
 from keras_transfer.rates import RATES, Rate, constant
+from keras_transfer.refitting import PROGRESS, fit_optimizer, knows_all, split_optimizer
 from keras_transfer.schedules import Schedule, plan
 
 _END = 1 - 1e-6  # progress in a phase stays below 1
@@ -53,6 +55,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
 
     Attributes:
         phases: what the schedule gave for this model, once training has begun.
+        began: epoch, counted from 0, at which each phase so far began.
 
     Raises:
         InputError: for an unknown name; when training begins, for a model not made by `build_model`, a phase that
@@ -117,7 +120,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         trained = vars(model.optimizer)[PROGRESS].trained if PROGRESS in vars(model.optimizer) else None
         by_stage = any(phase.layer_decay != 1 for phase in self.phases)
         if by_stage:
-            self._check_rates()
+            check_settable(model.optimizer, self.rate)
         set_trainable(model, "all", train_batch_norm=self.train_batch_norm)
         self._variables = {
             part: [variable for layer in layers for variable in layer.trainable_variables]
@@ -128,7 +131,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         if by_stage and not isinstance(core(model.optimizer), MultiOptimizer):
             with model.distribute_strategy.scope():
                 split_optimizer(model, layerwise(model.optimizer, model, 1.0))
-        self._ratios = None if by_stage else _ratios(model.optimizer, self._variables[HEAD])
+        self._rates = (RatesByStage if by_stage else RatesInProportion)(model.optimizer, self._variables)
         known = [part for part in known if trained is None or part in trained]
         self._progress = Progress(model.optimizer, len(self.phases), list(self._variables), known)
         self._current, self._seen = None, False
@@ -207,16 +210,9 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         self.model.make_train_function(force=True)
 
     def _set_rate(self, progress: float) -> None:
-        if self.rate is None:
-            return
-        phase = self.phases[self._current or 0]
-        for leaf in leaves(self.model.optimizer):
-            if self._ratios is None:
-                factor = rate_factor(phase, self._stages, self._part(leaf))
-            else:
-                factor = self._ratios.get(id(leaf), 0.0)
-            if factor:
-                leaf.learning_rate = phase.learning_rate * factor * self.rate(progress)
+        if self.rate is not None:
+            phase = self.phases[self._current or 0]
+            self._rates.set(phase, phase.learning_rate * self.rate(progress))
 
     def _check_fit(self) -> None:
         """Refuses what cannot work, before anything is changed."""
@@ -243,40 +239,3 @@ class UnfreezeSchedule(keras.callbacks.Callback):
                 DataWarning,
                 stacklevel=2,
             )
-
-    def _check_rates(self) -> None:
-        optimizer = self.model.optimizer
-        if self.rate is None or any(map(has_rate_schedule, leaves(optimizer))):
-            raise InputError(
-                "Expected a learning rate that is a number, and `rate` not None, with phases whose layer_decay is "
-                f"below 1. Received: {type(optimizer).__name__}, rate={self.rate!r}. For a schedule object of Keras "
-                "use layerwise(optimizer, model, decay) and phases without layer_decay."
-            )
-
-    def _part(self, leaf: keras.optimizers.Optimizer) -> str:
-        """Names the part that an optimizer of a MultiOptimizer changes."""
-        own = {id(variable) for variable in whole(leaf)}
-        found = [part for part, variables in self._variables.items() if own & set(map(id, variables))]
-        if len(found) > 1:
-            raise InputError(
-                "Expected an optimizer for each stage (see layerwise) with phases whose layer_decay is below 1. "
-                f"Received: a MultiOptimizer with one for {found}."
-            )
-        return found[0] if found else HEAD
-
-
-def _ratios(optimizer: keras.optimizers.Optimizer, head: list[keras.Variable]) -> dict[int, float]:
-    """Returns the rate of each optimizer inside as a multiple of the head's; only those that may be set.
-
-    Where the head's rate is a schedule object, none may.
-    """
-    every = leaves(optimizer)
-    own = {id(variable) for variable in head}
-    of_head = next((leaf for leaf in every if own & set(map(id, whole(leaf)))), every[0])
-    if has_rate_schedule(of_head):
-        return {}
-    settable = [leaf for leaf in every if not has_rate_schedule(leaf)]
-    reference = rate_of(of_head)
-    if len(every) == 1 or reference == 0 or BY_STAGE in vars(core(optimizer)):
-        return {id(leaf): 1.0 for leaf in settable}
-    return {id(leaf): rate_of(leaf) / reference for leaf in settable}

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,12 @@ from keras_transfer.caching import Cache
 from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
 from keras_transfer.heads import DEFAULT_LOSSES
-from keras_transfer.joining import fit_optimizer, fresh_optimizer
 from keras_transfer.models import stages
-from keras_transfer.optimizers import equal, has_rate_schedule, leaves, rate_of
+from keras_transfer.optimizers import leaves
 from keras_transfer.phases import Phase, starts
 from keras_transfer.rates import Rate
-from keras_transfer.resuming import Resume
+from keras_transfer.refitting import fit_optimizer, fresh_optimizer
+from keras_transfer.resuming import Resume, identity
 from keras_transfer.schedules import Schedule, plan
 from keras_transfer.segments import fit_segments, plan_segments
 
@@ -120,15 +118,13 @@ def fine_tune(
     first = 0
     weights = _class_weight(class_weight, data, verbose)
     if resume_dir is not None:
-        settings = [patience, train_batch_norm, weights, _named(rate), _named(loss), list(map(_named, metrics or ()))]
-        resume = Resume(Path(resume_dir), _identity(model, data, phases, settings), every)
+        settings = [patience, train_batch_norm, weights, rate, loss, list(metrics or ())]
+        resume = Resume(Path(resume_dir), identity(model, data, phases, settings), every)
         first = resume.epoch if not resume.finished else total
         if first and verbose:
             print(f"{resume_dir}: {'finished' if resume.finished else 'going on'} after epoch {resume.epoch}")
         if resume.finished:
-            every = [
-                callback for callback in every if callback not in callbacks
-            ]  # nothing happens that they could note
+            every = [own for own in every if own not in callbacks]  # nothing happens that they could note
         every.append(resume)
     try:
         together = CallbackList(
@@ -172,36 +168,6 @@ def _cache(cache: str | bool | Cache) -> Cache | None:
     if not isinstance(cache, str):
         raise InputError(f"Expected `cache` 'auto', 'memory', 'disk', a Cache or False. Received: cache={cache!r}.")
     return Cache(cache)
-
-
-def _identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], settings: list[Any]) -> dict[str, Any]:
-    """Returns what must be the same for a run to go on."""
-    examples = data.splits["train"]
-    digest = sha256(examples.labels.tobytes())
-    digest.update(
-        examples.items.tobytes() if examples.items.dtype.kind in "iufUS" else repr(list(examples.items)).encode()
-    )
-    return {
-        "model": [model.name, keras.config.dtype_policy().name, *(tuple(weight.shape) for weight in model.weights)],
-        "optimizer": [[type(leaf).__name__, _settings(leaf)] for leaf in leaves(model.optimizer)],
-        "phases": [asdict(phase) for phase in phases],
-        "patience, train_batch_norm, class weights, rate, loss, metrics": settings,
-        "data": [data.image_size, data.resize, _named(data.augment), data.batch_size, data.seed, data.class_names],
-        "images": digest.hexdigest(),
-    }
-
-
-def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    config = equal(optimizer, learning_rate=0.5).get_config() | {"name": None}
-    rate = None if has_rate_schedule(optimizer) else rate_of(optimizer)
-    return config | {"learning_rate": rate}
-
-
-def _named(part: Any) -> Any:
-    """Names a part for comparison: text and numbers as they are, objects by their kind."""
-    if part is None or isinstance(part, (str, int, float)):
-        return part
-    return getattr(part, "__qualname__", type(part).__name__)
 
 
 def _check_fit(model: keras.Model, data: ImageData) -> None:

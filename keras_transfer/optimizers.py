@@ -12,7 +12,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_transfer._checks import InputError, positive
 from keras_transfer.models import layers_by_part, stages
-from keras_transfer.phases import HEAD
+from keras_transfer.phases import rate_factor
 
 # what scales with the rate in the configs of Keras' schedules
 _RATES = ("initial_learning_rate", "end_learning_rate", "warmup_target", "values")
@@ -56,9 +56,8 @@ def layerwise(
         raise InputError(f"Expected `decay` in (0, 1]. Received: decay={decay!r}.")
     optimizer = keras.optimizers.get(optimizer)
     if isinstance(optimizer, LossScaleOptimizer):
-        config = {name: optimizer.get_config()[name] for name in ("initial_scale", "dynamic_growth_steps", "name")}
         parts = layerwise(optimizer.inner_optimizer, model, decay, exclude_norm_and_bias=exclude_norm_and_bias)
-        return LossScaleOptimizer(parts, **config)
+        return scaled_like(optimizer, parts)
     if isinstance(optimizer, MultiOptimizer):
         raise InputError("Expected one optimizer, which layerwise gives to each stage. Received: a MultiOptimizer.")
     if optimizer.global_clipnorm:
@@ -69,7 +68,7 @@ def layerwise(
     names = stages(model)
     groups: list[tuple[Optimizer, list[str]]] = []
     for part, layers in layers_by_part(model).items():  # the head comes last: what fits nowhere learns like it
-        factor = decay ** (len(names) - (*names, HEAD).index(part))
+        factor = rate_factor(decay, names, part)
         settings = {"learning_rate": _scaled(optimizer, factor), "name": f"{optimizer.name}_{part}"}
         variables = [(layer, variable) for layer in layers for variable in layer.weights]
         excluded = [pair for pair in variables if exclude_norm_and_bias and len(pair[1].shape) < 2]
@@ -148,6 +147,14 @@ def equal(optimizer: Optimizer, **changes: Any) -> Optimizer:
         if hasattr(optimizer, name):
             setattr(made, name, getattr(optimizer, name))
     return made
+
+
+def scaled_like(optimizer: LossScaleOptimizer, inner: Optimizer) -> LossScaleOptimizer:
+    """Scales the loss of another optimizer with the same settings and no state."""
+    config = optimizer.get_config()
+    return LossScaleOptimizer(
+        inner, **{name: config[name] for name in ("initial_scale", "dynamic_growth_steps", "name")}
+    )
 
 
 def _scaled(optimizer: Optimizer, factor: float) -> float | LearningRateSchedule:

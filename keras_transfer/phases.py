@@ -89,12 +89,12 @@ def open_parts(stages: Sequence[str], unfrozen: Unfrozen) -> tuple[str, ...]:
     return parts[parts.index(unfrozen) :]
 
 
-def rate_factor(phase: Phase, stages: Sequence[str], part: str) -> float:
-    """Returns the factor by which `layer_decay` slows a part: 1 for the head, less for each stage away from it.
+def rate_factor(decay: float, stages: Sequence[str], part: str) -> float:
+    """Returns the factor by which a decay by stages slows a part: 1 for the head, less for each stage away from it.
 
     Example:
-        >>> [rate_factor(Phase(1, "all", 1e-3, 0.5), ("conv1", "conv2"), part) for part in ("conv1", "conv2", "head")]
+        >>> [rate_factor(0.5, ("conv1", "conv2"), part) for part in ("conv1", "conv2", "head")]
         [0.25, 0.5, 1.0]
     """
     parts = (*stages, HEAD)
-    return phase.layer_decay ** (len(stages) - parts.index(part))
+    return decay ** (len(stages) - parts.index(part))

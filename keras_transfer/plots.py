@@ -96,7 +96,7 @@ def plot_schedule(
         progress = np.arange((end - begin) * steps) / ((end - begin) * steps)
         factors = np.array([RATES.find(rate or "constant")(value) for value in progress])
         for part in open_parts(stages, phase.unfrozen):
-            row = phase.learning_rate * rate_factor(phase, stages, part) * factors
+            row = phase.learning_rate * rate_factor(phase.layer_decay, stages, part) * factors
             rates[parts.index(part), begin * steps : end * steps] = row
     figure = Figure(figsize=(max(5.0, 1.5 + 0.45 * edges[-1]), 1.4 + 0.36 * len(parts)), layout="constrained")
     axes = figure.add_subplot()

@@ -8,10 +8,12 @@ import numpy as np
 from keras.ops import convert_to_numpy
 from keras.optimizers import Optimizer
 
-from keras_transfer.joining import PROGRESS
 from keras_transfer.optimizers import steps_of
+from keras_transfer.refitting import PROGRESS
 
 _NONE = -1
+# places in the variable: after these come the updates of each part, then the first epoch of each phase
+_PHASE, _DUE, _STEPS_BEFORE, _WAITED, _BEST, _UPDATES = range(6)
 
 
 class Progress:
@@ -37,31 +39,31 @@ class Progress:
     @property
     def phase(self) -> int | None:
         """Number of the phase that runs, None before the first."""
-        index = int(self._values[0])
+        index = int(self._values[_PHASE])
         return None if index == _NONE else index
 
     @property
     def due(self) -> int:
         """Number of the phase that the next epoch belongs to, where phases follow a metric."""
-        return int(self._values[1])
+        return int(self._values[_DUE])
 
     @property
     def watched(self) -> tuple[int, float] | None:
         """Epochs without improvement of the watched metric, and its best value; None before there is one."""
-        waited, best = self._values[3:5]
+        waited, best = self._values[[_WAITED, _BEST]]
         return None if np.isnan(best) else (int(waited), float(best))
 
     @property
     def began(self) -> list[int]:
         """Epoch, counted from 0, at which each phase so far began."""
-        return [int(epoch) for epoch in self._values[5 + len(self._parts) :] if epoch != _NONE]
+        return [int(epoch) for epoch in self._values[self._epochs :] if epoch != _NONE]
 
     @property
     def trained(self) -> set[str]:
         """Parts that have been updated at least once."""
-        values = self._values[5 : 5 + len(self._parts)]
-        running = self._open if self._steps > self._values[2] else ()
-        return {part for part, updates in zip(self._parts, values, strict=True) if updates} | set(running)
+        updates = self._values[_UPDATES : self._epochs]
+        running = self._open if self._steps > self._values[_STEPS_BEFORE] else ()
+        return {part for part, count in zip(self._parts, updates, strict=True) if count} | set(running)
 
     def remove(self) -> None:
         """Takes the variable out of the optimizer again."""
@@ -72,9 +74,9 @@ class Progress:
         """Notes that a phase begins now, and that the parts open until now have been updated."""
         values, steps = self._values, self._steps
         for part in open_before:
-            values[5 + self._parts.index(part)] += steps - values[2]
-        values[:3] = phase, phase, steps
-        values[5 + len(self._parts) + phase] = epoch
+            values[self._place(part)] += steps - values[_STEPS_BEFORE]
+        values[[_PHASE, _DUE, _STEPS_BEFORE]] = phase, phase, steps
+        values[self._epochs + phase] = epoch
         self._variable.assign(values)
 
     def opened(self, parts: Sequence[str]) -> None:
@@ -84,13 +86,20 @@ class Progress:
     def watch(self, due: int, waited: int, best: float | None) -> None:
         """Notes what the watched metric did in an epoch."""
         values = self._values
-        values[1], values[3], values[4] = due, waited, np.nan if best is None else best
+        values[[_DUE, _WAITED, _BEST]] = due, waited, np.nan if best is None else best
         self._variable.assign(values)
 
     def late_by(self, part: str) -> int:
         """Returns the number of steps that the optimizer made without a part, when the running phase began."""
         values = self._values
-        return int(values[2] - values[5 + self._parts.index(part)])
+        return int(values[_STEPS_BEFORE] - values[self._place(part)])
+
+    def _place(self, part: str) -> int:
+        return _UPDATES + self._parts.index(part)
+
+    @property
+    def _epochs(self) -> int:
+        return _UPDATES + len(self._parts)
 
     @property
     def _steps(self) -> int:

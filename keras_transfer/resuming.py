@@ -10,15 +10,21 @@ import json
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from keras.callbacks import Callback, EarlyStopping, History, ModelCheckpoint, ReduceLROnPlateau, SwapEMAWeights
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._folders import writable_folder
+from keras_transfer.data import ImageData
 from keras_transfer.freezing import random_states
+from keras_transfer.optimizers import equal, has_rate_schedule, leaves, rate_of
+from keras_transfer.phases import Phase
 
 # what callbacks of Keras remember, and reset when training begins
 _MEMORY: dict[type[Callback], tuple[str, ...]] = {
@@ -149,3 +155,33 @@ def _unpacked(value: Any, arrays: Mapping[str, np.ndarray], key: str) -> Any:
     if isinstance(value, dict) and set(value) == {"arrays"}:
         return [arrays[f"{key}_{index}"] for index in range(value["arrays"])]
     return value
+
+
+def identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], settings: list[Any]) -> dict[str, Any]:
+    """Returns what must be the same for a run of `fine_tune` to go on."""
+    examples = data.splits["train"]
+    digest = sha256(examples.labels.tobytes())
+    digest.update(
+        examples.items.tobytes() if examples.items.dtype.kind in "iufUS" else repr(list(examples.items)).encode()
+    )
+    return {
+        "model": [model.name, keras.config.dtype_policy().name, *(tuple(weight.shape) for weight in model.weights)],
+        "optimizer": [[type(leaf).__name__, _settings(leaf)] for leaf in leaves(model.optimizer)],
+        "phases": [asdict(phase) for phase in phases],
+        "patience, train_batch_norm, class weights, rate, loss, metrics": keras.tree.map_structure(_named, settings),
+        "data": [data.image_size, data.resize, _named(data.augment), data.batch_size, data.seed, data.class_names],
+        "images": digest.hexdigest(),
+    }
+
+
+def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
+    config = equal(optimizer, learning_rate=0.5).get_config() | {"name": None}
+    rate = None if has_rate_schedule(optimizer) else rate_of(optimizer)
+    return config | {"learning_rate": rate}
+
+
+def _named(part: Any) -> Any:
+    """Names a part for comparison: text and numbers as they are, objects by their kind."""
+    if part is None or isinstance(part, (str, int, float)):
+        return part
+    return getattr(part, "__qualname__", type(part).__name__)

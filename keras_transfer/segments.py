@@ -5,6 +5,7 @@ Callbacks, History and optimizer see one model and continuous epochs.
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -174,7 +175,7 @@ def fit_segments(
     """
     model.stop_training = False
     callbacks.on_train_begin()
-    with _finalized_at_the_end(model):
+    with _finalized_at_the_end(model), _quiet_tracing():
         for segment in segments:
             if segment.until <= first:
                 continue
@@ -196,6 +197,21 @@ def fit_segments(
             if model.stop_training:
                 break
     callbacks.on_train_end()
+
+
+@contextmanager
+def _quiet_tracing() -> Iterator[None]:
+    """Silences TensorFlow's warning of functions traced often: each segment traces its own, once."""
+    logger = tf.get_logger()
+
+    def keeps(record: logging.LogRecord) -> bool:
+        return "triggered tf.function retracing" not in record.getMessage()
+
+    logger.addFilter(keeps)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keeps)
 
 
 @contextmanager

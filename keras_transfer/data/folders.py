@@ -14,7 +14,8 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images, printable
-from keras_transfer.data.image_data import Examples, ImageData, check_classes, check_form, pair
+from keras_transfer.data.form import check_classes, check_form, pair
+from keras_transfer.data.image_data import Examples, ImageData
 from keras_transfer.data.splits import check_share, hold_out
 
 _OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".raw", ".cr2", ".nef"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer import augment as augmentations
-from keras_transfer._checks import InputError, positive
+from keras_transfer._checks import InputError
 from keras_transfer.data.files import LeftOut
+from keras_transfer.data.form import check_classes, check_form
 from keras_transfer.data.images import RESIZES, load_image
+from keras_transfer.data.order import shuffled
 from keras_transfer.plots import plot_images
 
 if TYPE_CHECKING:
@@ -206,51 +208,3 @@ class ImageData:
         batches = order.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(self.batch_size)
         batches = batches.apply(tf.data.experimental.assert_cardinality(-(-size // self.batch_size)))
         return batches.prefetch(tf.data.AUTOTUNE)
-
-
-def check_form(
-    image_size: tuple[int, int],
-    resize: str,
-    augment: str | Callable[[tf.Tensor], tf.Tensor],
-    batch_size: int,
-) -> None:
-    """Checks what ImageData is made of; sources call it before they read files.
-
-    Raises:
-        InputError: if something is unknown or out of range.
-    """
-    RESIZES.find(resize)
-    augmentations.find(augment)
-    positive("batch_size", batch_size, whole=True)
-    if len(image_size) != 2 or not all(isinstance(side, int) and side > 0 for side in image_size):
-        raise InputError(f"Expected `image_size` above 0 pixels. Received: image_size={image_size!r}.")
-
-
-def check_classes(class_names: Sequence[str]) -> None:
-    """Raises InputError unless there is something to tell apart."""
-    if len(class_names) < 2:
-        raise InputError(
-            f"Expected images of 2 or more classes. Received: {len(class_names)}, {list(class_names)}. "
-            "A classifier needs something to tell apart: add a folder with pictures of everything else."
-        )
-
-
-def pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
-    """Writes an image size as (height, width)."""
-    return (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)  # type: ignore[return-value]
-
-
-def shuffled(size: int, seed: int, epoch: tf.Variable) -> tf.data.Dataset:
-    """Yields `(index, epoch)` for all indices below `size` in the order of an epoch, then counts the epoch up.
-
-    The order is a permutation of the whole set made by formula, eight bytes an image.
-    """
-
-    def one_epoch(_: tf.Tensor) -> tf.data.Dataset:
-        number = epoch.assign_add(1) - 1
-        key = tf.stack([tf.constant(seed, tf.int64), number])
-        indices = tf.range(size, dtype=tf.int64)
-        order = tf.random.experimental.index_shuffle(indices, key, tf.constant(size - 1, tf.int64))
-        return tf.data.Dataset.from_tensor_slices((order, tf.fill([size], number)))
-
-    return tf.data.Dataset.range(1).flat_map(one_epoch)

@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.data.image_data import Examples, ImageData, check_form, pair
+from keras_transfer.data.form import check_form, pair
+from keras_transfer.data.image_data import Examples, ImageData
 from keras_transfer.data.splits import check_share, hold_out
 
 

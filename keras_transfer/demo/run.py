@@ -64,7 +64,7 @@ def draw_leaves(folder: Path, seed: int, per_class: dict[str, int] = LABELS_PER_
 
 
 def run_demo(output: Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Learns eight kinds of leaves from ten pictures each, exports, answers, and compares. Takes about two minutes.
+    """Learns eight kinds of leaves from ten pictures each, exports, answers, and compares. Takes two to three minutes.
 
     Returns:
         The medians over three seeds as `accuracy`, all values as `accuracies`, the exported version and the files.
@@ -182,7 +182,9 @@ def _accuracy(model: keras.Model, images: ImageData) -> float:
 
 
 def _raw_pixels(images: ImageData) -> float:
+    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
 
     def pixels(split: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
         batches = list(split.as_numpy_iterator())
@@ -190,14 +192,20 @@ def _raw_pixels(images: ImageData) -> float:
         return np.concatenate(flat), np.concatenate([labels for _, labels in batches])
 
     plain = replace(images, augment="none")
-    return float(LogisticRegression(C=1e-2, max_iter=300).fit(*pixels(plain.train)).score(*pixels(images.test)))
+    # all components: the penalty does not change under rotation, and the fit has 80 dimensions in place of 27,648
+    classifier = make_pipeline(PCA(), LogisticRegression(C=1e-2, max_iter=300))
+    return float(classifier.fit(*pixels(plain.train)).score(*pixels(images.test)))
 
 
 class _Scratch:
-    """The network from random weights. Compiled once: nine runs differ in weights and learning rate alone."""
+    """The network from random weights, with the learning rate that tests best on the first task.
+
+    Compiled once: its runs differ in weights and learning rate alone.
+    """
 
     def __init__(self, num_classes: int):
         self.num_classes = num_classes
+        self.rates: tuple[float, ...] = SCRATCH_RATES
         self.model = _model(num_classes, None)
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
@@ -206,8 +214,10 @@ class _Scratch:
         self.settle = tf.function(lambda images: self.model(images, training=True))
 
     def best_accuracy(self, images: ImageData, seed: int) -> float:
-        """Trains with each learning rate and returns the best test accuracy: an honest upper bound."""
-        return max(self._accuracy(images, seed, rate) for rate in SCRATCH_RATES)
+        """Returns the best test accuracy of the learning rates that are left; the one that gave it is kept."""
+        accuracies = {rate: self._accuracy(images, seed, rate) for rate in self.rates}
+        self.rates = (max(accuracies, key=lambda rate: accuracies[rate]),)
+        return max(accuracies.values())
 
     def _accuracy(self, images: ImageData, seed: int, rate: float) -> float:
         keras.utils.set_random_seed(seed)
