@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from measure import NETWORKS, WORK, in_turn, photographs, report, timed
-from recipes import keras_data, keras_model, keras_phase, our_data, our_model
+from pathlib import Path
+
+from measure import side_by_side, timed
+from recipes import keras_data, keras_model, keras_phase, our_data, our_model, stage_layers
 
 import keras_transfer as kt
-from keras_transfer.models import layers_by_part
 
 PHASES = (kt.Phase(10, "head", 1e-3), kt.Phase(5, 1, 1e-5), kt.Phase(5, 2, 1e-5))
 
 
-def main() -> None:
-    """Runs plain Keras and ours in turn for each network."""
-    rows = {}
-    for network in NETWORKS:
-        with photographs(WORK[network].train, WORK[network].validation) as folder:
+def plain(network: str, folder: Path) -> float:
+    """Times the recipe of Keras' guide, compiled again for each phase."""
+    model = keras_model(network)
+    opened = [stage_layers(network, number) for number in range(len(PHASES))]
 
-            def plain(network: str = network, folder=folder) -> float:
-                parts = layers_by_part(whole := our_model(network))
-                names = kt.stages(whole)
-                model = keras_model(network)
+    def run() -> None:
+        data = keras_data(folder)
+        for phase, layers in zip(PHASES, opened, strict=True):
+            keras_phase(model, data, layers, phase.learning_rate, phase.epochs)
 
-                def run() -> None:
-                    data = keras_data(folder)
-                    for number, phase in enumerate(PHASES):
-                        opened = names[len(names) - number :]
-                        layers = [layer.name for part in opened for layer in parts[part]]
-                        keras_phase(model, data, layers, phase.learning_rate, phase.epochs)
+    return timed(run)
 
-                return timed(run)
 
-            def ours(network: str = network, folder=folder) -> float:
-                model = our_model(network)
-                return timed(lambda: kt.fine_tune(model, our_data(folder), schedule=PHASES, verbose=0))
-
-            rows[f"{network}, {WORK[network].train} images"] = in_turn({"plain Keras": plain, "keras_transfer": ours})
-    report("three phases: head 10 epochs, last stage 5, last two 5", rows)
+def ours(network: str, folder: Path) -> float:
+    """Times fine_tune."""
+    model = our_model(network)
+    return timed(lambda: kt.fine_tune(model, our_data(folder), schedule=PHASES, verbose=0))
 
 
 if __name__ == "__main__":
-    main()
+    claim = "three phases: head 10 epochs, last stage 5, last two 5"
+    side_by_side(claim, {"plain Keras": plain, "keras_transfer": ours})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import tensorflow as tf
 from measure import SIZE
 
 import keras_transfer as kt
+from keras_transfer.models import layers_by_part
 
 
 class EpochTimes(keras.callbacks.Callback):
@@ -38,6 +40,25 @@ def keras_model(network: str) -> keras.Model:
     return keras.Model(images, keras.layers.Dense(2, activation="softmax")(features))
 
 
+def hub_model(network: str) -> keras.Model | None:
+    """Builds the task of KerasHub for the same network, base frozen, where KerasHub is installed and has it."""
+    if network != "ResNet50" or find_spec("keras_hub") is None:
+        return None
+    import keras_hub
+
+    base = keras_hub.models.ResNetBackbone(
+        input_conv_filters=[64],
+        input_conv_kernel_sizes=[7],
+        stackwise_num_filters=[64, 128, 256, 512],
+        stackwise_num_blocks=[3, 4, 6, 3],
+        stackwise_num_strides=[1, 2, 2, 2],
+        block_type="bottleneck_block",
+        image_shape=(SIZE, SIZE, 3),
+    )
+    base.trainable = False
+    return keras_hub.models.ImageClassifier(backbone=base, num_classes=2)
+
+
 def keras_data(folder: Path, batch_size: int = 32) -> tuple[tf.data.Dataset, tf.data.Dataset]:
     """Reads the folder as the guide does; decoded pictures are kept in memory, the fastest that it has."""
     read = lambda split: keras.utils.image_dataset_from_directory(  # noqa: E731
@@ -49,11 +70,16 @@ def keras_data(folder: Path, batch_size: int = 32) -> tuple[tf.data.Dataset, tf.
 
 def keras_phase(model: keras.Model, data: Any, unfrozen: Sequence[str], rate: float, epochs: int, *callbacks) -> None:
     """Opens layers of the base by name, compiles again, and fits."""
-    train, validation = data
     base = next(layer for layer in model.layers if isinstance(layer, keras.Model))
     base.trainable = bool(unfrozen)
     for layer in base.layers:
         layer.trainable = layer.name in unfrozen and not isinstance(layer, keras.layers.BatchNormalization)
+    keras_fit(model, data, rate, epochs, *callbacks)
+
+
+def keras_fit(model: keras.Model, data: Any, rate: float, epochs: int, *callbacks) -> None:
+    """Compiles and fits."""
+    train, validation = data
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(train, validation_data=validation, epochs=epochs, verbose=0, callbacks=list(callbacks))
 
@@ -61,6 +87,14 @@ def keras_phase(model: keras.Model, data: Any, unfrozen: Sequence[str], rate: fl
 def our_model(network: str) -> keras.Model:
     """Builds the same task with ours."""
     return kt.build_model(network, 2, weights=None, image_size=SIZE)
+
+
+def stage_layers(network: str, number: int) -> list[str]:
+    """Names the layers of the last stages of a network, which plain Keras has under the same names."""
+    model = our_model(network)
+    names = kt.stages(model)
+    parts = layers_by_part(model)
+    return [layer.name for stage in names[len(names) - number :] for layer in parts[stage]]
 
 
 def our_data(folder: Path) -> kt.data.ImageData:

@@ -1,40 +1,38 @@
-"""Runs every benchmark of the cache and writes the tables into benchmarks/README.md: `make bench`, half an hour."""
+"""Runs every benchmark of the cache and writes the tables into benchmarks/README.md: `make bench`, an hour."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("frozen_head", "last_stage", "gradual", "extraction", "growth", "import_time")
+SCRIPTS = ("import_time", "extraction", "last_stage", "frozen_head", "gradual", "growth")
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 
 def main() -> None:
     """Runs the scripts one after another, so that nothing else is on the machine."""
-    tables, facts = [], {}
+    sections, facts = [], {}
     for script in SCRIPTS:
-        print(f"== {script}", flush=True)
         command = [sys.executable, "-W", "ignore", str(HERE / f"{script}.py")]
+        print(f"== {script}", flush=True)
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        lines = [line for line in done.stdout.splitlines() if re.match(r"[|\w{]", line)]
-        facts = json.loads(lines[-1])["machine"]
-        shown = [line for line in lines[:-1] if not line.startswith("{")]
-        first = next(index for index, line in enumerate(shown) if line.startswith("|"))
-        shown = [f"\n### {shown[first - 1].capitalize()}\n", *shown[first:], f"\n`python benchmarks/{script}.py`"]
-        tables.append(
-            "\n".join(line if line.startswith("|") or not line[0].isalpha() else f"\n{line}" for line in shown)
-        )
-        print(tables[-1], flush=True)
+        print(done.stdout, flush=True)
+        claim, *table, line = [line for line in done.stdout.splitlines() if line]
+        facts = json.loads(line)["machine"]
+        sections.append("\n".join([f"### {claim[0].upper()}{claim[1:]}", "", *table, "", f"`{_shown(script)}`", ""]))
     machine = ", ".join(f"{name} {value}" for name, value in facts.items())
     text = (HERE / "README.md").read_text(encoding="utf-8")
-    kept = text[: text.index(BEGIN)], text[text.index(END) :]
-    results = f"{BEGIN}\n\nMade on {date.today()} on {machine}.\n" + "\n".join(tables) + "\n\n"
-    (HERE / "README.md").write_text(kept[0] + results + kept[1], encoding="utf-8")
+    before, after = text[: text.index(BEGIN)], text[text.index(END) :]
+    results = [BEGIN, "", f"Made on {date.today()} on {machine}.", "", *sections]
+    (HERE / "README.md").write_text(before + "\n".join(results) + "\n" + after, encoding="utf-8")
+
+
+def _shown(script: str) -> str:
+    return f"python benchmarks/{script}.py"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from keras_transfer.rates import Rate
 from keras_transfer.refitting import fit_optimizer, fresh_optimizer
 from keras_transfer.resuming import Resume, identity
 from keras_transfer.schedules import Schedule, plan
-from keras_transfer.segments import fit_segments, plan_segments
+from keras_transfer.segments import fit_segments, plan_segments, trained_part
 
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
 
@@ -113,7 +113,7 @@ def fine_tune(
     if any(leaf.use_ema for leaf in leaves(model.optimizer)):
         every.insert(0, keras.callbacks.SwapEMAWeights(swap_on_epoch=True))  # validate, and choose by, the averages
     if "validation" in data.splits:
-        every.append(keras.callbacks.EarlyStopping(patience=patience or total, restore_best_weights=True))
+        every.append(_BestEpoch(trained_part(model, phases), patience or total))
     every += [*callbacks, history]
     first = 0
     weights = _class_weight(class_weight, data, verbose)
@@ -160,6 +160,28 @@ class _EpochOrder(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.data.start_epoch(epoch)
+
+
+class _BestEpoch(keras.callbacks.EarlyStopping):
+    """Ends with the weights of the best epoch, of which it keeps those alone that training changes.
+
+    Args:
+        part: of the model, with all of the weights that any phase changes.
+        patience: epochs without a better one.
+    """
+
+    def __init__(self, part: keras.Model, patience: int):
+        super().__init__(patience=patience, restore_best_weights=True)
+        self._part = part
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(self._part)
+        self._whole = model
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._part.stop_training = False
+        super().on_epoch_end(epoch, logs)
+        self._whole.stop_training |= self._part.stop_training
 
 
 def _cache(cache: str | bool | Cache) -> Cache | None:

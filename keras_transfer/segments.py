@@ -19,7 +19,7 @@ from keras.callbacks import Callback, CallbackList, ProgbarLogger
 
 from keras_transfer._checks import DataWarning
 from keras_transfer.caching.activations import Activations
-from keras_transfer.caching.cuts import frozen_cut
+from keras_transfer.caching.cuts import frozen_cut, in_order
 from keras_transfer.caching.dataset import ordered_batches, train_batches
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data import ImageData
@@ -98,6 +98,14 @@ def plan_segments(
         _say(verbose, f"what enters {', '.join(activations.cuts)} is computed once{views}, {size:,.1f} MB in {place}")
     ends = [position for position, (cut, _) in enumerate(left) if [*left, (object(), 0)][position + 1][0] != cut]
     return [Segment(left[end][1], partial(feed, left[end][0])) for end in ends]
+
+
+def trained_part(model: keras.Model, phases: Sequence[Phase]) -> keras.Model:
+    """Returns the part of a model that any of the phases opens, which shares its weights: maybe all of it."""
+    cuts = {frozen_cut(model, phase.unfrozen) for phase in phases}
+    if None in cuts:
+        return model
+    return split(model, in_order(model, {cut for cut in cuts if cut})[0])[1]
 
 
 def _watches_steps(callbacks: CallbackList) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -10,6 +12,7 @@ from keras_transfer._checks import InputError
 from keras_transfer.caching.activations import Activations, Arrays, forward
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data import ImageData
+from keras_transfer.data.pipelines import mapped, ready
 from keras_transfer.models import split as split_model
 
 
@@ -107,30 +110,30 @@ def extract_features(
 def train_batches(data: ImageData, arrays: Arrays, views: int) -> tf.data.Dataset:
     """Returns batches in the order that `data.train` would have, each epoch with the next view of the images."""
     size = len(data.splits["train"])
-    rows = data.order().batch(data.batch_size).map(lambda index, epoch: (index, index + (epoch % views) * size))
-    return _batches(data, "train", arrays, rows)
+    order = data.order().batch(data.batch_size)
+    return _batches(data, "train", arrays, order, lambda index, epoch: index + (epoch % views) * size)
 
 
 def ordered_batches(data: ImageData, split: str, arrays: dict[str, Arrays]) -> tf.data.Dataset | None:
     """Returns batches of a split in a fixed order, or None if there is no such split."""
     if split not in arrays:
         return None
-    rows = tf.data.Dataset.range(len(data.splits[split])).batch(data.batch_size).map(lambda index: (index, index))
-    return _batches(data, split, arrays[split], rows)
+    order = tf.data.Dataset.range(len(data.splits[split])).batch(data.batch_size)
+    return _batches(data, split, arrays[split], order, lambda index: index)
 
 
-def _batches(data: ImageData, split: str, arrays: Arrays, rows: tf.data.Dataset) -> tf.data.Dataset:
-    """Gathers activations: `rows` yields batches of the indices of examples and of the rows of their activations."""
+def _batches(
+    data: ImageData, split: str, arrays: Arrays, order: tf.data.Dataset, row_of: Callable[..., tf.Tensor]
+) -> tf.data.Dataset:
+    """Gathers activations: `order` yields batches of the indices of examples, `row_of` finds the rows of theirs."""
     labels = tf.constant(data.splits[split].labels)
 
     def read(row: np.ndarray) -> list[np.ndarray]:
         return [array.read(row) for array in arrays]
 
-    def gather(index: tf.Tensor, row: tf.Tensor) -> tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor]:
-        found = tf.numpy_function(read, [row], [tf.float32] * len(arrays), stateful=False)
+    def gather(index: tf.Tensor, *epoch: tf.Tensor) -> tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor]:
+        found = tf.numpy_function(read, [row_of(index, *epoch)], [tf.float32] * len(arrays), stateful=False)
         found = [tf.ensure_shape(each, (None, *array.shape)) for each, array in zip(found, arrays, strict=True)]
         return found[0] if len(found) == 1 else tuple(found), tf.gather(labels, index)
 
-    batches = rows.map(gather, num_parallel_calls=tf.data.AUTOTUNE)
-    steps = -(-len(data.splits[split]) // data.batch_size)
-    return batches.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(tf.data.AUTOTUNE)
+    return ready(mapped(order, gather), len(data.splits[split]), data.batch_size)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from rich.progress import track
 
 from keras_transfer.data.images import decode
+from keras_transfer.data.pipelines import mapped
 
 EXTENSIONS = {
     ".jpg": "JPEG",
@@ -67,12 +68,8 @@ def check_files(paths: Sequence[Path]) -> list[LeftOut]:
 
     if candidates:
         names = [str(path) for path in candidates]
-        readable = (
-            tf.data.Dataset.from_tensor_slices((tf.range(len(names)), names))
-            .map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False)
-            .ignore_errors(log_warning=False)
-            .as_numpy_iterator()
-        )
+        numbered = tf.data.Dataset.from_tensor_slices((tf.range(len(names)), names))
+        readable = mapped(numbered, decoded, in_order=False).ignore_errors(log_warning=False).as_numpy_iterator()
         if len(names) >= _PROGRESS_FROM:
             readable = track(readable, "checking images", total=len(names), transient=True)
         good = {int(index) for index, _ in readable}

@@ -16,6 +16,7 @@ from keras_transfer.data.files import LeftOut
 from keras_transfer.data.form import check_classes, check_form
 from keras_transfer.data.images import RESIZES, load_image
 from keras_transfer.data.order import shuffled
+from keras_transfer.data.pipelines import mapped, ready
 from keras_transfer.plots import plot_images
 
 if TYPE_CHECKING:
@@ -205,6 +206,4 @@ class ImageData:
         return load
 
     def _batches(self, order: tf.data.Dataset, load: Callable[..., Any], size: int) -> tf.data.Dataset:
-        batches = order.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(self.batch_size)
-        batches = batches.apply(tf.data.experimental.assert_cardinality(-(-size // self.batch_size)))
-        return batches.prefetch(tf.data.AUTOTUNE)
+        return ready(mapped(order, load).batch(self.batch_size), size, self.batch_size)

@@ -34,6 +34,7 @@ def load_image(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> 
     return image
 
 
+@tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)  # traced once for all pipelines
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes one image to RGB and turns it the way its EXIF orientation says.
 
