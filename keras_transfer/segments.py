@@ -19,15 +19,15 @@ from keras.callbacks import Callback, CallbackList, ProgbarLogger
 
 from keras_transfer._checks import DataWarning
 from keras_transfer.caching.activations import Activations
-from keras_transfer.caching.cuts import frozen_cut, in_order
+from keras_transfer.caching.cuts import FEATURES, frozen_cut, in_order
 from keras_transfer.caching.dataset import ordered_batches, train_batches
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.models import split
 from keras_transfer.optimizers import leaves
-from keras_transfer.phases import Phase, starts
+from keras_transfer.phases import HEAD, Phase, starts
 
-_STEPS = 32  # on stored activations a step takes less time than starting it does
+_HEAD_STEPS = 32  # steps of the head in one execution: one of them takes less time than starting it does
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,12 @@ class Segment:
         until: epoch after the last one, counted from 0.
         feed: makes `(part, train, validation)` when its turn comes: the model or its open part, with the weights of the
             whole, and batches of what it takes.
+        steps: how many of them in one execution, unless a callback watches them.
     """
 
     until: int
     feed: Callable[[], tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]]
+    steps: int = 1
 
 
 def plan_segments(
@@ -97,7 +99,10 @@ def plan_segments(
         size = activations.size(activations.cuts) / 1e6
         _say(verbose, f"what enters {', '.join(activations.cuts)} is computed once{views}, {size:,.1f} MB in {place}")
     ends = [position for position, (cut, _) in enumerate(left) if [*left, (object(), 0)][position + 1][0] != cut]
-    return [Segment(left[end][1], partial(feed, left[end][0])) for end in ends]
+    return [
+        Segment(until, partial(feed, cut), _HEAD_STEPS if cut in (HEAD, FEATURES) else 1)
+        for cut, until in (left[end] for end in ends)
+    ]
 
 
 def trained_part(model: keras.Model, phases: Sequence[Phase]) -> keras.Model:
@@ -190,7 +195,8 @@ def fit_segments(
             with model.distribute_strategy.scope():
                 part, train, validation = segment.feed()
                 if part is not model:
-                    compile_part(part, 1 if _watches_steps(callbacks) else _STEPS)
+                    compile_part(part, 1 if _watches_steps(callbacks) else segment.steps)
+                _build_metrics(part, train)
             part.fit(
                 train,
                 validation_data=validation,
@@ -205,6 +211,14 @@ def fit_segments(
             if model.stop_training:
                 break
     callbacks.on_train_end()
+
+
+def _build_metrics(part: keras.Model, train: tf.data.Dataset) -> None:
+    """Makes the variables of metrics now: Keras makes them in the first step, which TensorFlow then traces twice."""
+    labels = train.element_spec[1]
+    outputs = part.output_shape[1:]
+    part.compute_metrics(None, tf.zeros((1, *labels.shape[1:]), labels.dtype), tf.zeros((1, *outputs)))
+    part.reset_metrics()
 
 
 @contextmanager
