@@ -9,7 +9,16 @@ from datetime import date
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SCRIPTS = ("import_time", "extraction", "last_stage", "frozen_head", "gradual", "growth")
+SCRIPTS = (
+    "import_time",
+    "reading",
+    "reduced_decoding",
+    "extraction",
+    "last_stage",
+    "frozen_head",
+    "gradual",
+    "growth",
+)
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 
 

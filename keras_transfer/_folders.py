@@ -1,7 +1,8 @@
-"""Folders that are written aside and renamed, so that what is there is whole."""
+"""Folders and files that are written aside and renamed, so that what is there is whole."""
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -33,3 +34,20 @@ def check_writable(root: Path) -> None:
     writable_folder(root).rmdir()
     for folder in missing:
         folder.rmdir()
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text file aside and renames it: a file that is there is replaced whole or not at all.
+
+    Raises:
+        InputError: if that is not possible.
+    """
+    path = path.expanduser()
+    staging = writable_folder(path.parent)
+    try:
+        (staging / path.name).write_text(text, encoding="utf-8")
+        (staging / path.name).replace(path)
+    except OSError as error:
+        raise InputError(f"Expected a file that can be written. Received: {str(path)!r} ({error}).") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras.callbacks import CallbackList
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._checks import DataWarning, InputError, positive
 from keras_transfer.caching import Cache
 from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
+from keras_transfer.data.files import below
 from keras_transfer.heads import DEFAULT_LOSSES
 from keras_transfer.models import stages
 from keras_transfer.optimizers import leaves
@@ -103,7 +106,7 @@ def fine_tune(
         part.compile(
             steps_per_execution=steps,
             optimizer=optimizer or model.optimizer,
-            loss=loss or default_loss(model),
+            loss=loss or default_loss(model, data.train.element_spec[1]),
             metrics=list(metrics) if metrics is not None else default_metrics(model),
         )
 
@@ -133,6 +136,7 @@ def fine_tune(
         segments = plan_segments(model, data, phases, kept, first=first, verbose=verbose)
         fit_segments(model, segments, together, first=first, compile_part=compile_as, class_weight=weights)
     finally:
+        _note_changed(data)
         if unfreeze.phases:
             fit_optimizer(model)  # also when it is interrupted: the model can be saved, and trained on
     model.history = history
@@ -141,9 +145,11 @@ def fine_tune(
     return history
 
 
-def default_loss(model: keras.Model) -> str:
-    """Returns the loss that fits the activation of the layer `predictions`."""
-    return DEFAULT_LOSSES[model.get_layer("predictions").activation.__name__]
+def default_loss(model: keras.Model, labels: tf.TensorSpec | None = None) -> str:
+    """Returns the loss that fits the activation of the layer `predictions`, and the form of the labels if given."""
+    loss = DEFAULT_LOSSES[model.get_layer("predictions").activation.__name__]
+    shares = labels is not None and labels.shape.rank == 2 and loss == "sparse_categorical_crossentropy"
+    return "categorical_crossentropy" if shares else loss
 
 
 def default_metrics(model: keras.Model) -> list[str]:
@@ -182,6 +188,19 @@ class _BestEpoch(keras.callbacks.EarlyStopping):
         self._part.stop_training = False
         super().on_epoch_end(epoch, logs)
         self._whole.stop_training |= self._part.stop_training
+
+
+def _note_changed(data: ImageData) -> None:
+    """Warns of files that were not what they had been checked to be, in some epoch or all."""
+    changed = data.changed_files()
+    if changed:
+        named = ", ".join(below(path, data.root) for path in changed[:10])
+        warnings.warn(
+            f"{len(changed)} images were changed or deleted while they were in use: {named}"
+            f"{', ...' if len(changed) > 10 else ''}. Those that could not be read any more were passed over.",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def _cache(cache: str | bool | Cache) -> Cache | None:

@@ -160,3 +160,16 @@ def plot_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=colour, fontsize=9)
     return figure
+
+
+def plot_two_sets(first: np.ndarray, second: np.ndarray, title: str) -> Figure:
+    """Draws two sets of points float `(count, 2)` over each other."""
+    figure = Figure(figsize=(5, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    for points, label, marker in ((first, "first", "o"), (second, "second", "^")):
+        axes.scatter(points[:, 0], points[:, 1], s=14, alpha=0.6, marker=marker, label=f"{label} ({len(points)})")
+    axes.set_title(title)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.legend()
+    return figure

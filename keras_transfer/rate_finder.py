@@ -97,7 +97,10 @@ def find_learning_rate(
     try:
         with unfrozen_as(model, unfrozen), model.distribute_strategy.scope():
             twin = keras.Model(model.inputs, model.outputs)  # shares weights, not optimizer, metrics and History
-            twin.compile(optimizer=equal(chosen, learning_rate=lowest), loss=model.loss or default_loss(model))
+            twin.compile(
+                optimizer=equal(chosen, learning_rate=lowest),
+                loss=model.loss or default_loss(model, batches.element_spec[1]),
+            )
             losses = _losses(twin, batches.repeat(), rates, verbose)
     finally:
         for variable, value in zip(model.variables, before, strict=True):

@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 from keras.callbacks import Callback, CallbackList, ProgbarLogger
 
-from keras_transfer._checks import DataWarning
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.caching.activations import Activations
 from keras_transfer.caching.cuts import FEATURES, frozen_cut, in_order
 from keras_transfer.caching.dataset import ordered_batches, train_batches
@@ -63,7 +63,10 @@ def plan_segments(
     cuts = [frozen_cut(model, phase.unfrozen) if cache else None for phase in phases]
     left = [(cut, until) for cut, until in zip(cuts, edges, strict=True) if until > first]
     wanted = [cut for cut, _ in left if cut is not None]
-    if cache and wanted and data.augment != "none" and not cache.views:
+    if cache and wanted and data.mixes:
+        _say(verbose, "off, since images are mixed, and mixing activations is not the same")
+        wanted = []
+    elif cache and wanted and data.augmented and not cache.views:
         _say(verbose, "off, since images are augmented anew in every epoch; Cache(views=4) keeps 4 views of each")
         wanted = []
     if not cache or not wanted:
@@ -78,6 +81,9 @@ def plan_segments(
             arrays = activations.at(cut)
         except MemoryError as error:
             _say(verbose, f"off, since {error}")
+            return model, data.train, data.validation
+        except InputError as error:
+            warnings.warn(f"The activation cache is not used. {error}", DataWarning, stacklevel=2)
             return model, data.train, data.validation
         except OSError as error:
             warnings.warn(

@@ -12,7 +12,7 @@ from conftest import make_lively, toy_backbone
 import keras_transfer as kt
 from keras_transfer.applications import BACKBONES
 from keras_transfer.caching.activations import Activations
-from keras_transfer.data.image_data import Examples
+from keras_transfer.data.examples import Examples
 from keras_transfer.models import layers_before
 
 # One of each common family is quick enough for every run; `make test-slow` runs them all.

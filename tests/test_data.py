@@ -61,16 +61,6 @@ def test_every_image_comes_once_an_epoch(data):
     assert int(data.train.cardinality()) == 3
 
 
-@pytest.mark.parametrize("augment", kt.available("augmentation"))
-def test_augmentations_keep_shape_and_range(augment):
-    image = tf.constant(np.random.default_rng(0).uniform(0, 255, (20, 30, 3)), tf.float32)
-    change = kt.augment.find(augment)
-    first, again, other = (change(image, tf.constant([0, seed])) for seed in (1, 1, 2))
-    assert first.shape == image.shape and np.array_equal(first, again)
-    assert float(tf.reduce_min(first)) >= 0 and float(tf.reduce_max(first)) <= 255
-    assert np.array_equal(first, other) == (augment == "none")
-
-
 def test_augmentation_may_be_a_function(pictures):
     data = kt.data.from_directory(pictures, image_size=32, augment=lambda image: image * 0 + 7)
     assert float(tf.reduce_max(next(iter(data.train))[0])) == 7
@@ -257,3 +247,53 @@ def test_an_empty_validation_folder_is_refused(tmp_path):
     (tmp_path / "val" / "red").mkdir(parents=True)
     with pytest.raises(kt.InputError, match="usable images in .*val"):
         kt.data.from_directory(tmp_path)
+
+
+def test_decoded_images_are_kept_if_they_fit(tmp_path, monkeypatch):
+    folder = write_pictures(tmp_path / "photos", per_class=4)
+    data = kt.data.from_directory(folder, image_size=32, seed=1)
+    first = [np.concatenate([images for images, _ in part]) for part in (data.train, data.validation)]
+    for path in folder.rglob("*.jpg"):
+        path.write_bytes(b"gone")
+    data.start_epoch(0)
+    again = [np.concatenate([images for images, _ in part]) for part in (data.train, data.validation)]
+    assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
+
+    full = type("Memory", (), {"available": 1000})
+    monkeypatch.setattr("keras_transfer.data.reading.psutil.virtual_memory", lambda: full)
+    read_anew = kt.data.ImageData(data.splits, data.class_names, data.image_size)
+    with pytest.raises(tf.errors.OpError):
+        list(read_anew.in_order("train"))
+    with pytest.raises(tf.errors.OpError):
+        list(read_anew.train)
+
+
+def test_a_dataset_of_ones_own_gives_the_same_form(tmp_path):
+    import tensorflow_datasets as tfds
+
+    class Stripes(tfds.core.GeneratorBasedBuilder):
+        """Pictures of one grey each."""
+
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {
+                "image": tfds.features.Image(shape=(20, 20, 3)),
+                "label": tfds.features.ClassLabel(num_classes=2),
+            }
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(16), "test": self._generate_examples(4)}
+
+        def _generate_examples(self, count):
+            for index in range(count):
+                yield index, {"image": np.full((20, 20, 3), 15 * index, "uint8"), "label": index % 2}
+
+    builder = Stripes(data_dir=str(tmp_path))
+    builder.download_and_prepare()
+    data = kt.data.from_tfds(builder, image_size=24, validation_split=0.25)
+    assert data.counts == {"train": {"0": 6, "1": 6}, "test": {"0": 2, "1": 2}, "validation": {"0": 2, "1": 2}}
+    for images, labels in data.test:
+        assert images.shape == (4, 24, 24, 3)
+        assert [int(image[0, 0, 0]) // 15 % 2 for image in images] == labels.numpy().tolist()

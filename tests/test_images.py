@@ -10,7 +10,11 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from keras_transfer import InputError
-from keras_transfer.data.images import RESIZES, decode, exif_orientation, load_image
+from keras_transfer.data.headers import exif_orientation
+from keras_transfer.data.images import decode, load_image
+from keras_transfer.data.resizing import RESIZES
+
+WHOLE = 10**6  # a side no picture reaches
 
 
 def encode(picture: Image.Image, kind: str, **options) -> bytes:
@@ -35,7 +39,7 @@ def test_exif_orientation_is_honoured(orientation, order):
     stored = encode(gradient(), "JPEG", exif=exif, quality=95)
     assert int(exif_orientation(tf.constant(stored))) == orientation
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(stored))))
-    decoded = decode(tf.constant(stored)).numpy()
+    decoded = decode(tf.constant(stored), WHOLE).numpy()
     assert decoded.shape == upright.shape
     assert np.abs(decoded.astype(int) - upright).mean() <= 2, "but for the JPEG decoder's rounding"
 
@@ -56,7 +60,7 @@ def test_every_kind_of_file_becomes_rgb(kind, mode):
     picture = gradient().convert(mode)
     options = {"lossless": True} if kind == "WEBP" else {}
     expected = np.asarray(picture.convert("RGB")).astype(int)
-    decoded = decode(tf.constant(encode(picture, kind, **options))).numpy()
+    decoded = decode(tf.constant(encode(picture, kind, **options)), WHOLE).numpy()
     assert decoded.dtype == np.uint8 and decoded.shape == expected.shape
     difference = np.abs(decoded - expected)
     assert difference.mean() <= 3 if kind == "JPEG" else difference.max() == 0
@@ -64,14 +68,14 @@ def test_every_kind_of_file_becomes_rgb(kind, mode):
 
 def test_sixteen_bits_become_eight():
     deep = Image.fromarray((np.arange(24 * 36).reshape(24, 36) * 70).astype("uint16"))
-    decoded = decode(tf.constant(encode(deep, "PNG"))).numpy()
+    decoded = decode(tf.constant(encode(deep, "PNG")), WHOLE).numpy()
     assert np.abs(decoded[..., 0].astype(int) - np.asarray(deep) // 256).max() <= 1
 
 
 def test_gif_gives_its_first_frame():
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     animated = encode(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert decode(tf.constant(animated)).numpy()[0, 0].tolist() == [255, 0, 0]
+    assert decode(tf.constant(animated), WHOLE).numpy()[0, 0].tolist() == [255, 0, 0]
 
 
 def test_crop_keeps_the_centre_and_the_aspect():
@@ -104,3 +108,29 @@ def test_any_shape_becomes_the_wanted_size(resize, shape):
 def test_unknown_resize_names_the_known_ones():
     with pytest.raises(InputError, match="Did you mean 'crop'"):
         load_image(tf.io.encode_png(np.zeros((2, 2, 3), "uint8")), (4, 4), "crops")
+
+
+@pytest.mark.parametrize(
+    ("side", "shape"),
+    [(WHOLE, (800, 1000)), (101, (800, 1000)), (100, (400, 500)), (50, (200, 250)), (25, (100, 125))],
+)
+def test_a_large_jpeg_is_decoded_at_the_smallest_scale_that_keeps_four_times_the_side(side, shape):
+    assert decode(tf.constant(encode(gradient(800, 1000), "JPEG")), side).shape[:2] == shape
+    assert decode(tf.constant(encode(gradient(800, 1000), "PNG")), side).shape[:2] == (800, 1000), "JPEG alone"
+
+
+def test_a_jpeg_at_reduced_scale_gives_nearly_the_pixels_of_the_whole():
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 255, (30, 40, 3), "uint8")).resize((1200, 900), Image.Resampling.BICUBIC)
+    noisy = np.clip(np.asarray(coarse) + rng.normal(scale=8, size=(900, 1200, 3)), 0, 255).astype("uint8")
+    content = tf.constant(encode(Image.fromarray(noisy), "JPEG", quality=90))
+    reduced = load_image(content, (50, 50), "crop")
+    whole = RESIZES.find("crop")(decode(content, WHOLE), (50, 50))
+    assert decode(content, 50).shape[0] == 225 and np.abs(reduced - whole).mean() < 1
+
+
+def test_what_announces_too_many_pixels_is_not_decoded():
+    bomb = tf.constant(encode(Image.new("1", (10_000, 10_000)), "PNG"))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="too many pixels"):
+        decode(bomb, 224)
+    assert decode(tf.constant(encode(Image.new("1", (6_000, 6_000)), "PNG")), 224).shape == (6000, 6000, 3)

@@ -61,6 +61,7 @@ class Activations:
         Training rows of the second view follow those of the first, and so on.
 
         Raises:
+            InputError: if a file of the data has become unreadable.
             OSError: if they cannot be written. Nothing half written is left.
             MemoryError: if they fit nowhere.
         """
@@ -131,11 +132,12 @@ class Activations:
         done = 0
         for view in range(self._rows(split) // len(self._data.splits[split])):
             epoch = view if split == "train" and self._cache.views else None
-            for images, _ in self._data.in_order(split, epoch=epoch):
-                for array, tensor in zip(flat, run(images), strict=True):
-                    array.append(tensor.numpy())
-                done += len(images)
-                progress.update(done)
+            with self._data.naming_bad_files(split):
+                for images, _ in self._data.in_order(split, epoch=epoch):
+                    for array, tensor in zip(flat, run(images), strict=True):
+                        array.append(tensor.numpy())
+                    done += len(images)
+                    progress.update(done)
 
 
 def forward(model: keras.Model) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:

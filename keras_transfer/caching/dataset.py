@@ -35,7 +35,7 @@ class CachedDataset:
         test: the same of the test images.
 
     Raises:
-        InputError: for an unknown stage, or images that are augmented without `views`.
+        InputError: for an unknown stage, or images that are augmented without `views` or mixed.
         OSError: if the disk is full. Nothing half written is left.
         MemoryError: if the activations fit nowhere within the limits.
 
@@ -60,7 +60,12 @@ class CachedDataset:
         verbose: str | int = "auto",
     ):
         cache = cache or Cache()
-        if data.augment != "none" and not cache.views:
+        if data.mixes:
+            raise InputError(
+                "Expected images that are not mixed: mixing activations is not the same. "
+                f"Received: augment={data.augment!r}."
+            )
+        if data.augmented and not cache.views:
             raise InputError(
                 "Expected images that are not augmented, or Cache(views=...), the number of augmented views to keep. "
                 f"Received: augment={data.augment!r}."

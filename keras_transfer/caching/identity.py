@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_transfer._version import __version__
 from keras_transfer.data import ImageData
+from keras_transfer.data.images import MARGIN
 
 
 def key_of(prefix: keras.Model, data: ImageData, split: str, views: int, dtype: str) -> str:
@@ -22,10 +23,11 @@ def key_of(prefix: keras.Model, data: ImageData, split: str, views: int, dtype: 
     time, or on its content; on the way images are resized and augmented; and on the versions of what computes.
     """
     digest = blake2b(digest_size=16)
-    form = [data.image_size, data.resize, views, dtype, keras.__version__, tf.__version__, __version__]
+    form = [data.image_size, data.resize, MARGIN, views, dtype, keras.__version__, tf.__version__, __version__]
     if views:
-        named = data.augment if isinstance(data.augment, str) else uuid.uuid4().hex  # a function has no identity
-        form += [named, data.seed]
+        parts = list(data.augment) if isinstance(data.augment, (list, tuple)) else [data.augment]
+        form += [part if isinstance(part, str) else uuid.uuid4().hex for part in parts]  # a function has no identity
+        form += [data.seed]
     digest.update(json.dumps(form).encode())
     digest.update(_graph(prefix).encode())
     for weight in prefix.weights:

@@ -29,10 +29,18 @@ def train(
     epochs: Annotated[int, typer.Option(help="Epochs of all phases together.")] = 10,
     learning_rate: Annotated[float, typer.Option(help="Rate of the first phase.")] = 3e-3,
     rate: Annotated[str, typer.Option(help="Within a phase: constant, one_cycle or warmup_cosine.")] = "constant",
-    augment: Annotated[str, typer.Option(help="none, light or strong.")] = "none",
+    augment: Annotated[
+        list[str] | None, typer.Option(help="none, light, strong, randaugment, mixup, ... Repeat; applied in order.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 32,
     validation_split: Annotated[float, typer.Option(help="Share for validation where there is no val/.")] = 0.2,
     exclude: Annotated[list[str] | None, typer.Option(help="Pattern of files to leave out. Repeat.")] = None,
+    quarantine: Annotated[
+        Path | None, typer.Option(help="Files to leave out: what `check --quarantine` wrote.")
+    ] = None,
+    keep_copies_together: Annotated[
+        bool, typer.Option(help="Pictures that look the same stay on one side of the split.")
+    ] = False,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many epochs without a better loss.")
     ] = None,
@@ -81,10 +89,12 @@ def train(
             data,
             image_size=size,
             resize=resize,
-            augment=augment,
+            augment=augment or "none",
             batch_size=batch_size,
             validation_split=validation_split,
+            groups="duplicates" if keep_copies_together else None,
             exclude=exclude or (),
+            quarantine=quarantine,
             seed=seed,
         )
         say(as_json, str(images))

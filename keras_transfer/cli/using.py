@@ -30,7 +30,7 @@ def evaluate(
                 raise InputError(f"Expected --plot FILE.png. Received: {str(plot)!r}.")
 
         served = kt.load(model)
-        names, splits, _ = labelled_files(data)
+        names, splits, _ = labelled_files(data, max(served.image_size))
         if names != served.class_names:
             raise InputError(f"Expected the model's classes {list(served.class_names)}. Received: {list(names)}.")
         examples = splits.get("test") or splits.get("validation") or splits["train"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer.augment import Augment
+from keras_transfer.data.examples import Examples
 from keras_transfer.data.form import check_form, pair
-from keras_transfer.data.image_data import Examples, ImageData
+from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.splits import hold_out
 
 
@@ -20,7 +21,7 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     image_size: int | tuple[int, int] | None = None,
     resize: str = "crop",
-    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none",
+    augment: Augment = "none",
     batch_size: int = 32,
     validation_split: float = 0.2,
     seed: int = 0,
@@ -34,7 +35,7 @@ def from_arrays(
         class_names: name of each label; their numbers by default.
         image_size: height and width in pixels, or one number for both; that of `images` by default.
         resize: "crop", "pad" or "stretch".
-        augment: "none", "light", "strong" or a function of one image float32 `(height, width, 3)` in [0, 255].
+        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
         batch_size: images in a batch.
         validation_split: share of each class for validation, in (0, 1).
         seed: of the split, the order and the augmentation.

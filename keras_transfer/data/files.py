@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 from rich.progress import track
 
-from keras_transfer.data.images import decode
+from keras_transfer.data.headers import announced_size
+from keras_transfer.data.images import MAX_PIXELS, decode
 from keras_transfer.data.pipelines import mapped
 
 EXTENSIONS = {
@@ -36,47 +38,85 @@ class LeftOut:
         return f"{printable(self.path)}: {self.reason}"
 
 
-def printable(path: Path) -> str:
-    """Writes a path so that it can be printed even if its name is not UTF-8."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
+def printable(path: Path | str) -> str:
+    """Writes a path on one line, even if its name has line breaks or is not UTF-8."""
+    text = str(path).encode("utf-8", "backslashreplace").decode()
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def below(path: Path, root: Path | None) -> str:
+    """Writes a path as it is below a folder, or whole if it is not."""
+    return printable(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
 
 
 def find_images(folder: Path) -> list[Path]:
-    """Returns the files below a folder that are named like images, hidden ones aside, in the order of their names."""
+    """Returns what is named like an image below a folder, hidden names aside, in the order of the names."""
     found = [
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in EXTENSIONS
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
     ]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def check_files(paths: Sequence[Path]) -> list[LeftOut]:
+def check_files(paths: Sequence[Path], side: int) -> list[LeftOut]:
     """Decodes every file as training will and returns those that cannot be used.
 
     A file is left out if it cannot be read, if its content is of another format than its name says, or if TensorFlow
     cannot decode it to the end. Nothing is moved or deleted.
+
+    Args:
+        paths: of the files.
+        side: the longer side of the size wanted, in pixels.
     """
     reasons = {path: _mislabelled(path) for path in paths}
     candidates = [path for path in paths if reasons[path] is None]
-
-    def decoded(index: tf.Tensor, path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        # the corner pixel is returned because tf.data drops work that nothing needs
-        return index, decode(tf.io.read_file(path))[0, 0]
-
-    if candidates:
-        names = [str(path) for path in candidates]
-        numbered = tf.data.Dataset.from_tensor_slices((tf.range(len(names)), names))
-        readable = mapped(numbered, decoded, in_order=False).ignore_errors(log_warning=False).as_numpy_iterator()
-        if len(names) >= _PROGRESS_FROM:
-            readable = track(readable, "checking images", total=len(names), transient=True)
-        good = {int(index) for index, _ in readable}
-        for index, path in enumerate(candidates):
-            if index not in good:
-                reasons[path] = _why_undecodable(path)
+    good = {index for index, _ in decodable(list(map(str, candidates)), side, encoded=False, look=_corner)}
+    for index, path in enumerate(candidates):
+        if index not in good:
+            reasons[path] = why_undecodable(lambda path=path: tf.io.read_file(str(path)), side)  # type: ignore[misc]
     return [LeftOut(path, reason) for path, reason in reasons.items() if reason is not None]
+
+
+def check_encoded(contents: Sequence[bytes], names: Sequence[str], side: int) -> list[tuple[int, LeftOut]]:
+    """Does the same for files whose bytes are in memory, and returns the index of each with it."""
+    good = {index for index, _ in decodable(contents, side, encoded=True, look=_corner)}
+    bad = [index for index in range(len(contents)) if index not in good]
+    return [
+        (index, LeftOut(Path(names[index]), why_undecodable(lambda index=index: tf.constant(contents[index]), side)))  # type: ignore[misc]
+        for index in bad
+    ]
+
+
+def decodable(
+    items: Sequence[Any], side: int, *, encoded: bool, look: Callable[[tf.Tensor, tf.Tensor], Any]
+) -> Iterator[tuple[int, Any]]:
+    """Decodes files in parallel, with a progress bar, and yields for each that can be decoded, in any order.
+
+    Args:
+        items: paths of files, or their bytes.
+        side: the longer side of the size wanted, in pixels.
+        encoded: the items are bytes.
+        look: what to keep, of the bytes and the decoded image.
+
+    Yields:
+        The index of an item, and what `look` returned for it, as NumPy arrays.
+    """
+    if not len(items):
+        return
+
+    def decoded(index: tf.Tensor, item: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        content = item if encoded else tf.io.read_file(item)
+        # something of the image must be returned, because tf.data drops work that nothing needs
+        return index, look(content, decode(content, side))
+
+    numbered = tf.data.Dataset.from_tensor_slices((tf.range(len(items)), tf.constant(items)))
+    readable = mapped(numbered, decoded, in_order=False).ignore_errors(log_warning=False).as_numpy_iterator()
+    if len(items) >= _PROGRESS_FROM:
+        readable = track(readable, "checking images", total=len(items), transient=True)
+    for index, seen in readable:
+        yield int(index), seen
 
 
 def image_format(header: bytes) -> str | None:
@@ -92,28 +132,41 @@ def image_format(header: bytes) -> str | None:
     return next((name for signature, name in signatures.items() if header.startswith(signature)), None)
 
 
+def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str:
+    """Says in words why the bytes that `read` gives cannot be decoded."""
+    try:
+        content = read()
+        height, width = (int(number) for number in announced_size(content))
+        if height * width > MAX_PIXELS:
+            return f"has {width} x {height} pixels, more than {MAX_PIXELS:,}; make it smaller"
+        decode(content, side)
+    except (tf.errors.OpError, ValueError) as error:
+        lines = str(error).split("}}", 1)[-1].split("[Op:")[0].strip().splitlines() or [type(error).__name__]
+        return f"cannot be decoded ({lines[0].removeprefix('{{').strip()})"
+    return "could not be decoded at first, then could; it may have changed meanwhile"
+
+
+def _corner(content: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    return image[0, 0]
+
+
 def _mislabelled(path: Path) -> str | None:
     try:
         str(path).encode()
     except UnicodeEncodeError:
         return "has a name that is not UTF-8; rename it"
+    if path.is_dir():
+        return "is a folder named like an image"
     try:
+        if not path.resolve(strict=True).is_file():
+            return "is no regular file"
         with path.open("rb") as file:
             header = file.read(16)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads back to itself, before Python 3.13
+        return f"cannot be read ({getattr(error, 'strerror', None) or 'a link that leads back to itself'})"
     if not header:
         return "is empty"
     named, held = EXTENSIONS[path.suffix.lower()], image_format(header)
     if held is None:
         return f"is named {path.suffix} but holds no image"
     return None if held == named else f"is named {path.suffix} but holds {held}"
-
-
-def _why_undecodable(path: Path) -> str:
-    try:
-        decode(tf.io.read_file(str(path)))
-    except (tf.errors.OpError, ValueError) as error:
-        reason = str(error).split("}}", 1)[-1].split("[Op:")[0].strip().splitlines()[0]
-        return f"cannot be decoded ({reason.removeprefix('{{').strip()})"
-    return "could not be decoded at first, then could; it may have changed meanwhile"

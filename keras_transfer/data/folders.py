@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from keras_transfer._checks import DataWarning, InputError
-from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images, printable
+from keras_transfer.augment import Augment
+from keras_transfer.data.duplicates import duplicate_groups
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
 from keras_transfer.data.form import check_classes, check_form, pair
-from keras_transfer.data.image_data import Examples, ImageData
-from keras_transfer.data.splits import check_share, hold_out
+from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.lists import read_quarantine
+from keras_transfer.data.notes import note_left_out, note_odd_formats
+from keras_transfer.data.splits import check_share, group_ids, hold_out
 
-_OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".raw", ".cr2", ".nef"}
-_SPLIT_FOLDERS = {
+OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".raw", ".cr2", ".nef"}
+SPLIT_NAMES = {
     "train": "train",
     "training": "train",
     "val": "validation",
@@ -34,10 +38,12 @@ def from_directory(
     *,
     image_size: int | tuple[int, int] = 224,
     resize: str = "crop",
-    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none",
+    augment: Augment = "none",
     batch_size: int = 32,
     validation_split: float = 0.2,
+    groups: str | Callable[[Path], Hashable] | None = None,
     exclude: Sequence[str] = (),
+    quarantine: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> ImageData:
     """Reads images from class folders.
@@ -51,21 +57,35 @@ def from_directory(
         image_size: height and width in pixels, or one number for both.
         resize: "crop" (keeps the aspect, cuts the longer side), "pad" (keeps the aspect, fills with black) or
             "stretch".
-        augment: "none", "light", "strong" or a function of one image float32 `(height, width, 3)` in [0, 255].
+        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
         batch_size: images in a batch.
         validation_split: share of each class for validation, in (0, 1), where there is no `val/`.
+        groups: what must not be on both sides of the split: "duplicates" for pictures that look the same, or a
+            function of a file's path that returns its group, such as a patient.
         exclude: patterns of paths below `directory` to leave out, such as "*.gif".
+        quarantine: file of `Checkup.save_quarantine`, which lists images to leave out.
         seed: of the split, the order and the augmentation.
 
     Raises:
         InputError: if the directory or a class holds no usable image, there is one class only, or a split has a class
-            that `train/` has not.
+            that `train/` has not; or if `groups` cannot be split.
     """
+    if groups is not None and groups != "duplicates" and not callable(groups):
+        raise InputError(f"Expected groups='duplicates', a function of a path, or None. Received: groups={groups!r}.")
     with warnings.catch_warnings(action="ignore", category=DataWarning):  # they come once, from the listing below
         names = class_names(directory)
     check_form(pair(image_size), resize, augment, batch_size)
     check_share(validation_split)
-    names, splits, left_out = labelled_files(directory, exclude)
+    side = max(pair(image_size))
+    names, splits, left_out = labelled_files(directory, side, exclude=exclude, quarantine=quarantine)
+    if groups is not None and "validation" not in splits:
+        items = splits["train"].items
+        keys = (
+            duplicate_groups(items, side, encoded=False)
+            if isinstance(groups, str)
+            else [*map(groups, map(Path, items))]
+        )
+        splits["train"] = replace(splits["train"], groups=group_ids(list(keys)))
     return ImageData(
         splits=hold_out(splits, validation_split, seed, names),
         class_names=names,
@@ -75,6 +95,7 @@ def from_directory(
         batch_size=batch_size,
         seed=seed,
         left_out=tuple(left_out),
+        root=Path(directory).expanduser(),
     )
 
 
@@ -90,9 +111,17 @@ def class_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def labelled_files(
-    directory: str | os.PathLike[str], exclude: Sequence[str] = ()
+    directory: str | os.PathLike[str],
+    side: int,
+    *,
+    exclude: Sequence[str] = (),
+    quarantine: str | os.PathLike[str] | None = None,
 ) -> tuple[tuple[str, ...], dict[str, Examples], list[LeftOut]]:
     """Lists the usable images of class folders, by split; all of a flat set count as "train".
+
+    Args:
+        directory: as in `from_directory`, and so are `exclude` and `quarantine`.
+        side: the longer side of the size wanted, in pixels.
 
     Returns:
         Class names, examples by split, and the files that are left out.
@@ -105,10 +134,13 @@ def labelled_files(
     names = tuple(files["train"])
     everything = [path for by_class in files.values() for paths in by_class.values() for path in paths]
     left_out = [LeftOut(path, "is excluded") for path in everything if _matches(path, root, exclude)]
+    candidates = set(everything) - {item.path for item in left_out}
+    left_out += [item for item in read_quarantine(quarantine, root) if item.path in candidates]
     excluded = {item.path for item in left_out}
-    left_out += check_files([path for path in everything if path not in excluded])
-    _warn(left_out, everything, root)
+    left_out += check_files([path for path in everything if path not in excluded], side)
     unusable = {item.path for item in left_out}
+    note_left_out(left_out, len(everything), root)
+    note_odd_formats([path for path in everything if path not in unusable], root)
     splits = {split: _examples(by_class, names, unusable) for split, by_class in files.items()}
     for split, examples in splits.items():
         missing = [name for label, name in enumerate(names) if label not in examples.labels]
@@ -128,7 +160,7 @@ def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str
     root = Path(directory).expanduser()
     if not root.is_dir():
         raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
-    parts = _split_folders(root)
+    parts = split_folders(root)
     files = {split: _class_files(folder) for split, folder in parts.items()}
     if not any(files.values()):
         raise InputError(_no_images(root))
@@ -142,11 +174,11 @@ def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str
     return parts, files
 
 
-def _split_folders(root: Path) -> dict[str, Path]:
+def split_folders(root: Path) -> dict[str, Path]:
     """Finds `train/` and its like; a directory without `train/` is one flat set of classes."""
     found: dict[str, Path] = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        split = _SPLIT_FOLDERS.get(folder.name.lower())
+        split = SPLIT_NAMES.get(folder.name.lower())
         if split in found:
             raise InputError(f"Expected one {split} folder. Received: {found[split].name!r} and {folder.name!r}.")
         if split is not None and any(path.is_dir() for path in folder.iterdir()):
@@ -159,7 +191,7 @@ def _class_files(folder: Path) -> dict[str, list[Path]]:
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     listed = {path.name: find_images(path) for path in classes}
     for name, paths in listed.items():
-        others = [path.suffix for path in (folder / name).rglob("*") if path.suffix.lower() in _OTHER_PICTURES]
+        others = [path.suffix for path in (folder / name).rglob("*") if path.suffix.lower() in OTHER_PICTURES]
         if others:
             warnings.warn(
                 f"{name} holds {len(others)} pictures TensorFlow cannot decode, {sorted(set(others))}, "
@@ -194,24 +226,3 @@ def _no_images(root: Path) -> str:
         f"Expected one folder for each class below {str(root)!r}, with images named {', '.join(EXTENSIONS)}. "
         f"Received: no image in any class folder; {where}."
     )
-
-
-def _warn(left_out: Sequence[LeftOut], everything: Sequence[Path], root: Path) -> None:
-    """Says which files are not used, and which used ones look out of place."""
-    if left_out:
-        shown = "".join(f"\n  {printable(item.path.relative_to(root))}: {item.reason}" for item in left_out[:20])
-        more = f"\n  and {len(left_out) - 20} more, see left_out" if len(left_out) > 20 else ""
-        warnings.warn(
-            f"{len(left_out)} of {len(everything)} images are left out:{shown}{more}", DataWarning, stacklevel=4
-        )
-    used = [path for path in everything if path not in {item.path for item in left_out}]
-    formats = Counter(EXTENSIONS[path.suffix.lower()] for path in used)
-    for path in used:
-        kind = EXTENSIONS[path.suffix.lower()]
-        if formats[kind] == 1 and len(used) >= 20:
-            warnings.warn(
-                f"{path.relative_to(root)} is the only {kind} among {len(used)} images and may be no picture of its "
-                f"class. It is used; look at it, or leave it out with exclude=[{path.name!r}].",
-                DataWarning,
-                stacklevel=4,
-            )

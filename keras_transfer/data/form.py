@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-import tensorflow as tf
+from collections.abc import Sequence
 
 from keras_transfer import augment as augmentations
 from keras_transfer._checks import InputError, positive
-from keras_transfer.data.images import RESIZES
+from keras_transfer.data.resizing import RESIZES
 
 
 def check_form(
     image_size: tuple[int, int],
     resize: str,
-    augment: str | Callable[[tf.Tensor], tf.Tensor],
+    augment: augmentations.Augment,
     batch_size: int,
 ) -> None:
     """Checks what ImageData is made of; sources call it before they read files.
@@ -24,6 +22,7 @@ def check_form(
     """
     RESIZES.find(resize)
     augmentations.find(augment)
+    augmentations.find_mixing(augment)
     positive("batch_size", batch_size, whole=True)
     if len(image_size) != 2 or not all(isinstance(side, int) and side > 0 for side in image_size):
         raise InputError(f"Expected `image_size` above 0 pixels. Received: image_size={image_size!r}.")

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from keras_transfer import augment as augmentations
 from keras_transfer._checks import InputError
-from keras_transfer.data.files import LeftOut
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.files import LeftOut, below, check_files
 from keras_transfer.data.form import check_classes, check_form
-from keras_transfer.data.images import RESIZES, load_image
 from keras_transfer.data.order import shuffled
-from keras_transfer.data.pipelines import mapped, ready
+from keras_transfer.data.pipelines import ready
+from keras_transfer.data.reading import augmented, batched, images_of
 from keras_transfer.plots import plot_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-
-@dataclass(frozen=True, eq=False)
-class Examples:
-    """What one split holds, before anything is decoded.
-
-    Attributes:
-        items: `(count,)` paths of files or their bytes, or images `(count, height, width, 3)` in [0, 255].
-        labels: `(count,)` integers; `(count, num_classes)` of 0 and 1 for several labels an image; or float32
-            `(count, targets)` for regression.
-        encoded: the items are bytes of files, not their paths.
-    """
-
-    items: np.ndarray
-    labels: np.ndarray
-    encoded: bool = False
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, indices: np.ndarray) -> Examples:
-        """Returns the examples at these indices."""
-        return replace(self, items=self.items[indices], labels=self.labels[indices])
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -53,33 +34,50 @@ class ImageData:
     `train` yields images float32 `(batch, height, width, 3)` in [0, 255] and labels int64 `(batch,)`, shuffled over
     the whole set in every epoch and augmented; `validation` and `test` yield theirs in order and unchanged, and are
     None where there are none. The order and the augmentation of an epoch depend on `seed` and the epoch's number
-    alone.
+    alone. Where the augmentation mixes images, labels are float32 `(batch, num_classes)` that sum to 1, in all splits.
+    A file that cannot be read any more while training goes on is passed over, and another image takes its place.
+    Decoded images are kept in memory from the first pass on, if those of a split fit in a quarter of what is free.
 
     Attributes:
         splits: examples by split, of "train", "validation" and "test".
         class_names: name of each class; a label is an index into them.
         image_size: (height, width) in pixels.
         resize: "crop", "pad" or "stretch".
-        augment: name of an augmentation or a function of one image float32 `(height, width, 3)`.
+        augment: what changes training images; see `kt.augment`.
         batch_size: images in a batch.
         seed: of order and augmentation.
         left_out: files that were found but are not used.
+        root: folder of the files; None for images from elsewhere.
     """
 
     splits: Mapping[str, Examples]
     class_names: tuple[str, ...]
     image_size: tuple[int, int]
     resize: str = "crop"
-    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none"
+    augment: augmentations.Augment = "none"
     batch_size: int = 32
     seed: int = 0
     left_out: tuple[LeftOut, ...] = ()
+    root: Path | None = None
+    _made: float = field(default_factory=time.time)
     _epoch: tf.Variable = field(default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
 
     def __post_init__(self) -> None:
         check_form(self.image_size, self.resize, self.augment, self.batch_size)
         if self.splits["train"].labels.dtype.kind != "f":
             check_classes(self.class_names)
+        if self.mixes and self.splits["train"].labels.ndim != 1:
+            raise InputError("Expected one class an image, to mix images. Received: several labels or targets.")
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the augmentation mixes images, so that labels are shares of the classes."""
+        return augmentations.find_mixing(self.augment) is not None
+
+    @property
+    def augmented(self) -> bool:
+        """Whether training images are another in every epoch."""
+        return self.augment not in ("none", ["none"], ("none",), [], ())
 
     @property
     def num_classes(self) -> int:
@@ -89,29 +87,53 @@ class ImageData:
     @cached_property
     def train(self) -> tf.data.Dataset:
         """Training batches: another order and other augmentation in each epoch."""
-        return self._batches(self.order(), self._augmented("train"), len(self.splits["train"]))
+        images = self._images(self.order(), "train", tolerant=True, keep=True)
+        mix = augmentations.find_mixing(self.augment)
+        return self._batches(self._augmented(images), "train", mix)
 
     @cached_property
     def validation(self) -> tf.data.Dataset | None:
         """Validation batches in a fixed order, without augmentation."""
-        return self.in_order("validation") if "validation" in self.splits else None
+        return self._unchanged("validation")
 
     @cached_property
     def test(self) -> tf.data.Dataset | None:
         """Test batches in a fixed order, without augmentation."""
-        return self.in_order("test") if "test" in self.splits else None
+        return self._unchanged("test")
 
     def order(self) -> tf.data.Dataset:
         """Yields `(index, epoch)` of the training examples in the order of the next epoch, and so on."""
         return shuffled(len(self.splits["train"]), self.seed, self._epoch)
 
     def in_order(self, split: str, *, epoch: int | None = None) -> tf.data.Dataset:
-        """Yields batches of a split in the order of its examples, unchanged or as augmented in an epoch."""
-        size = len(self.splits[split])
-        if epoch is None:
-            return self._batches(tf.data.Dataset.range(size), self._reader(self.splits[split]), size)
-        indices = tf.data.Dataset.range(size).map(lambda index: (index, tf.constant(epoch, tf.int64)))
-        return self._batches(indices, self._augmented(split), size)
+        """Yields batches of a split in the order of its examples, each of them, unchanged or as augmented in an epoch.
+
+        Iterate within `naming_bad_files`: a file that has become unreadable is an error here.
+        """
+        images = self._images(self._in_file_order(split, epoch or 0), split, tolerant=False)
+        return self._batches(images if epoch is None else self._augmented(images), split)
+
+    @contextmanager
+    def naming_bad_files(self, split: str) -> Iterator[None]:
+        """Raises InputError with the names of files that are no longer usable, where reading a split fails."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            examples = self.splits[split]
+            paths = [Path(item) for item in examples.items] if examples.in_files else []
+            bad = check_files(paths, max(self.image_size))
+            if not bad:
+                raise
+            named = "; ".join(f"{below(item.path, self.root)} {item.reason}" for item in bad[:10])
+            raise InputError(
+                f"Expected the files that were there when the data was made. Received: {len(bad)} that changed, "
+                f"{named}. Read the data again to leave them out."
+            ) from error
+
+    def changed_files(self) -> list[Path]:
+        """Returns the files that were written or deleted since the data was made."""
+        paths = [Path(item) for part in self.splits.values() if part.in_files for item in part.items]
+        return [path for path in paths if not _is_older(path, self._made)]
 
     def start_epoch(self, epoch: int) -> None:
         """Makes the next pass over `train` that of an epoch, counted from 0; passes after it go on from there."""
@@ -151,20 +173,12 @@ class ImageData:
         return {int(label): float(weight) for label, weight in zip(present, weights, strict=True)}
 
     def show(self, count: int = 9, *, augmented: bool = False) -> Figure:
-        """Draws a labelled sample of the training images, as read or as augmented."""
-        examples = self.splits["train"]
-        chosen = np.random.default_rng(self.seed).permutation(len(examples))[:count]
-        read, change = self._reader(examples), augmentations.find(self.augment if augmented else "none")
-        images, names = [], []
-        for index in chosen:
-            image, label = read(tf.constant(index))
-            images.append(change(image, tf.constant([self.seed, int(index)])).numpy())
-            if examples.labels.dtype.kind == "f":
-                names.append(", ".join(f"{value:.3g}" for value in label.numpy()))
-                continue
-            labels = np.flatnonzero(label) if examples.labels.ndim == 2 else [int(label)]
-            names.append(", ".join(self.class_names[index] for index in labels))
-        return plot_images(images, names)
+        """Draws a labelled sample of the training images, as read or as augmented (without mixing)."""
+        chosen = np.random.default_rng(self.seed).permutation(len(self.splits["train"]))[:count]
+        order = tf.data.Dataset.from_tensor_slices((chosen.astype(np.int64), np.zeros(len(chosen), np.int64)))
+        images = self._images(order, "train", tolerant=True).take(len(chosen))
+        rows = list((self._augmented(images) if augmented else images).as_numpy_iterator())
+        return plot_images([image for image, *_ in rows], [self._named(label) for _, label, *_ in rows])
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -177,33 +191,35 @@ class ImageData:
             lines.append(f"  left out   {len(self.left_out):>6} files")
         return "\n".join(lines)
 
-    def _reader(self, examples: Examples) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-        """Returns the function from an index to an image and its label."""
-        items, labels = tf.constant(examples.items), tf.constant(examples.labels)  # captured, not copied into graphs
-        shrink = RESIZES.find(self.resize)
+    def _named(self, label: np.ndarray) -> str:
+        """Writes a label in words."""
+        if self.splits["train"].labels.dtype.kind == "f":
+            return ", ".join(f"{value:.3g}" for value in np.atleast_1d(label))
+        labels = np.flatnonzero(label) if np.ndim(label) else [int(label)]
+        return ", ".join(self.class_names[index] for index in labels)
 
-        def read(index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            item = tf.gather(items, index)
-            if items.dtype == tf.string:
-                content = item if examples.encoded else tf.io.read_file(item)
-                image = load_image(content, self.image_size, self.resize)
-            else:
-                image = tf.ensure_shape(shrink(item, self.image_size), (*self.image_size, 3))
-            return image, tf.gather(labels, index)
+    def _in_file_order(self, split: str, epoch: int) -> tf.data.Dataset:
+        return tf.data.Dataset.range(len(self.splits[split])).map(lambda index: (index, tf.constant(epoch, tf.int64)))
 
-        return read
+    def _unchanged(self, split: str) -> tf.data.Dataset | None:
+        if split not in self.splits:
+            return None
+        return self._batches(self._images(self._in_file_order(split, 0), split, tolerant=True, keep=True), split)
 
-    def _augmented(self, split: str) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-        """Returns the function from an index and an epoch to an image, augmented as in that epoch, and its label."""
-        change, read = augmentations.find(self.augment), self._reader(self.splits[split])
+    def _images(self, order: tf.data.Dataset, split: str, *, tolerant: bool, keep: bool = False) -> tf.data.Dataset:
+        return images_of(order, self.splits[split], self.image_size, self.resize, tolerant=tolerant, keep=keep)
 
-        def load(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            image, label = read(index)
-            seed = tf.stack([self.seed + epoch * 2**32, index])
-            changed = tf.ensure_shape(tf.cast(change(image, seed), tf.float32), (*self.image_size, 3))
-            return changed, label
+    def _augmented(self, images: tf.data.Dataset) -> tf.data.Dataset:
+        return augmented(images, augmentations.find(self.augment), self.seed) if self.augmented else images
 
-        return load
+    def _batches(self, images: tf.data.Dataset, split: str, mix: augmentations.Mixing | None = None) -> tf.data.Dataset:
+        shares = self.num_classes if self.mixes else None
+        batches = batched(images, self.batch_size, self.seed, mix, shares)
+        return ready(batches, len(self.splits[split]), self.batch_size)
 
-    def _batches(self, order: tf.data.Dataset, load: Callable[..., Any], size: int) -> tf.data.Dataset:
-        return ready(mapped(order, load).batch(self.batch_size), size, self.batch_size)
+
+def _is_older(path: Path, moment: float) -> bool:
+    try:
+        return path.stat().st_mtime <= moment
+    except OSError:
+        return False

@@ -5,17 +5,19 @@ Everything here is made of TensorFlow operations, so that the same function runs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 
 import tensorflow as tf
 
-from keras_transfer._registry import Registry
+from keras_transfer.data.headers import announced_size, exif_orientation, has_exif, is_jpeg
+from keras_transfer.data.resizing import RESIZES
 
-Resize = Callable[[tf.Tensor, tuple[int, int]], tf.Tensor]
-RESIZES: Registry[Resize] = Registry("resize")
+MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
+MAX_PIXELS = 2**30 // 4 // 3  # a quarter of a GiB in RGB, where Pillow begins to warn of decompression bombs
 
-_EXIF_WINDOW = 4096  # bytes; the orientation stands in the first entries of the first segments
-_ORIENTATION_TAG = 0x0112
+_ENCODED, _PICTURE = tf.TensorSpec((), tf.string), tf.TensorSpec((None, None, 3), tf.uint8)
+# One call in the graph, not its many operations: what an image does not need then costs next to nothing.
+_apart = partial(tf.function, autograph=False, experimental_attributes={"_noinline": True})
 
 
 def load_image(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> tf.Tensor:
@@ -27,64 +29,66 @@ def load_image(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> 
         resize: "crop", "pad" or "stretch".
 
     Returns:
-        float32 `(height, width, 3)` in [0, 255].
+        float32 `(height, width, 3)`, whole numbers in [0, 255].
     """
-    image = RESIZES.find(resize)(decode(encoded), image_size)
-    image.set_shape((*image_size, 3))
-    return image
+    return tf.cast(load_pixels(encoded, image_size, resize), tf.float32)
 
 
-@tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)  # traced once for all pipelines
-def decode(encoded: tf.Tensor) -> tf.Tensor:
+def load_pixels(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> tf.Tensor:
+    """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines."""
+    image = RESIZES.find(resize)(decode(encoded, max(image_size)), image_size)
+    return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), (*image_size, 3))
+
+
+@tf.function(input_signature=[_ENCODED, tf.TensorSpec((), tf.int32)], autograph=False)  # traced once for all pipelines
+def decode(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
     """Decodes one image to RGB and turns it the way its EXIF orientation says.
 
-    Grey and palette images become RGB, transparency is dropped, 16 bits become 8.
+    A JPEG is decoded at 1/8, 1/4 or 1/2 of its size, the smallest at which its shorter side keeps `MARGIN` times
+    `side` pixels: the decoder then leaves out the fine frequencies that resizing would average away. Other formats are
+    decoded whole. Grey and palette images become RGB, transparency is dropped, 16 bits become 8.
+
+    Args:
+        encoded: scalar string, the bytes of a file.
+        side: the longer side of the size wanted, in pixels; a large number for the whole picture.
 
     Returns:
         uint8 `(height, width, 3)` in [0, 255].
 
     Raises:
-        tf.errors.InvalidArgumentError: if the bytes are not an image TensorFlow can decode.
+        tf.errors.InvalidArgumentError: if the bytes are not an image TensorFlow can decode, or announce more than
+            `MAX_PIXELS`.
     """
-    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.cond(is_jpeg(encoded), lambda: _decode_jpeg(encoded, side), lambda: _decode_other(encoded))
+
+
+def _decode_jpeg(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    size = tf.image.extract_jpeg_shape(encoded)[:2]
+    with tf.control_dependencies([_limit(size)]):
+        room = tf.reduce_min(size) // tf.maximum(side, 1)
+    halvings = sum(tf.cast(room >= MARGIN * ratio, tf.int32) for ratio in (2, 4, 8))
+    image = tf.switch_case(
+        halvings, [partial(tf.io.decode_jpeg, encoded, channels=3, ratio=ratio) for ratio in (1, 2, 4, 8)]
+    )
     image.set_shape((None, None, 3))
+    return tf.cond(has_exif(encoded), lambda: _upright(image, encoded), lambda: image)
+
+
+@_apart(input_signature=[_ENCODED])
+def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([_limit(announced_size(encoded))]):
+        encoded = tf.identity(encoded)
+    return tf.ensure_shape(tf.io.decode_image(encoded, channels=3, expand_animations=False), (None, None, 3))
+
+
+def _limit(size: tf.Tensor) -> tf.Operation:
+    pixels = tf.reduce_prod(tf.cast(size, tf.int64))
+    return tf.raw_ops.Assert(condition=pixels <= MAX_PIXELS, data=["too many pixels", pixels])
+
+
+@_apart(input_signature=[_PICTURE, _ENCODED])
+def _upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
     return _turn(image, exif_orientation(encoded))
-
-
-def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
-    """Reads the orientation that a camera wrote into a JPEG file, without leaving the graph.
-
-    Exif 2.32, section 4.6.4, tag 0x0112, in the first 4 KiB of the file. Bytes that make no sense count as no
-    orientation.
-
-    Returns:
-        Scalar int32 in 1 to 8; 1 for other formats and for files without it.
-    """
-    is_jpeg = tf.equal(tf.strings.substr(encoded, 0, 2), b"\xff\xd8")
-    parts = tf.strings.split(tf.strings.substr(encoded, 0, _EXIF_WINDOW), b"Exif\0\0")
-    found = is_jpeg & (tf.size(parts) > 1)
-    return tf.cond(found, lambda: _orientation(tf.strings.join([parts[1], b"\0" * 16])), lambda: tf.constant(1))
-
-
-def _orientation(tiff: tf.Tensor) -> tf.Tensor:
-    """Finds the orientation in the TIFF structure of an EXIF segment (TIFF 6.0, section 2)."""
-    raw = tf.io.decode_raw(tiff, tf.uint8)
-    size = tf.size(raw)
-
-    def byte(position: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.gather(raw, tf.clip_by_value(position, 0, size - 1)), tf.int32)
-
-    little = byte(0) == ord("I")
-
-    def read16(position: tf.Tensor) -> tf.Tensor:
-        first, second = byte(position), byte(position + 1)
-        return tf.where(little, first + second * 256, first * 256 + second)
-
-    directory = read16(tf.where(little, 4, 6))  # the low half of the offset; the window is smaller than 64 KiB
-    entries = directory + 2 + 12 * tf.range(tf.minimum(read16(directory), 512))
-    values = tf.boolean_mask(read16(entries + 8), read16(entries) == _ORIENTATION_TAG)
-    orientation = tf.concat([values, [1]], axis=0)[0]
-    return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
 
 
 def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -104,33 +108,3 @@ def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     )
     upright.set_shape((None, None, 3))
     return upright
-
-
-@RESIZES.register("crop")
-def crop(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """Keeps the aspect: cuts out the largest centred part of the wanted shape and resizes it."""
-    height, width = image_size
-    whole = tf.shape(image)
-    scale = tf.minimum(whole[0] / height, whole[1] / width)
-    part = tf.maximum(tf.cast(tf.round(scale * [height, width]), tf.int32), 1)
-    part = tf.minimum(part, whole[:2])
-    top_left = (whole[:2] - part) // 2
-    return stretch(tf.slice(image, [*tf.unstack(top_left), 0], [*tf.unstack(part), 3]), image_size)
-
-
-@RESIZES.register("pad")
-def pad(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """Keeps the aspect and the whole picture: resizes it to fit and fills the rest with black."""
-    height, width = image_size
-    whole = tf.shape(image)[:2]
-    scale = tf.reduce_min([height, width] / whole)
-    part = tf.clip_by_value(tf.cast(tf.round(scale * tf.cast(whole, tf.float64)), tf.int32), 1, [height, width])
-    top, left = tf.unstack(([height, width] - part) // 2)
-    resized = tf.image.resize(image, part, antialias=True)
-    return tf.image.pad_to_bounding_box(resized, top, left, height, width)
-
-
-@RESIZES.register("stretch")
-def stretch(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """Resizes both sides, bilinear with antialiasing; the aspect changes."""
-    return tf.image.resize(image, image_size, antialias=True)

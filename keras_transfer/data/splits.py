@@ -1,26 +1,32 @@
-"""Honest splits: every class in every part, the same for the same seed on every machine."""
+"""Honest splits: every class in every part, groups on one side, the same for the same seed on every machine."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import InputError
-from keras_transfer.data.image_data import Examples
+from keras_transfer._checks import DataWarning, InputError
+from keras_transfer.data.examples import Examples
 
 
 def hold_out(
     splits: Mapping[str, Examples], share: float, seed: int, class_names: Sequence[str]
 ) -> dict[str, Examples]:
-    """Takes a share of each class of "train" for "validation", unless there is one."""
+    """Takes a share of each class of "train" for "validation", unless there is one; groups stay on one side."""
     if "validation" in splits:
         return dict(splits)
-    labels = splits["train"].labels
+    examples = splits["train"]
+    labels = examples.labels
     if labels.ndim == 2:  # several labels an image: a plain seeded split
         labels, class_names = np.zeros(len(labels), int), ["any"]
-    train, validation = stratified(labels, share, seed, class_names)
-    return {**splits, "train": splits["train"].take(train), "validation": splits["train"].take(validation)}
+    if examples.groups is None:
+        train, validation = stratified(labels, share, seed, class_names)
+    else:
+        train, validation = grouped(labels, examples.groups, share, seed, class_names)
+    return {**splits, "train": examples.take(train), "validation": examples.take(validation)}
 
 
 def check_share(share: float) -> None:
@@ -65,3 +71,74 @@ def stratified(
     chosen = np.zeros(len(labels), bool)
     chosen[second] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)
+
+
+def grouped(
+    labels: np.ndarray, groups: np.ndarray, share: float, seed: int, class_names: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits so that no group is on both sides, near the share and the class shares (StratifiedGroupKFold).
+
+    Args:
+        labels: int `(count,)`.
+        groups: int `(count,)`, such as a patient, a burst of photographs, or copies of one picture.
+        share: part of the images for the second split, in (0, 1); it is met as well as the groups allow.
+        seed: of the choice.
+        class_names: name of each label, for the errors.
+
+    Returns:
+        Indices of both splits, each in rising order.
+
+    Raises:
+        InputError: if `share` is out of range, or nothing would be left to learn a class from.
+
+    Example:
+        >>> train, validation = grouped(np.arange(12) % 2, np.arange(12) // 4, 0.3, 0, ["a", "b"])
+        >>> len(train), len(validation)
+        (8, 4)
+    """
+    check_share(share)
+    parts = round(1 / min(share, 1 - share))
+    first, second = next(group_folds(labels, groups, parts, seed))
+    train, validation = (first, second) if share <= 0.5 else (second, first)
+    _check_classes(labels, groups, train, validation, class_names)
+    return train, validation
+
+
+def group_folds(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -> Any:
+    """Yields pairs of indices, each of the parts once as the second, no group on both sides.
+
+    Raises:
+        InputError: if there is one group only.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    count = len(np.unique(groups))
+    if count < 2:
+        raise InputError(f"Expected 2 or more groups, to train on and to validate with. Received: {count}.")
+    parts = min(parts, count, int(np.bincount(labels).max()))
+    with warnings.catch_warnings(action="ignore", category=UserWarning):  # of small classes; they are checked here
+        yield from StratifiedGroupKFold(max(parts, 2), shuffle=True, random_state=seed).split(labels, labels, groups)
+
+
+def group_ids(keys: Sequence[Hashable]) -> np.ndarray:
+    """Returns a number for each key, equal for equal keys: int64 `(count,)`."""
+    numbers: dict[Hashable, int] = {}
+    return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
+
+
+def _check_classes(
+    labels: np.ndarray, groups: np.ndarray, train: np.ndarray, validation: np.ndarray, class_names: Sequence[str]
+) -> None:
+    for label, name in enumerate(class_names):
+        if label not in labels[train]:
+            number = len(np.unique(groups[labels == label]))
+            raise InputError(
+                f"Expected images of each class in 2 or more groups, to train on and to validate with. Received: "
+                f"{name!r} in {number}, which cannot be split. Add images, or give a split of your own."
+            )
+        if label not in labels[validation]:
+            warnings.warn(
+                f"The validation split has no image of {name!r}, since its groups cannot be split so.",
+                DataWarning,
+                stacklevel=5,
+            )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer.augment import Augment
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.files import LeftOut, check_encoded
 from keras_transfer.data.form import check_form, pair
-from keras_transfer.data.image_data import Examples, ImageData
+from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.splits import check_share, hold_out
 
 
@@ -19,7 +21,7 @@ def from_tfds(
     *,
     image_size: int | tuple[int, int] = 224,
     resize: str = "crop",
-    augment: str | Callable[[tf.Tensor], tf.Tensor] = "none",
+    augment: Augment = "none",
     batch_size: int = 32,
     validation_split: float = 0.2,
     seed: int = 0,
@@ -33,7 +35,7 @@ def from_tfds(
         name: name of a dataset, downloaded by tfds if need be, or a prepared builder.
         image_size: height and width in pixels, or one number for both.
         resize: "crop", "pad" or "stretch".
-        augment: "none", "light", "strong" or a function of one image float32 `(height, width, 3)` in [0, 255].
+        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
         batch_size: images in a batch.
         validation_split: share of each class for validation, in (0, 1).
         seed: of the split, the order and the augmentation.
@@ -59,10 +61,17 @@ def from_tfds(
     features = builder.info.features
     if not {"image", "label"} <= set(features or ()):
         raise InputError(f"Expected a dataset with 'image' and 'label'. Received: {name!r} with {features}.")
-    splits = {}
+    splits, count = {}, 0
+    left_out: list[LeftOut] = []
     for split in ("train", "validation", "test"):
         if split in builder.info.splits:
-            splits[split] = _examples(builder, split)
+            examples = _examples(builder, split)
+            names = [f"{builder.name}/{split}#{number}" for number in range(len(examples))]
+            bad = dict(check_encoded(list(examples.items), names, max(pair(image_size))))
+            splits[split] = examples.take(np.array([index for index in range(len(examples)) if index not in bad], int))
+            left_out += bad.values()
+            count += len(examples)
+    note_left_out(left_out, count, None)
     if "train" not in splits:
         raise InputError(
             f"Expected a dataset with a split 'train'. Received: {name!r} with {list(builder.info.splits)}."
@@ -76,6 +85,7 @@ def from_tfds(
         augment=augment,
         batch_size=batch_size,
         seed=seed,
+        left_out=tuple(left_out),
     )
 
 

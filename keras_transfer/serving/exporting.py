@@ -16,7 +16,8 @@ from keras_transfer._checks import InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer._version import __version__
 from keras_transfer.data import ImageData
-from keras_transfer.data.images import RESIZES, load_image
+from keras_transfer.data.images import load_image
+from keras_transfer.data.resizing import RESIZES
 
 DESCRIPTION = "keras_transfer.json"
 

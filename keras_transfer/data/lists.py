@@ -1,0 +1,108 @@
+"""Lists of images as CSV files: the split of a data set, and a quarantine of files that are not to be used.
+
+Paths are written as they are below a folder, so that a list means the same on every machine.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from keras_transfer._checks import InputError
+from keras_transfer._folders import write_whole
+from keras_transfer.data.files import LeftOut
+from keras_transfer.data.image_data import ImageData
+
+SEPARATOR = "|"  # between several labels of one image
+
+
+def save_split(data: ImageData, file: str | os.PathLike[str]) -> Path:
+    """Writes which image is in which split, as a CSV file that `from_dataframe` reads.
+
+    Its columns are `image` (the path below the folder of the data), `label` (several are joined by "|"), `split`, and
+    `group` where there are groups. Read it back with `from_dataframe(file, root=folder)`.
+
+    Args:
+        data: images from files.
+        file: to write; replaced whole if it is there.
+
+    Raises:
+        InputError: if the images are not files, or `file` cannot be written.
+    """
+    rows: list[Sequence[object]] = []
+    for split, examples in data.splits.items():
+        if not examples.in_files:
+            raise InputError("Expected images that are files, each with a path. Received: images in memory.")
+        for index, (path, label) in enumerate(zip(examples.items, examples.labels, strict=True)):
+            several = examples.labels.ndim == 2
+            names = [data.class_names[place] for place in (label.nonzero()[0] if several else [label])]
+            group = () if examples.groups is None else (examples.groups[index],)
+            rows.append((_relative(Path(path), data.root), SEPARATOR.join(names), split, *group))
+    width = max(map(len, rows), default=3)
+    return _write(Path(file), ("image", "label", "split", "group")[:width], rows)
+
+
+def save_quarantine(reasons: Mapping[Path, str], root: Path | None, file: str | os.PathLike[str]) -> Path:
+    """Writes files and the reasons not to use them, as a CSV file that sources of images honour."""
+    rows = [(_relative(path, root), reason) for path, reason in reasons.items()]
+    return _write(Path(file), ("image", "reason"), rows)
+
+
+def read_quarantine(file: str | os.PathLike[str] | None, root: Path) -> list[LeftOut]:
+    """Returns the files of a quarantine below a folder.
+
+    Raises:
+        InputError: if the file cannot be read or has no column `image`.
+    """
+    if file is None:
+        return []
+    columns = read_columns(file)
+    if "image" not in columns:
+        raise InputError(f"Expected a quarantine with a column 'image'. Received: {str(file)!r} with {list(columns)}.")
+    reasons = columns.get("reason", [""] * len(columns["image"]))
+    return [
+        LeftOut(root / image, f"is in quarantine ({reason})" if reason else "is in quarantine")
+        for image, reason in zip(columns["image"], reasons, strict=True)
+    ]
+
+
+def read_columns(file: str | os.PathLike[str]) -> dict[str, list[str]]:
+    """Returns the columns of a CSV file with a header line.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    path = Path(file).expanduser()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Expected a CSV file in UTF-8. Received: {str(file)!r} ({error}).") from error
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = list(reader)
+    except csv.Error as error:
+        raise InputError(f"Expected a CSV file. Received: {str(file)!r}, line {reader.line_num}: {error}.") from error
+    for row in rows:
+        if None in row or None in row.values():
+            raise InputError(
+                f"Expected {len(reader.fieldnames or ())} fields in every line of {str(file)!r}. "
+                f"Received: {[value for value in row.values() if value is not None]}."
+            )
+    return {name: [row[name] for row in rows] for name in reader.fieldnames or ()}
+
+
+def _relative(path: Path, root: Path | None) -> str:
+    inside = root is not None and path.is_relative_to(root)
+    return (path.relative_to(root) if inside else path.absolute()).as_posix()  # type: ignore[arg-type]
+
+
+def _write(file: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> Path:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_whole(file, text.getvalue())
+    return file

@@ -1,0 +1,40 @@
+"""What a user should know of files that were found: which are not used, and which look out of place."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from keras_transfer._checks import DataWarning
+from keras_transfer.data.files import EXTENSIONS, LeftOut, below
+
+_SHOWN = 20
+_ENOUGH = 20  # images from which on a single one of another format is odd
+
+
+def note_left_out(left_out: Sequence[LeftOut], count: int, root: Path | None) -> None:
+    """Warns of files that are not used, of `count` that were found."""
+    if left_out:
+        shown = "".join(f"\n  {below(item.path, root)}: {item.reason}" for item in left_out[:_SHOWN])
+        more = f"\n  and {len(left_out) - _SHOWN} more, see left_out" if len(left_out) > _SHOWN else ""
+        warnings.warn(f"{len(left_out)} of {count} images are left out:{shown}{more}", DataWarning, stacklevel=4)
+
+
+def note_odd_formats(paths: Sequence[Path], root: Path) -> None:
+    """Warns of a file that is the only one of its format."""
+    for path, kind in odd_formats(paths):
+        warnings.warn(
+            f"{below(path, root)} is the only {kind} among {len(paths)} images and may be no picture of its "
+            f"class. It is used; look at it, or leave it out with exclude=[{path.name!r}].",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def odd_formats(paths: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Returns the files that are the only ones of their format, which is named, among many."""
+    formats = Counter(EXTENSIONS[path.suffix.lower()] for path in paths)
+    kinds = ((path, EXTENSIONS[path.suffix.lower()]) for path in paths)
+    return [(path, kind) for path, kind in kinds if formats[kind] == 1 and len(paths) >= _ENOUGH]
