@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import struct
 from pathlib import Path
 
@@ -133,6 +134,8 @@ def test_the_doctor_names_every_file_that_is_rejected_and_no_other(hostile, reje
     assert len(files()) + 6 >= 40
     checkup = kt.data.check(hostile, image_size=32)
     assert {item.path.name for item in checkup.left_out} == rejected
+    for item in checkup.left_out:
+        assert re.fullmatch(r"[^\[\]{}\n]{8,160}", item.reason), item
     assert checkup.found == checkup.used + len(checkup.left_out) == len(files()) + 6 + 12
     assert "line\nbreak.jpg" not in str(checkup) + checkup._repr_html_(), "a name is on one line"
 

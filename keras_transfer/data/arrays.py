@@ -8,10 +8,9 @@ import numpy as np
 
 from keras_transfer._checks import InputError
 from keras_transfer.augment import Augment
+from keras_transfer.data.assembling import Assembly
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.form import check_form, pair
 from keras_transfer.data.image_data import ImageData
-from keras_transfer.data.splits import hold_out
 
 
 def from_arrays(
@@ -55,22 +54,13 @@ def from_arrays(
         raise InputError(
             f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} {images.shape}."
         )
-    check_form(pair(image_size or images.shape[1:3]), resize, augment, batch_size)
+    assembly = Assembly(image_size or images.shape[1:3], resize, augment, batch_size, validation_split, seed)
     labels = _standardised(labels, len(images))
     count = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) < count:
         raise InputError(f"Expected a name for each of {count} classes. Received: {list(names)}.")
-    everything = {"train": Examples(images, labels)}
-    return ImageData(
-        splits=hold_out(everything, validation_split, seed, names),
-        class_names=names,
-        image_size=pair(image_size or images.shape[1:3]),
-        resize=resize,
-        augment=augment,
-        batch_size=batch_size,
-        seed=seed,
-    )
+    return assembly.data({"train": Examples(images, labels)}, names)
 
 
 def _standardised(labels: np.ndarray, count: int) -> np.ndarray:

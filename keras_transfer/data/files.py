@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,9 +142,15 @@ def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str:
             return f"has {width} x {height} pixels, more than {MAX_PIXELS:,}; make it smaller"
         decode(content, side)
     except (tf.errors.OpError, ValueError) as error:
-        lines = str(error).split("}}", 1)[-1].split("[Op:")[0].strip().splitlines() or [type(error).__name__]
-        return f"cannot be decoded ({lines[0].removeprefix('{{').strip()})"
+        return f"cannot be decoded ({_reason(error)})"
     return "could not be decoded at first, then could; it may have changed meanwhile"
+
+
+def _reason(error: Exception) -> str:
+    """Returns the one line of TensorFlow's message that says what is wrong."""
+    said = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error).split("\n\t [[")[0])
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
 
 
 def _corner(content: tf.Tensor, image: tf.Tensor) -> tf.Tensor:

@@ -13,14 +13,15 @@ import numpy as np
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.augment import Augment
+from keras_transfer.data.assembling import Assembly
 from keras_transfer.data.duplicates import duplicate_groups
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
-from keras_transfer.data.form import check_classes, check_form, pair
+from keras_transfer.data.form import check_classes
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.lists import read_quarantine
 from keras_transfer.data.notes import note_left_out, note_odd_formats
-from keras_transfer.data.splits import check_share, group_ids, hold_out
+from keras_transfer.data.splits import group_ids
 
 OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".raw", ".cr2", ".nef"}
 SPLIT_NAMES = {
@@ -74,29 +75,17 @@ def from_directory(
         raise InputError(f"Expected groups='duplicates', a function of a path, or None. Received: groups={groups!r}.")
     with warnings.catch_warnings(action="ignore", category=DataWarning):  # they come once, from the listing below
         names = class_names(directory)
-    check_form(pair(image_size), resize, augment, batch_size)
-    check_share(validation_split)
-    side = max(pair(image_size))
-    names, splits, left_out = labelled_files(directory, side, exclude=exclude, quarantine=quarantine)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    names, splits, left_out = labelled_files(directory, assembly.side, exclude=exclude, quarantine=quarantine)
     if groups is not None and "validation" not in splits:
         items = splits["train"].items
         keys = (
-            duplicate_groups(items, side, encoded=False)
+            duplicate_groups(items, assembly.side, encoded=False)
             if isinstance(groups, str)
             else [*map(groups, map(Path, items))]
         )
         splits["train"] = replace(splits["train"], groups=group_ids(list(keys)))
-    return ImageData(
-        splits=hold_out(splits, validation_split, seed, names),
-        class_names=names,
-        image_size=pair(image_size),
-        resize=resize,
-        augment=augment,
-        batch_size=batch_size,
-        seed=seed,
-        left_out=tuple(left_out),
-        root=Path(directory).expanduser(),
-    )
+    return assembly.data(splits, names, left_out, Path(directory).expanduser())
 
 
 def class_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:

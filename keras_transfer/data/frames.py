@@ -11,13 +11,14 @@ import numpy as np
 
 from keras_transfer._checks import InputError
 from keras_transfer.augment import Augment
+from keras_transfer.data.assembling import Assembly
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files
-from keras_transfer.data.form import check_classes, check_form, pair
+from keras_transfer.data.form import check_classes
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.lists import read_quarantine
 from keras_transfer.data.notes import note_left_out
-from keras_transfer.data.splits import check_share, group_ids, hold_out
+from keras_transfer.data.splits import group_ids
 from keras_transfer.data.tables import Table, labels_of, row_name
 
 
@@ -73,8 +74,7 @@ def from_dataframe(
         keras_transfer._checks.InputError: Expected usable images in the split 'train'. Received: 2 rows, none of them
         usable; a.jpg cannot be read (No such file or directory).
     """
-    check_form(pair(image_size), resize, augment, batch_size)
-    check_share(validation_split)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
     table = Table(frame, root)
     paths = table.paths(image_column)
     labels, names = labels_of(table, label_column, label_separator, class_names)
@@ -85,8 +85,7 @@ def from_dataframe(
     left_out |= {row: "has no label" for row, label in enumerate(labels) if label is None and row not in left_out}
     listed = {item.path: item.reason for item in read_quarantine(quarantine, table.root)}
     left_out |= {row: listed[path] for row, path in enumerate(paths) if path in listed and row not in left_out}
-    side = max(pair(image_size))
-    unusable = _unusable([path for row, path in enumerate(paths) if row not in left_out], side)
+    unusable = _unusable([path for row, path in enumerate(paths) if row not in left_out], assembly.side)
     left_out |= {row: unusable[path] for row, path in enumerate(paths) if path in unusable and row not in left_out}
     gone = [LeftOut(paths[row], reason) for row, reason in sorted(left_out.items())]
 
@@ -107,17 +106,7 @@ def from_dataframe(
         split: examples(split) for split in ("train", *(name for name in ("validation", "test") if name in splits))
     }
     note_left_out(gone, len(paths), table.root)
-    return ImageData(
-        splits=hold_out(found, validation_split, seed, names),
-        class_names=names,
-        image_size=pair(image_size),
-        resize=resize,
-        augment=augment,
-        batch_size=batch_size,
-        seed=seed,
-        left_out=tuple(gone),
-        root=table.root,
-    )
+    return assembly.data(found, names, gone, table.root)
 
 
 def _repeated(paths: Sequence[Path], labels: Sequence[Any], splits: Sequence[str]) -> dict[int, str]:

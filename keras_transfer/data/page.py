@@ -33,8 +33,9 @@ _STYLE = """
 .kt-checkup figure { margin: 0; width: 112px; } .kt-checkup figcaption { font-size: 11px; overflow-wrap: anywhere; }
 .kt-checkup .gone { width: 112px; height: 112px; background: #f9e5e2; color: #c0392b; display: grid;
   place-items: center; border-radius: 4px; }
-.kt-checkup table { border-collapse: collapse; } .kt-checkup td { padding: 2px 10px 2px 0; }
-.kt-checkup .bar { background: #7fb3d5; height: 12px; display: inline-block; border-radius: 2px; }
+.kt-checkup table { border-collapse: collapse; }
+.kt-checkup td, .kt-checkup th { padding: 2px 18px 2px 0; text-align: left; line-height: 1.2; }
+.kt-checkup .bar { background: #7fb3d5; height: 6px; display: inline-block; border-radius: 2px; }
 """
 
 
@@ -46,8 +47,6 @@ def page(checkup: Checkup) -> str:
     parts = [
         f"<!doctype html><meta charset='utf-8'><title>Checkup</title><style>{_STYLE}</style>",
         f"<div class='kt-checkup'><h1>Checkup{where}</h1><div class='numbers'>{boxes}</div>",
-        _counts(checkup),
-        _sizes(checkup),
     ]
     for (severity, kind), findings in checkup.by_kind().items():
         cards = "".join(_card(finding, checkup.root) for finding in findings[:_SHOWN])
@@ -56,18 +55,23 @@ def page(checkup: Checkup) -> str:
         parts.append(f"<h2>{title}</h2><div class='findings'>{cards}</div>{more}")
     if not checkup.findings:
         parts.append("<p>Nothing to complain of.</p>")
-    return "\n".join([*parts, "</div>"])
+    return "\n".join([*parts, _counts(checkup), _sizes(checkup), "</div>"])
 
 
 def _counts(checkup: Checkup) -> str:
-    most = max((count for by_class in checkup.counts.values() for count in by_class.values()), default=1) or 1
-    rows = "".join(
-        f"<tr><td>{escape(split)}</td><td>{escape(name)}</td><td>{count:,}</td>"
-        f"<td><span class='bar' style='width:{220 * count // most}px'></span></td></tr>"
-        for split, by_class in checkup.counts.items()
-        for name, count in by_class.items()
-    )
-    return f"<table>{rows}</table>"
+    most = max((count for by_class in checkup.counts.values() for count in by_class.values()), default=1)
+    names = list(dict.fromkeys(name for by_class in checkup.counts.values() for name in by_class))
+    head = "".join(f"<th>{split}</th>" for split in checkup.counts)
+    bars = {
+        name: "".join(_bar(counts.get(name, 0), most) for counts in checkup.counts.values()) for name in names[:_SHOWN]
+    }
+    rows = "".join(f"<tr><td>{escape(name)}</td>{cells}</tr>" for name, cells in bars.items())
+    more = f"<p>and {len(names) - _SHOWN} more classes</p>" if len(names) > _SHOWN else ""
+    return f"<h2>Classes</h2><table><tr><th></th>{head}</tr>{rows}</table>{more}"
+
+
+def _bar(count: int, most: int) -> str:
+    return f"<td>{count:,}<br><span class='bar' style='width:{160 * count // most}px'></span></td>"
 
 
 def _sizes(checkup: Checkup) -> str:

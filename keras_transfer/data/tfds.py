@@ -8,12 +8,11 @@ import numpy as np
 
 from keras_transfer._checks import InputError
 from keras_transfer.augment import Augment
+from keras_transfer.data.assembling import Assembly
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_encoded
-from keras_transfer.data.form import check_form, pair
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
-from keras_transfer.data.splits import check_share, hold_out
 
 
 def from_tfds(
@@ -45,8 +44,7 @@ def from_tfds(
     """
     import tensorflow_datasets
 
-    check_form(pair(image_size), resize, augment, batch_size)
-    check_share(validation_split)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
     try:
         builder: Any = name
         if isinstance(name, str):
@@ -67,7 +65,7 @@ def from_tfds(
         if split in builder.info.splits:
             examples = _examples(builder, split)
             names = [f"{builder.name}/{split}#{number}" for number in range(len(examples))]
-            bad = dict(check_encoded(list(examples.items), names, max(pair(image_size))))
+            bad = dict(check_encoded(list(examples.items), names, assembly.side))
             splits[split] = examples.take(np.array([index for index in range(len(examples)) if index not in bad], int))
             left_out += bad.values()
             count += len(examples)
@@ -76,17 +74,7 @@ def from_tfds(
         raise InputError(
             f"Expected a dataset with a split 'train'. Received: {name!r} with {list(builder.info.splits)}."
         )
-    class_names = tuple(features["label"].names)
-    return ImageData(
-        splits=hold_out(splits, validation_split, seed, class_names),
-        class_names=class_names,
-        image_size=pair(image_size),
-        resize=resize,
-        augment=augment,
-        batch_size=batch_size,
-        seed=seed,
-        left_out=tuple(left_out),
-    )
+    return assembly.data(splits, features["label"].names, left_out)
 
 
 def _examples(builder: Any, split: str) -> Examples:

@@ -13,12 +13,12 @@ from google.protobuf.message import DecodeError
 
 from keras_transfer._checks import InputError
 from keras_transfer.augment import Augment
+from keras_transfer.data.assembling import Assembly
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_encoded
-from keras_transfer.data.form import check_classes, check_form, pair
+from keras_transfer.data.form import check_classes
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
-from keras_transfer.data.splits import check_share, hold_out
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -60,8 +60,7 @@ def from_tfrecord(
     Raises:
         InputError: if a file is missing, a record lacks a feature, a label is unknown, or no image can be used.
     """
-    check_form(pair(image_size), resize, augment, batch_size)
-    check_share(validation_split)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
     given = {"train": train, "validation": validation, "test": test}
     left_out: list[LeftOut] = []
     records = {
@@ -75,9 +74,7 @@ def from_tfrecord(
     numbers = {name: number for number, name in enumerate(names)}
     splits, count = {}, len(raw) + len(left_out)
     for split, rows in records.items():
-        bad = dict(
-            check_encoded([content for _, content, _ in rows], [name for name, *_ in rows], max(pair(image_size)))
-        )
+        bad = dict(check_encoded([content for _, content, _ in rows], [name for name, *_ in rows], assembly.side))
         left_out += bad.values()
         kept = [row for index, row in enumerate(rows) if index not in bad]
         if not kept:
@@ -86,16 +83,7 @@ def from_tfrecord(
         contents = np.array([content for _, content, _ in kept], dtype=object)
         splits[split] = Examples(contents, np.array(labels, np.int64), encoded=True)
     note_left_out(left_out, count, None)
-    return ImageData(
-        splits=hold_out(splits, validation_split, seed, names),
-        class_names=names,
-        image_size=pair(image_size),
-        resize=resize,
-        augment=augment,
-        batch_size=batch_size,
-        seed=seed,
-        left_out=tuple(left_out),
-    )
+    return assembly.data(splits, names, left_out)
 
 
 def _found(files: Files) -> list[str]:
@@ -127,8 +115,7 @@ def _records(file: str, image_key: str, label_key: str, left_out: list[LeftOut])
             (content,) = features[image_key].bytes_list.value
             rows.append((f"{file}#{number}", content, value.decode() if isinstance(value, bytes) else int(value)))
     except tf.errors.OpError as error:
-        reason = str(error.message).splitlines()[0].split(" [Op:")[0]
-        left_out.append(LeftOut(Path(file), f"is damaged after {len(rows)} records ({reason})"))
+        left_out.append(LeftOut(Path(file), f"is damaged after {len(rows)} records ({type(error).__name__})"))
     except (ValueError, DecodeError) as error:
         if isinstance(error, InputError):
             raise
