@@ -111,7 +111,8 @@ def test_broken_csv_files_are_refused(tmp_path, text):
         kt.data.from_dataframe(tmp_path / "list.csv")
 
 
-def test_a_class_missing_from_a_split_is_fine_and_seen_in_the_counts(frame, photos):
+def test_a_class_missing_from_a_split_is_said_and_seen_in_the_counts(frame, photos):
     frame["part"] = ["train"] * 16 + ["val"] * 2
-    data = read(frame, photos, split_column="part")
+    with pytest.warns(kt.DataWarning, match=r"The validation split has no image of \['blue', 'green'\]"):
+        data = read(frame, photos, split_column="part")
     assert data.counts["validation"] == {"blue": 0, "green": 0, "red": 2}

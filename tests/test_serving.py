@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import toy_backbone
+from PIL import Image
+from test_duplicates import scene
 
 import keras_transfer as kt
+from keras_transfer.data.images import decode
 from keras_transfer.serving.exporting import versions
 
 ELSEWHERE = """
@@ -154,3 +157,20 @@ def test_bad_bytes_are_an_invalid_argument_in_the_graph(exported):
     function = tf.saved_model.load(str(exported)).signatures["serving_default"]
     with pytest.raises(tf.errors.InvalidArgumentError):
         function(image_bytes=tf.constant([b"garbage"]))
+
+
+def test_large_photographs_are_served_as_they_are_trained_on(trained, tmp_path):
+    """They are decoded at reduced scale in both, and turned upright."""
+    model, _ = trained
+    for index, name in enumerate(("blue", "green", "red")):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            exif = Image.Exif()
+            exif[0x0112] = 1 + 5 * number
+            scene(10 * index + number, side=1200).save(tmp_path / name / f"{number}.jpg", exif=exif)
+    large = kt.data.from_directory(tmp_path, image_size=32, validation_split=0.5)
+    served = kt.load(kt.export(model, tmp_path / "served", data=large))
+    files = list(large.splits["validation"].items)
+    assert decode(tf.io.read_file(files[0]), 32).shape[0] <= 200
+    in_memory = model.predict(large.validation, verbose=0)
+    assert np.abs(served.predict_probabilities(files) - in_memory).max() <= 1e-5

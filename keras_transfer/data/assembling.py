@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.augment import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut
@@ -56,10 +60,12 @@ class Assembly:
         """Returns the data, with a share of "train" held out for "validation" unless there is one.
 
         Raises:
-            InputError: if a class or its groups cannot be split.
+            InputError: if a class or its groups cannot be split, or training has no image of a class.
         """
+        held = hold_out(splits, self.validation_split, self.seed, class_names)
+        _check_presence(held, class_names)
         return ImageData(
-            splits=hold_out(splits, self.validation_split, self.seed, class_names),
+            splits=held,
             class_names=tuple(class_names),
             image_size=pair(self.image_size),
             resize=self.resize,
@@ -69,3 +75,17 @@ class Assembly:
             left_out=tuple(left_out),
             root=root,
         )
+
+
+def _check_presence(splits: Mapping[str, Examples], class_names: Sequence[str]) -> None:
+    """Refuses a class that cannot be learnt, and warns of one that is not judged."""
+    for split, examples in splits.items():
+        if examples.labels.dtype.kind == "f":
+            continue
+        several = examples.labels.ndim == 2
+        counts = examples.labels.sum(0) if several else np.bincount(examples.labels, minlength=len(class_names))
+        missing = [name for name, count in zip(class_names, counts, strict=True) if not count]
+        if missing and split == "train" and not several:
+            raise InputError(f"Expected images of each class to train on. Received none of {missing}.")
+        if missing:
+            warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=4)

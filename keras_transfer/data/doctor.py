@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer.data.checkup import NOTE, SERIOUS, WARNING, Checkup, Finding
 from keras_transfer.data.duplicates import grey_copy, perceptual_hash
-from keras_transfer.data.files import LeftOut, check_files, decodable, find_images
+from keras_transfer.data.files import LeftOut, decodable, examine_files, find_images
 from keras_transfer.data.findings import SeenImage, class_troubles, copies, counts_of, oddities
 from keras_transfer.data.folders import OTHER_PICTURES, split_folders
 from keras_transfer.data.headers import announced_size
@@ -59,14 +59,16 @@ def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) 
     if isinstance(source, ImageData):
         images, left_out, root = *_listed(source), source.root
         extra: list[Finding] = []
-        _look_at(images, max(source.image_size))
+        seen = dict(_seen([image.item for image in images], max(source.image_size)))
+        looked = [(image, seen[index]) for index, image in enumerate(images)]
     else:
         root = Path(source).expanduser()
         images, extra = _found(root)
-        left_out = check_files([image.path for image in images], image_size)
-        bad = {item.path for item in left_out}
-        images = [image for image in images if image.path not in bad]
-        _look_at(images, image_size)
+        left_out, by_path = examine_files([image.path for image in images], image_size, _size_and_grey)
+        looked = [(image, by_path[image.path]) for image in images if image.path in by_path]
+        images = [image for image, _ in looked]
+    for image, (size, grey) in looked:
+        image.size, image.bits = (int(size[0]), int(size[1])), perceptual_hash(grey)
     findings = [
         *(Finding("unreadable", SERIOUS, item.reason, (item.path,)) for item in left_out),
         *copies(images),
@@ -120,21 +122,17 @@ def _listed(data: ImageData) -> tuple[list[SeenImage], list[LeftOut]]:
     return images, list(data.left_out)
 
 
-def _look_at(images: Sequence[SeenImage], side: int) -> None:
-    """Notes size and perceptual hash of each image."""
-    for index, (size, grey) in _seen([image.item for image in images], side):
-        images[index].size = (int(size[0]), int(size[1]))
-        images[index].bits = perceptual_hash(grey)
-
-
 def _seen(items: Sequence[Any], side: int) -> Iterator[tuple[int, Any]]:
+    """Yields index, size and grey copy of images of any kind."""
     if not isinstance(items[0], np.ndarray):
-        encoded = isinstance(items[0], bytes)
-        look = lambda content, image: (announced_size(content), grey_copy(image))  # noqa: E731
-        yield from decodable(items, side, encoded=encoded, look=look)
+        yield from decodable(items, side, isinstance(items[0], bytes), _size_and_grey)
         return
     arrays = tf.data.Dataset.from_tensor_slices(np.stack(items))
     yield from enumerate(mapped(arrays, lambda image: (tf.shape(image)[:2], grey_copy(image))).as_numpy_iterator())
+
+
+def _size_and_grey(content: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return announced_size(content), grey_copy(image)
 
 
 def _sizes(images: Sequence[SeenImage]) -> dict[str, tuple[float, float, float]]:

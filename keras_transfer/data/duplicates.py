@@ -77,7 +77,7 @@ def duplicate_groups(items: np.ndarray, side: int, *, encoded: bool) -> np.ndarr
         encoded: the items are bytes.
     """
     hashes: list[np.ndarray | None] = [None] * len(items)
-    for index, grey in decodable(list(items), side, encoded=encoded, look=lambda content, image: grey_copy(image)):
+    for index, grey in decodable(list(items), side, encoded, lambda content, image: grey_copy(image)):
         hashes[index] = perceptual_hash(grey)
     return joined(list(near_pairs(hashes)), len(items))
 

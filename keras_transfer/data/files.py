@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ EXTENSIONS = {
     ".bmp": "BMP",
     ".webp": "WebP",
 }
+Look = Callable[[tf.Tensor, tf.Tensor], Any]
+
 _PROGRESS_FROM = 2000  # fewer files are read in about a second
 
 
@@ -71,28 +74,29 @@ def check_files(paths: Sequence[Path], side: int) -> list[LeftOut]:
         paths: of the files.
         side: the longer side of the size wanted, in pixels.
     """
+    return examine_files(paths, side, _corner)[0]
+
+
+def examine_files(paths: Sequence[Path], side: int, look: Look) -> tuple[list[LeftOut], dict[Path, Any]]:
+    """Does the same, and also returns what `look` gives for the bytes and the decoded image of each other file."""
     reasons = {path: _mislabelled(path) for path in paths}
     candidates = [path for path in paths if reasons[path] is None]
-    good = {index for index, _ in decodable(list(map(str, candidates)), side, encoded=False, look=_corner)}
-    for index, path in enumerate(candidates):
-        if index not in good:
-            reasons[path] = why_undecodable(lambda path=path: tf.io.read_file(str(path)), side)  # type: ignore[misc]
-    return [LeftOut(path, reason) for path, reason in reasons.items() if reason is not None]
+    seen = {candidates[index]: found for index, found in decodable([*map(str, candidates)], side, False, look)}
+    for path in candidates:
+        if path not in seen:
+            reasons[path] = why_undecodable(partial(tf.io.read_file, str(path)), side)
+    return [LeftOut(path, reason) for path, reason in reasons.items() if reason is not None], seen
 
 
 def check_encoded(contents: Sequence[bytes], names: Sequence[str], side: int) -> list[tuple[int, LeftOut]]:
     """Does the same for files whose bytes are in memory, and returns the index of each with it."""
-    good = {index for index, _ in decodable(contents, side, encoded=True, look=_corner)}
+    good = {index for index, _ in decodable(contents, side, True, _corner)}
     bad = [index for index in range(len(contents)) if index not in good]
-    return [
-        (index, LeftOut(Path(names[index]), why_undecodable(lambda index=index: tf.constant(contents[index]), side)))  # type: ignore[misc]
-        for index in bad
-    ]
+    reasons = [why_undecodable(partial(tf.constant, contents[index]), side) for index in bad]
+    return [(index, LeftOut(Path(names[index]), reason)) for index, reason in zip(bad, reasons, strict=True)]
 
 
-def decodable(
-    items: Sequence[Any], side: int, *, encoded: bool, look: Callable[[tf.Tensor, tf.Tensor], Any]
-) -> Iterator[tuple[int, Any]]:
+def decodable(items: Sequence[Any], side: int, encoded: bool, look: Look) -> Iterator[tuple[int, Any]]:
     """Decodes files in parallel, with a progress bar, and yields for each that can be decoded, in any order.
 
     Args:

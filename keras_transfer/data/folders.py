@@ -139,8 +139,6 @@ def labelled_files(
             )
         if len(missing) == len(names):
             raise InputError(f"Expected usable images in {str(parts[split])!r}, or no such folder. Received none.")
-        if missing:
-            warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=3)
     return names, splits, left_out
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._checks import InputError
 from keras_transfer.data.examples import Examples
 
 
@@ -100,7 +100,7 @@ def grouped(
     parts = round(1 / min(share, 1 - share))
     first, second = next(group_folds(labels, groups, parts, seed))
     train, validation = (first, second) if share <= 0.5 else (second, first)
-    _check_classes(labels, groups, train, validation, class_names)
+    _check_classes(labels, groups, train, class_names)
     return train, validation
 
 
@@ -126,19 +126,11 @@ def group_ids(keys: Sequence[Hashable]) -> np.ndarray:
     return np.array([numbers.setdefault(key, len(numbers)) for key in keys], np.int64)
 
 
-def _check_classes(
-    labels: np.ndarray, groups: np.ndarray, train: np.ndarray, validation: np.ndarray, class_names: Sequence[str]
-) -> None:
+def _check_classes(labels: np.ndarray, groups: np.ndarray, train: np.ndarray, class_names: Sequence[str]) -> None:
     for label, name in enumerate(class_names):
         if label not in labels[train]:
             number = len(np.unique(groups[labels == label]))
             raise InputError(
                 f"Expected images of each class in 2 or more groups, to train on and to validate with. Received: "
                 f"{name!r} in {number}, which cannot be split. Add images, or give a split of your own."
-            )
-        if label not in labels[validation]:
-            warnings.warn(
-                f"The validation split has no image of {name!r}, since its groups cannot be split so.",
-                DataWarning,
-                stacklevel=5,
             )
