@@ -39,7 +39,7 @@ test-slow: $(READY)  ## the contract tests over every heavy network as well
 coverage: $(READY)  ## which lines the tests reach
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term
 
-bench: $(READY)  ## the benchmarks of the cache, an hour; writes benchmarks/README.md
+bench: $(READY)  ## the benchmarks of reading and the cache, an hour; writes benchmarks/README.md
 	$(BIN)/python benchmarks/run_all.py
 
 format: $(READY)  ## let ruff write the code's form
