@@ -63,8 +63,7 @@ class Assembly:
             InputError: if a class or its groups cannot be split, or training has no image of a class.
         """
         held = hold_out(splits, self.validation_split, self.seed, class_names)
-        _check_presence(held, class_names)
-        return ImageData(
+        data = ImageData(
             splits=held,
             class_names=tuple(class_names),
             image_size=pair(self.image_size),
@@ -75,6 +74,8 @@ class Assembly:
             left_out=tuple(left_out),
             root=root,
         )
+        _check_presence(held, class_names)
+        return data
 
 
 def _check_presence(splits: Mapping[str, Examples], class_names: Sequence[str]) -> None:
