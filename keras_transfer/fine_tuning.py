@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ import keras
 import tensorflow as tf
 from keras.callbacks import CallbackList
 
-from keras_transfer._checks import DataWarning, InputError, positive
+from keras_transfer._checks import InputError, positive
 from keras_transfer.caching import Cache
 from keras_transfer.callbacks import UnfreezeSchedule
 from keras_transfer.data import ImageData
-from keras_transfer.data.files import below
+from keras_transfer.data.notes import note_changed
 from keras_transfer.heads import DEFAULT_LOSSES
 from keras_transfer.models import stages
 from keras_transfer.optimizers import leaves
@@ -136,7 +135,7 @@ def fine_tune(
         segments = plan_segments(model, data, phases, kept, first=first, verbose=verbose)
         fit_segments(model, segments, together, first=first, compile_part=compile_as, class_weight=weights)
     finally:
-        _note_changed(data)
+        note_changed(data)
         if unfreeze.phases:
             fit_optimizer(model)  # also when it is interrupted: the model can be saved, and trained on
     model.history = history
@@ -188,19 +187,6 @@ class _BestEpoch(keras.callbacks.EarlyStopping):
         self._part.stop_training = False
         super().on_epoch_end(epoch, logs)
         self._whole.stop_training |= self._part.stop_training
-
-
-def _note_changed(data: ImageData) -> None:
-    """Warns of files that were not what they had been checked to be, in some epoch or all."""
-    changed = data.changed_files()
-    if changed:
-        named = ", ".join(below(path, data.root) for path in changed[:10])
-        warnings.warn(
-            f"{len(changed)} images were changed or deleted while they were in use: {named}"
-            f"{', ...' if len(changed) > 10 else ''}. Those that could not be read any more were passed over.",
-            DataWarning,
-            stacklevel=3,
-        )
 
 
 def _cache(cache: str | bool | Cache) -> Cache | None:

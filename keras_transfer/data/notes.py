@@ -9,6 +9,7 @@ from pathlib import Path
 
 from keras_transfer._checks import DataWarning
 from keras_transfer.data.files import EXTENSIONS, LeftOut, below
+from keras_transfer.data.image_data import ImageData
 
 _SHOWN = 20
 _ENOUGH = 20  # images from which on a single one of another format is odd
@@ -28,6 +29,19 @@ def note_odd_formats(paths: Sequence[Path], root: Path) -> None:
         warnings.warn(
             f"{below(path, root)} is the only {kind} among {len(paths)} images and may be no picture of its "
             f"class. It is used; look at it, or leave it out with exclude=[{path.name!r}].",
+            DataWarning,
+            stacklevel=4,
+        )
+
+
+def note_changed(data: ImageData) -> None:
+    """Warns of files that were not what they had been checked to be, in some epoch or all."""
+    changed = data.changed_files()
+    if changed:
+        named = ", ".join(below(path, data.root) for path in changed[:10])
+        warnings.warn(
+            f"{len(changed)} images were changed or deleted while they were in use: {named}"
+            f"{', ...' if len(changed) > 10 else ''}. Those that could not be read any more were passed over.",
             DataWarning,
             stacklevel=4,
         )
