@@ -9,13 +9,14 @@ from .catalogue import available
 from .evaluation import Report, evaluate
 from .fine_tuning import fine_tune
 from .freezing import set_trainable
+from .grad_cam import grad_cam
 from .hub import HubLayer, hub_backbone
 from .models import build_model, split, stages
 from .optimizers import layerwise
 from .phases import Phase
 from .plots import plot_history, plot_schedule
 from .rate_finder import RateCurve, find_learning_rate
-from .serving import Prediction, ServedModel, export, load
+from .serving import Difference, Prediction, ServedModel, Verification, export, load, verify
 
 __all__ = [
     "Backbone",
@@ -23,6 +24,7 @@ __all__ = [
     "Cache",
     "CachedDataset",
     "DataWarning",
+    "Difference",
     "HubLayer",
     "InputError",
     "Phase",
@@ -31,6 +33,7 @@ __all__ = [
     "Report",
     "ServedModel",
     "UnfreezeSchedule",
+    "Verification",
     "__version__",
     "augment",
     "available",
@@ -42,6 +45,7 @@ __all__ = [
     "extract_features",
     "find_learning_rate",
     "fine_tune",
+    "grad_cam",
     "heads",
     "hub",
     "hub_backbone",
@@ -56,4 +60,5 @@ __all__ = [
     "set_trainable",
     "split",
     "stages",
+    "verify",
 ]

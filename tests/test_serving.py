@@ -17,7 +17,7 @@ from test_duplicates import scene
 
 import keras_transfer as kt
 from keras_transfer.data.images import decode
-from keras_transfer.serving.exporting import versions
+from keras_transfer.serving.versions import versions
 
 ELSEWHERE = """
 import json, sys

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import InputError, positive
 from keras_transfer._folders import writable_folder
-from keras_transfer._version import __version__
 from keras_transfer.data import ImageData
-from keras_transfer.data.images import load_image
-from keras_transfer.data.resizing import RESIZES
-
-DESCRIPTION = "keras_transfer.json"
+from keras_transfer.serving.description import Description, describe
+from keras_transfer.serving.signatures import signatures
+from keras_transfer.serving.specimens import specimens
+from keras_transfer.serving.verification import Probe, verify_export
+from keras_transfer.serving.versions import publish
+from keras_transfer.serving.warmup import write_warmup
 
 
 def export(
@@ -29,17 +29,32 @@ def export(
     data: ImageData | None = None,
     class_names: Sequence[str] | None = None,
     resize: str | None = None,
+    top_k: int | None = None,
+    verify: bool = True,
 ) -> Path:
     """Writes a model as the next version below `path`: `path/1`, then `path/2` and so on.
 
-    The version is written aside and renamed, so a server never sees half of it. It needs nothing but TensorFlow:
+    The version is written aside, verified and renamed, so a server never sees half of it or a wrong one. It needs
+    nothing but TensorFlow. Its signatures, each with a free number of pictures:
 
     - `serving_default` takes `image_bytes`, strings `(batch,)`: JPEG, PNG, GIF, BMP or WebP files as they are.
     - `predict_images` takes `images`, float32 `(batch, height, width, 3)` in [0, 255] of the model's size;
       `predict_images_uint8` the same as uint8.
+    - `features` takes `image_bytes` and returns `features`, float32 `(batch, channels)`, what the head is given.
+    - `top_k`, if asked for, takes `image_bytes` and returns the `k` highest, `(batch, k)`.
+    - `explain` takes `image_bytes` and `class_ids`, int64 `(batch,)` with -1 for the highest, and returns
+      `heat_maps`, float32 `(batch, height, width)` in [0, 1] (see `grad_cam`), over `images`, uint8.
+    - `decode_images` takes `image_bytes` and returns `images`, uint8 `(batch, height, width, 3)`: what is seen.
 
-    All return `class_names` `(batch,)` and `class_ids` int64 `(batch,)` of the most probable class, and
-    `probabilities` float32 `(batch, num_classes)` in the order of the class names.
+    The first three return, for one class an image, `class_names` `(batch,)` and `class_ids` int64 `(batch,)` of the
+    most probable class, and `probabilities` float32 `(batch, num_classes)` in the order of the class names; for
+    several labels at once `probabilities`, `present` (above one half) and `class_names`, all `(batch, num_classes)`;
+    for regression `values` and `class_names`, both `(batch, num_classes)`.
+
+    Verifying starts a process with TensorFlow alone, which loads the version and is asked about drawn pictures of all
+    formats and some of the data. The decoded pixels and all answers must be those of the training pipeline and of the
+    model in memory, up to 1e-5 (1e-2 for a model that computes with 16 bits); `verification.json` in the version's
+    folder holds what was found. See `verify`.
 
     Args:
         model: a model made by `build_model`, or any functional model that takes images in [0, 255].
@@ -47,89 +62,52 @@ def export(
         data: the data the model was trained on, which knows class names and resizing.
         class_names: name of each class, if there is no `data`; their numbers by default.
         resize: how pictures are brought to the model's size, if there is no `data`: "crop" by default.
+        top_k: number of classes for the signature `top_k`; without it there is none.
+        verify: compare the version with the model in memory before it is published; a few seconds.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        InputError: if names and outputs do not fit, `resize` is unknown, or `path` cannot be written.
+        InputError: if names and outputs do not fit, `resize` is unknown, `path` cannot be written, or the version
+            does not answer what the model answers.
     """
     if data is not None and (class_names is not None or resize is not None):
         raise InputError("Expected `data`, or `class_names` and `resize`. Received both.")
     if data is not None:
         class_names, resize = data.class_names, data.resize
-    resize = resize or "crop"
-    RESIZES.find(resize)
-    count, size = model.output_shape[-1], tuple(model.input_shape[1:3])
-    names = tuple(map(str, range(count))) if class_names is None else tuple(class_names)
-    if len(names) != count:
-        raise InputError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
-    if None in size:
-        raise InputError(f"Expected a model with a fixed image size. Received: input shape {model.input_shape}.")
+    description = describe(model, class_names, resize or "crop")
+    if top_k is not None:
+        positive("top_k", top_k, whole=True)
+        if top_k > len(description.class_names):
+            raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
     root = Path(path).expanduser()
     staging = writable_folder(root)
     try:
-        _write(model, staging / "version", names, size, resize)
-        description = {
-            "class_names": list(names),
-            "image_size": list(size),
-            "resize": resize,
-            "activation": getattr(model.layers[-1], "activation", keras.activations.linear).__name__,
-            "versions": {"keras_transfer": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
-        }
-        (staging / "version" / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-        return _publish(staging / "version", root)
+        with Probe() if verify else nullcontext() as probe:
+            _write(model, staging / "version", description, top_k)
+            if probe is not None:
+                verify_export(probe, staging / "version", model, data, description)
+        return publish(staging / "version", root)
     except OSError as error:
         raise InputError(f"The export cannot be written to {str(root)!r}: {error}. Nothing was published.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def versions(root: Path) -> list[int]:
-    """Returns the numbers of the versions below a folder, in rising order."""
-    return sorted(int(path.name) for path in root.iterdir() if path.name.isdecimal() and path.is_dir())
-
-
-def _write(model: keras.Model, folder: Path, names: Sequence[str], size: tuple[int, int], resize: str) -> None:
-    labels = tf.constant(names)
-
-    def answer(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = model(images, training=False)
-        class_ids = tf.argmax(probabilities, axis=-1)
-        return {"class_names": tf.gather(labels, class_ids), "class_ids": class_ids, "probabilities": probabilities}
-
-    def from_bytes(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
-        one = tf.TensorSpec((*size, 3), tf.float32)
-        return answer(
-            tf.map_fn(lambda encoded: load_image(encoded, size, resize), image_bytes, fn_output_signature=one)
-        )
-
-    def signature(kind: tf.DType, shape: tuple[Any, ...], name: str) -> list[tf.TensorSpec]:
-        return [tf.TensorSpec(shape, kind, name=name)]
-
-    images = (None, *size, 3)
+def _write(model: keras.Model, folder: Path, description: Description, top_k: int | None) -> None:
+    asked = signatures(model, description, top_k)
     archive = keras.export.ExportArchive()
-    archive.track(model)
-    archive.add_endpoint("serving_default", from_bytes, signature(tf.string, (None,), "image_bytes"))
-    archive.add_endpoint("predict_images", answer, signature(tf.float32, images, "images"))
-    archive.add_endpoint(
-        "predict_images_uint8",
-        lambda images: answer(tf.cast(images, tf.float32)),
-        signature(tf.uint8, images, "images"),
-    )
+    archive.track(_resources(model))
+    for name, signature in asked.items():
+        archive.add_endpoint(name, signature.function, list(signature.inputs))
     archive.write_out(str(folder), verbose=False)
+    write_warmup(folder, asked, specimens(description.image_size)[0])
+    description.write(folder)
 
 
-def _publish(folder: Path, root: Path) -> Path:
-    """Renames a finished folder to the next free number; another process may take a number first."""
-    number = max(versions(root), default=0) + 1
-    while True:
-        target = root / str(number)
-        try:
-            if not target.exists():
-                folder.rename(target)
-                return target
-        except OSError:
-            if not target.exists():
-                raise
-        number += 1
+def _resources(model: keras.Model) -> tf.Module:
+    """Wraps a model so that Keras finds its lookup tables, but not its weights, which it would write a second time."""
+    holder = tf.Module()
+    holder.model = model
+    return holder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.serving.exporting import DESCRIPTION, versions
+from keras_transfer.serving.description import read_description
+from keras_transfer.serving.versions import find_version
+
+Images = Sequence[str | os.PathLike[str] | bytes]
 
 _BATCH = 32
 
@@ -23,35 +25,45 @@ class Prediction:
     """What a served model says of one image.
 
     Attributes:
-        class_name: the most probable class.
-        probability: its probability in [0, 1] (its score, for a model without probabilities).
+        class_name: the class with the highest number.
+        probability: its probability in [0, 1]; the value itself for regression.
         probabilities: the same of every class, by name.
+        labels: what is on the image: the one class, or every label above one half where there may be several; none
+            for regression.
     """
 
     class_name: str
     probability: float
     probabilities: dict[str, float]
+    labels: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.class_name} {self.probability:.3f}"
+        shown = [self.class_name] if self.labels == (self.class_name,) else self.labels or list(self.probabilities)
+        return ", ".join(f"{name} {self.probabilities[name]:.3f}" for name in shown)
 
 
 class ServedModel:
-    """An exported version, loaded by TensorFlow alone. Made by `load`."""
+    """An exported version, loaded by TensorFlow alone. Made by `load`.
+
+    Attributes:
+        path: folder of the version.
+        class_names: name of each output.
+        image_size: (height, width) in pixels.
+    """
 
     def __init__(self, path: Path):
         self.path = path
+        self._description = read_description(path)
         try:
-            description = json.loads((path / DESCRIPTION).read_text(encoding="utf-8"))
             self._module = tf.saved_model.load(str(path))  # its signatures lose their variables without it
         except (OSError, ValueError) as error:
             raise InputError(
                 f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}"
             ) from error
-        self.class_names = tuple(description["class_names"])
-        self.image_size = tuple(description["image_size"])
+        self.class_names = self._description.class_names
+        self.image_size = self._description.image_size
 
-    def predict(self, images: Sequence[str | os.PathLike[str] | bytes] | np.ndarray) -> list[Prediction]:
+    def predict(self, images: Images | np.ndarray) -> list[Prediction]:
         """Answers for image files, for their bytes, or for arrays.
 
         Args:
@@ -61,41 +73,82 @@ class ServedModel:
         Raises:
             InputError: if a file cannot be read or decoded, by its name, or an array has another shape.
         """
-        probabilities = self.predict_probabilities(images)
-        return [
-            Prediction(
-                self.class_names[int(row.argmax())],
-                float(row.max()),
-                dict(zip(self.class_names, map(float, row), strict=True)),
-            )
-            for row in probabilities
-        ]
+        return [self._prediction(row) for row in self.predict_probabilities(images)]
 
-    def predict_probabilities(self, images: Sequence[str | os.PathLike[str] | bytes] | np.ndarray) -> np.ndarray:
+    def predict_probabilities(self, images: Images | np.ndarray) -> np.ndarray:
         """Answers like `predict`, with float32 `(batch, num_classes)` in the order of `class_names`."""
-        if isinstance(images, (str, bytes, os.PathLike)):
-            raise InputError(f"Expected a list of images. Received: {_short(images)}; write [image].")
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
             if images.ndim != 4 or images.shape[1:] != (*self.image_size, 3):
                 raise InputError(
                     f"Expected images (batch, {self.image_size[0]}, {self.image_size[1]}, 3) in [0, 255]. "
                     f"Received: shape {images.shape}."
                 )
-            return self._answer("predict_images", "images", images.astype(np.float32))
+            return self._answer("predict_images", self._description.output, images=images.astype(np.float32))
+        return self._answer_files("serving_default", self._description.output, images)
+
+    def features(self, images: Images) -> np.ndarray:
+        """Returns the vector that the head is given for each picture, float32 `(batch, channels)`: its embedding.
+
+        Raises:
+            InputError: if the model has no layer `features`, or a file cannot be read or decoded.
+        """
+        return self._answer_files("features", "features", images)
+
+    def heat_maps(self, images: Images, class_ids: Sequence[int] | None = None) -> np.ndarray:
+        """Shows where the network looked, float32 `(batch, height, width)` in [0, 1]; see `kt.grad_cam`.
+
+        Args:
+            images: paths of files or the bytes of files.
+            class_ids: the class to look for in each; by default the one with the highest number.
+
+        Raises:
+            InputError: if the model has no feature map, a class is unknown, or a file cannot be read or decoded.
+        """
+        wanted = np.full(len(images), -1) if class_ids is None else np.asarray(class_ids)
+        if wanted.shape != (len(images),) or not ((wanted >= -1) & (wanted < len(self.class_names))).all():
+            last = len(self.class_names) - 1
+            raise InputError(f"Expected a class from 0 to {last} for each image. Received: class_ids={class_ids!r}.")
+        return self._answer_files("explain", "heat_maps", images, class_ids=wanted.astype(np.int64))
+
+    def _prediction(self, row: np.ndarray) -> Prediction:
+        by_name = dict(zip(self.class_names, map(float, row), strict=True))
+        best = self.class_names[int(row.argmax())]
+        labels: tuple[str, ...] = (best,)
+        if self._description.activation == "sigmoid":
+            labels = tuple(name for name, probability in by_name.items() if probability > 0.5)
+        elif self._description.activation == "linear":
+            labels = ()
+        return Prediction(best, float(row.max()), by_name, labels)
+
+    def _answer_files(
+        self, signature: str, output: str, images: Images | np.ndarray, **others: np.ndarray
+    ) -> np.ndarray:
+        if signature not in self._module.signatures:
+            raise InputError(
+                f"Expected a version with the signature {signature!r}. Received: {str(self.path)!r} with "
+                f"{sorted(self._module.signatures)}."
+            )
+        if isinstance(images, (str, bytes, os.PathLike)):
+            raise InputError(f"Expected a list of images. Received: {_short(images)}; write [image].")
         encoded = [_read(image) for image in images]
         try:
-            return self._answer("serving_default", "image_bytes", np.array(encoded, dtype=object))
+            return self._answer(signature, output, image_bytes=np.array(encoded, dtype=object), **others)
         except tf.errors.InvalidArgumentError as error:
             raise self._undecodable(images, encoded) from error
 
-    def _answer(self, signature: str, argument: str, values: np.ndarray) -> np.ndarray:
+    def _answer(self, signature: str, output: str, **inputs: np.ndarray) -> np.ndarray:
         function = self._module.signatures[signature]
-        batches = [values[start : start + _BATCH] for start in range(0, len(values), _BATCH)]
-        answers: list[Any] = [function(**{argument: tf.constant(batch)})["probabilities"].numpy() for batch in batches]
-        return np.concatenate([np.zeros((0, len(self.class_names)), np.float32), *answers])
+        (count,) = {len(values) for values in inputs.values()}
+        batches = [slice(start, start + _BATCH) for start in range(0, count, _BATCH)]
+        answers: list[Any] = [
+            function(**{name: tf.constant(values[batch]) for name, values in inputs.items()})[output].numpy()
+            for batch in batches
+        ]
+        empty = np.zeros((0, *function.structured_outputs[output].shape[1:]), np.float32)
+        return np.concatenate([empty, *answers])
 
     def _undecodable(self, images: Iterable[Any], encoded: Sequence[bytes]) -> InputError:
-        function = self._module.signatures["serving_default"]
+        function = self._module.signatures["decode_images"]
         bad = []
         for image, content in zip(images, encoded, strict=True):
             try:
@@ -111,17 +164,7 @@ def load(path: str | os.PathLike[str]) -> ServedModel:
     Raises:
         InputError: if there is none.
     """
-    folder = Path(path).expanduser()
-    if folder.is_dir() and not (folder / DESCRIPTION).is_file():
-        numbers = versions(folder)
-        if numbers:
-            folder = folder / str(numbers[-1])
-    if not (folder / DESCRIPTION).is_file():
-        raise InputError(
-            f"Expected a folder written by keras_transfer.export: a version or a folder of versions. "
-            f"Received: {str(path)!r}."
-        )
-    return ServedModel(folder)
+    return ServedModel(find_version(path))
 
 
 def _read(image: str | os.PathLike[str] | bytes) -> bytes:

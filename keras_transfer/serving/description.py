@@ -1,0 +1,87 @@
+"""What a version says of itself in keras_transfer.json: what is needed to answer for pictures, besides the graph."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer._version import __version__
+from keras_transfer.data.resizing import RESIZES
+
+DESCRIPTION = "keras_transfer.json"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a version says of itself.
+
+    Attributes:
+        class_names: name of each output.
+        image_size: (height, width) in pixels.
+        resize: "crop", "pad" or "stretch": how pictures are brought to that size.
+        activation: "softmax" for one class an image, "sigmoid" for several labels at once, "linear" for values.
+    """
+
+    class_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    resize: str
+    activation: str
+
+    @property
+    def output(self) -> str:
+        """Name of the numbers that a version answers with: "probabilities", or "values" for regression."""
+        return "values" if self.activation == "linear" else "probabilities"
+
+    def write(self, folder: Path) -> None:
+        """Writes it into a version's folder."""
+        content = {
+            "class_names": list(self.class_names),
+            "image_size": list(self.image_size),
+            "resize": self.resize,
+            "activation": self.activation,
+            "versions": {"keras_transfer": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
+        }
+        (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str) -> Description:
+    """Describes a model that is to be exported.
+
+    Raises:
+        InputError: if the names do not fit its outputs, `resize` is unknown, its image size is not fixed, or it is not
+            functional with one input and one output.
+    """
+    RESIZES.find(resize)
+    if len(getattr(model, "inputs", ())) != 1 or len(getattr(model, "outputs", ())) != 1:
+        raise InputError(f"Expected a functional model with one input and one output. Received: {model!r}.")
+    count, size = model.output_shape[-1], tuple(model.input_shape[1:3])
+    names = tuple(map(str, range(count))) if class_names is None else tuple(class_names)
+    if len(names) != count:
+        raise InputError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
+    if None in size:
+        raise InputError(f"Expected a model with a fixed image size. Received: input shape {model.input_shape}.")
+    activation = getattr(model.layers[-1], "activation", keras.activations.linear)
+    return Description(names, size, resize, activation.__name__)
+
+
+def read_description(folder: Path) -> Description:
+    """Reads what a version says of itself.
+
+    Raises:
+        InputError: if `folder` is no version written by `export`, or its description is damaged.
+    """
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        return Description(
+            tuple(content["class_names"]), tuple(content["image_size"]), content["resize"], content["activation"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"Expected a version written by keras_transfer.export in {str(folder)!r}. {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,62 @@
+"""A script for a process of its own, which loads a SavedModel by TensorFlow alone and writes down what it answers.
+
+It reads one line of JSON on standard input: the folder of the `version`, and `files`, pairs of a request with pictures
+and pixels, and of the answer to write. It starts before the SavedModel is there, since importing TensorFlow takes
+seconds.
+"""
+
+import json
+import sys
+from typing import Any
+
+if __name__ == "__main__":
+    for name in ("keras_transfer", "keras"):
+        sys.modules[name] = None  # type: ignore[assignment]  # as if they were not installed
+
+import numpy as np
+import tensorflow as tf
+
+BATCH = 8
+
+
+def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids: np.ndarray) -> dict[str, np.ndarray]:
+    """Asks every signature of a SavedModel about all pictures.
+
+    Args:
+        module: the loaded SavedModel.
+        encoded: bytes of image files.
+        pixels: uint8 `(count, height, width, 3)`.
+        class_ids: int64 `(count,)`, the classes to explain.
+
+    Returns:
+        Arrays by signature and output, such as "features/features".
+    """
+    inputs = {"image_bytes": np.array(encoded, dtype=object), "images": pixels, "class_ids": class_ids}
+    found: dict[str, list[np.ndarray]] = {}
+    for name, signature in module.signatures.items():
+        specs = signature.structured_input_signature[1]
+        if not set(specs) <= set(inputs):
+            continue  # one of TensorFlow's own
+        for start in range(0, len(encoded), BATCH):
+            given = {key: inputs[key][start : start + BATCH] for key in specs}
+            tensors = {key: tf.constant(value.astype(specs[key].dtype.as_numpy_dtype)) for key, value in given.items()}
+            for output, value in signature(**tensors).items():
+                found.setdefault(f"{name}/{output}", []).append(value.numpy())
+    joined = {key: np.concatenate(batches) for key, batches in found.items()}
+    return {key: values.astype(bytes) if values.dtype == object else values for key, values in joined.items()}
+
+
+def main() -> None:
+    """Answers the requests of one line."""
+    task = json.loads(sys.stdin.readline())
+    module = tf.saved_model.load(task["version"])
+    for request_file, answer_file in task["files"]:
+        with np.load(request_file) as request:
+            ends, content, pixels = np.cumsum(request["lengths"]), request["content"].tobytes(), request["pixels"]
+            class_ids = request["outputs"].argmax(axis=1) if "outputs" in request else np.full(len(ends), -1)
+        encoded = [content[start:end] for start, end in zip((0, *ends[:-1]), ends, strict=True)]
+        np.savez(answer_file, **answers_of(module, encoded, pixels, class_ids))  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""The signatures of a served model: what it can be asked, as functions of one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_transfer.data.images import load_pixels
+from keras_transfer.grad_cam import heat_maps, last_feature_map, score_model
+from keras_transfer.serving.description import Description
+
+Answer = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One question that a served model answers.
+
+    Attributes:
+        function: from named tensors to named tensors.
+        inputs: what it takes, by the names of its arguments.
+    """
+
+    function: Callable[..., Answer]
+    inputs: tuple[tf.TensorSpec, ...]
+
+
+def signatures(model: keras.Model, description: Description, top_k: int | None = None) -> dict[str, Signature]:
+    """Returns the signatures of a model by name; `export` documents them.
+
+    The network is traced once, and all signatures call it; what one does not ask for is not computed.
+    """
+    size = description.image_size
+    images = tf.TensorSpec((None, *size, 3), tf.float32, name="images")
+    encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    class_ids = tf.TensorSpec((None,), tf.int64, name="class_ids")
+    feature_map = last_feature_map(model)
+    parts = {"outputs": model.outputs[0]}
+    if any(layer.name == "features" for layer in model.layers):
+        parts["features"] = model.get_layer("features").output
+    if feature_map is not None:
+        parts["feature_map"] = feature_map
+    whole = keras.Model(model.inputs[0], parts)
+    network = tf.function(lambda images: whole(images, training=False), input_signature=[images], autograph=False)
+    name = partial(_named, description)
+
+    def decoded(image_bytes: tf.Tensor) -> tf.Tensor:
+        one = tf.TensorSpec((*size, 3), tf.uint8)
+        return tf.map_fn(
+            lambda image: load_pixels(image, size, description.resize), image_bytes, fn_output_signature=one
+        )
+
+    def run(pixels: tf.Tensor) -> Answer:
+        return network(tf.cast(pixels, tf.float32))
+
+    found = {
+        "serving_default": Signature(lambda image_bytes: name(run(decoded(image_bytes))["outputs"]), (encoded,)),
+        "predict_images": Signature(lambda images: name(run(images)["outputs"]), (images,)),
+        "predict_images_uint8": Signature(
+            lambda images: name(run(images)["outputs"]), (tf.TensorSpec(images.shape, tf.uint8, name="images"),)
+        ),
+        "decode_images": Signature(lambda image_bytes: {"images": decoded(image_bytes)}, (encoded,)),
+    }
+    if "features" in parts:
+        found["features"] = Signature(
+            lambda image_bytes: {"features": tf.cast(run(decoded(image_bytes))["features"], tf.float32)}, (encoded,)
+        )
+    if top_k is not None:
+        labels = tf.constant(description.class_names)
+
+        def best(image_bytes: tf.Tensor) -> Answer:
+            values, ids = tf.math.top_k(run(decoded(image_bytes))["outputs"], top_k, index_type=tf.int64)
+            return {"class_names": tf.gather(labels, ids), "class_ids": ids, description.output: values}
+
+        found["top_k"] = Signature(best, (encoded,))
+    if feature_map is not None:
+        scores = score_model(model, feature_map)
+
+        def explain(image_bytes: tf.Tensor, class_ids: tf.Tensor) -> Answer:
+            pixels = decoded(image_bytes)
+            maps, explained = heat_maps(scores, run(pixels)["feature_map"], class_ids, size)
+            return {"heat_maps": maps, "class_ids": explained, "images": pixels}
+
+        found["explain"] = Signature(explain, (encoded, class_ids))
+    return found
+
+
+def _named(description: Description, outputs: tf.Tensor) -> dict[str, Any]:
+    labels = tf.constant(description.class_names)
+    if description.activation not in ("sigmoid", "linear"):
+        class_ids = tf.argmax(outputs, axis=-1)
+        return {"class_names": tf.gather(labels, class_ids), "class_ids": class_ids, "probabilities": outputs}
+    names = tf.tile(labels[tf.newaxis], (tf.shape(outputs)[0], 1))
+    if description.activation == "sigmoid":
+        return {"class_names": names, "present": outputs > 0.5, "probabilities": outputs}
+    return {"class_names": names, "values": outputs}
