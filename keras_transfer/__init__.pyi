@@ -16,7 +16,7 @@ from .optimizers import layerwise
 from .phases import Phase
 from .plots import plot_history, plot_schedule
 from .rate_finder import RateCurve, find_learning_rate
-from .serving import Difference, Prediction, ServedModel, Verification, export, load, verify
+from .serving import Difference, Prediction, ServedModel, Verification, export, load, sign, verify
 
 __all__ = [
     "Backbone",
@@ -58,6 +58,7 @@ __all__ = [
     "rates",
     "schedules",
     "set_trainable",
+    "sign",
     "split",
     "stages",
     "verify",

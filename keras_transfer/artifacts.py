@@ -52,7 +52,7 @@ def save_run(
     """
     folder = folder.expanduser()
     report = evaluate(model, dataset, class_names=data.class_names)
-    version = export(model, folder, data=data)
+    version = export(model, folder, data=data, report=report)
     staging = writable_folder(folder)
     try:
         model.save(staging / "model.keras")

@@ -20,6 +20,7 @@ from keras_transfer.applications import BACKBONES
 from keras_transfer.backbones import Backbone, Weights, copy_network, end_of_stage, wrap
 from keras_transfer.heads import DEFAULT_LOSSES, HEADS, Head
 from keras_transfer.hub import hub_backbone, is_handle
+from keras_transfer.origins import Origin, name_of, remember
 from keras_transfer.phases import HEAD
 from keras_transfer.pooling import Pooling, pool
 
@@ -92,7 +93,10 @@ def build_model(
     if logits.shape != (None, num_classes):
         raise InputError(f"Expected a head that returns (batch, {num_classes}). Received: shape {logits.shape}.")
     predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
-    return keras.Model(images, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
+    model = keras.Model(images, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
+    named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
+    remember(model, Origin(named, _said(weights, part), name_of(pooling), name_of(head), dict(backbone_options or {})))
+    return model
 
 
 def stages(model: keras.Model) -> tuple[str, ...]:
@@ -198,6 +202,14 @@ def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int
             f"(height, width). Received: image_size={image_size!r}."
         )
     return size
+
+
+def _said(weights: Weights, part: Backbone) -> str:
+    """Says in a word where the weights of the backbone come from."""
+    if weights is None or weights == "imagenet":
+        brought = isinstance(part.network, keras.Model)
+        return "its own" if brought else "random" if weights is None else "imagenet"
+    return Path(weights).name
 
 
 def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTensor:

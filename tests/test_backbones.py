@@ -174,13 +174,12 @@ def test_frozen_means_still(model, images, open_last):
     "name", [pytest.param(name, marks=pytest.mark.slow) for name in kt.available("backbone")], indirect=True
 )
 def test_an_export_answers_what_the_model_answers(name, model, tmp_path):
-    """In a process with TensorFlow alone, at 1e-5, every signature; the pictures are drawn files of all formats."""
+    """In a process with TensorFlow alone, every signature at 1e-5; the pictures are drawn files of all formats."""
     model.get_layer("logits").set_weights(
         [np.random.default_rng(0).normal(size=weight.shape) for weight in model.get_layer("logits").weights]
     )
     version = kt.export(model, tmp_path, top_k=2)
     result = json.loads((version / "verification.json").read_text())
     assert result["tolerance"] == 1e-5 and result["images"] == 9
-    print(name, {key: found["largest"] for key, found in result["differences"].items() if found["largest"]})
     served = {key.partition("/")[0] for key in result["differences"]}
     assert {"serving_default", "predict_images", "predict_images_uint8", "features", "top_k", "explain"} <= served

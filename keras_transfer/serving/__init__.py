@@ -2,7 +2,8 @@
 
 from keras_transfer.serving.differences import Difference, Verification
 from keras_transfer.serving.exporting import export
+from keras_transfer.serving.hashes import sign
 from keras_transfer.serving.loading import Prediction, ServedModel, load
 from keras_transfer.serving.verification import verify
 
-__all__ = ["Difference", "Prediction", "ServedModel", "Verification", "export", "load", "verify"]
+__all__ = ["Difference", "Prediction", "ServedModel", "Verification", "export", "load", "sign", "verify"]

@@ -45,9 +45,14 @@ class Description:
             "image_size": list(self.image_size),
             "resize": self.resize,
             "activation": self.activation,
-            "versions": {"keras_transfer": __version__, "keras": keras.__version__, "tensorflow": tf.__version__},
+            "versions": library_versions(),
         }
         (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def library_versions() -> dict[str, str]:
+    """Returns the versions of the libraries that make an export."""
+    return {"keras_transfer": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
 
 
 def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str) -> Description:

@@ -21,8 +21,8 @@ class Difference:
     Attributes:
         signature: its name.
         output: name of the output.
-        largest: largest difference of any number, absolute up to 1 and relative above. Of what must be equal, 1 where
-            it is not.
+        largest: largest difference of any number; where a picture's answer has numbers above 1, in units of the
+            largest of them. Of what must be equal, 1 where it is not.
         mean: mean of the same.
         worst: indices of the pictures with the largest differences, the largest first.
     """
@@ -151,7 +151,9 @@ def _difference(key: str, answered: np.ndarray | None, expected: np.ndarray) -> 
     if answered is None or answered.shape != expected.shape:
         return Difference(signature, output, float("nan"), float("nan"), ())
     if expected.dtype.kind == "f":
-        apart = np.abs(answered.astype(np.float64) - expected) / np.maximum(1, np.abs(expected))
+        others = tuple(range(1, expected.ndim))
+        apart = np.abs(answered.astype(np.float64) - expected)
+        apart /= np.maximum(1, np.abs(expected).max(axis=others, keepdims=True))
     else:
         apart = (answered != expected).astype(np.float64)
     by_picture = apart.reshape(len(apart), -1).max(axis=1)

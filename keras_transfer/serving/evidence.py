@@ -109,12 +109,9 @@ def _answers(model: keras.Model, pixels: np.ndarray) -> dict[str, np.ndarray]:
     parts = {"outputs": model.outputs[0]}
     if any(layer.name == "features" for layer in model.layers):
         parts["features"] = model.get_layer("features").output
-    whole = keras.Model(model.inputs[0], parts)
-    batches = [
-        whole(pixels[start : start + _BATCH].astype(np.float32), training=False)
-        for start in range(0, len(pixels), _BATCH)
-    ]
-    found = {name: np.concatenate([batch[name] for batch in batches]).astype(np.float32) for name in parts}
+    # `predict` runs a graph, as a server does: run operation by operation, a network may round in other places
+    answered = keras.Model(model.inputs[0], parts).predict(pixels.astype(np.float32), batch_size=_BATCH, verbose=0)
+    found = {name: values.astype(np.float32) for name, values in answered.items()}
     if last_feature_map(model) is not None:
         found["heat_maps"] = grad_cam(model, pixels, class_ids=found["outputs"].argmax(axis=1))
     return found

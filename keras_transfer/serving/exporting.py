@@ -14,7 +14,10 @@ import tensorflow as tf
 from keras_transfer._checks import InputError, positive
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
+from keras_transfer.evaluation import Report
+from keras_transfer.serving.card import write_card
 from keras_transfer.serving.description import Description, describe
+from keras_transfer.serving.hashes import write_hashes
 from keras_transfer.serving.signatures import signatures
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.verification import Probe, verify_export
@@ -29,6 +32,7 @@ def export(
     data: ImageData | None = None,
     class_names: Sequence[str] | None = None,
     resize: str | None = None,
+    report: Report | None = None,
     top_k: int | None = None,
     verify: bool = True,
 ) -> Path:
@@ -56,12 +60,16 @@ def export(
     model in memory, up to 1e-5 (1e-2 for a model that computes with 16 bits); `verification.json` in the version's
     folder holds what was found. See `verify`.
 
+    Beside it lie a model card (`model_card.md` and `.json`), filled from the model, its training, `data` and `report`,
+    and the hashes of all files, which `load(..., check=True)` compares and `sign` signs.
+
     Args:
         model: a model made by `build_model`, or any functional model that takes images in [0, 255].
         path: folder of all versions, the one TF Serving is given; made if it is missing.
         data: the data the model was trained on, which knows class names and resizing.
         class_names: name of each class, if there is no `data`; their numbers by default.
         resize: how pictures are brought to the model's size, if there is no `data`: "crop" by default.
+        report: of `evaluate`, for the model card.
         top_k: number of classes for the signature `top_k`; without it there is none.
         verify: compare the version with the model in memory before it is published; a few seconds.
 
@@ -88,6 +96,8 @@ def export(
             _write(model, staging / "version", description, top_k)
             if probe is not None:
                 verify_export(probe, staging / "version", model, data, description)
+        write_card(staging / "version", model, description, data, report)
+        write_hashes(staging / "version")
         return publish(staging / "version", root)
     except OSError as error:
         raise InputError(f"The export cannot be written to {str(root)!r}: {error}. Nothing was published.") from error

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.serving.description import read_description
+from keras_transfer.serving.hashes import check_hashes
 from keras_transfer.serving.versions import find_version
 
 Images = Sequence[str | os.PathLike[str] | bytes]
@@ -158,13 +159,21 @@ class ServedModel:
         return InputError(f"Expected JPEG, PNG, GIF, BMP or WebP images. Received: {', '.join(bad)}, not decodable.")
 
 
-def load(path: str | os.PathLike[str]) -> ServedModel:
+def load(path: str | os.PathLike[str], *, check: bool | str | os.PathLike[str] = False) -> ServedModel:
     """Loads an exported version, or the newest one of a folder of versions.
 
+    Args:
+        path: a version, or a folder of versions.
+        check: True to compare all files with the hashes that were written by the export; or the PEM file of a public
+            key, to check also that they were signed with it (see `sign`).
+
     Raises:
-        InputError: if there is none.
+        InputError: if there is none, or it was changed since, or it is not signed with that key.
     """
-    return ServedModel(find_version(path))
+    folder = find_version(path)
+    if check is not False:
+        check_hashes(folder, None if check is True else check)
+    return ServedModel(folder)
 
 
 def _read(image: str | os.PathLike[str] | bytes) -> bytes:

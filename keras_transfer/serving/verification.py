@@ -13,13 +13,11 @@ from types import TracebackType
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_transfer._checks import InputError, positive
-from keras_transfer._version import __version__
 from keras_transfer.data import ImageData
 from keras_transfer.data.files import check_files, find_images
-from keras_transfer.serving.description import Description, read_description
+from keras_transfer.serving.description import Description, library_versions, read_description
 from keras_transfer.serving.differences import Verification, compare, together
 from keras_transfer.serving.evidence import FILE, Evidence, gather, pictures_of, read_evidence, weights_hash
 from keras_transfer.serving.specimens import specimens
@@ -125,8 +123,7 @@ def verify(
         path: a version, or a folder of versions for the newest.
         data: a folder with pictures, in class folders or not, or the data of a training.
         model: the model that was exported, or its `.keras` file.
-        tolerance: largest difference that is accepted, absolute up to 1 and relative above; that of the export by
-            default.
+        tolerance: largest difference that is accepted; that of the export by default.
         images: number of pictures of `data`.
 
     Returns:
@@ -168,8 +165,7 @@ def tolerance_of(model: keras.Model) -> float:
 
 
 def _write_result(folder: Path, verification: Verification, weights: str) -> None:
-    versions = {"keras_transfer": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-    content = {**verification.to_dict(), "weights": weights, "versions": versions}
+    content = {**verification.to_dict(), "weights": weights, "versions": library_versions()}
     (folder / RESULT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

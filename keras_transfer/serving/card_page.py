@@ -1,0 +1,116 @@
+"""The model card as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_UNKNOWN = "not recorded"
+
+
+def card_page(card: Mapping[str, Any]) -> str:
+    """Writes a card of `model_card` for people."""
+    model = card["model"]
+    height, width = model["image_size"]
+    built = model["built_of"] or {}
+    options = ", ".join(f"{name}={value}" for name, value in built.get("options", {}).items())
+    parts = [
+        f"# Model card: {model['network']}",
+        f"Made {card['made']}. [model_card.json](model_card.json) holds the same for programs.",
+        "## What it is",
+        _table(
+            ("", ""),
+            [
+                ("network", model["network"] + (f" ({options})" if options else "")),
+                ("pretrained weights", built.get("weights", _UNKNOWN)),
+                ("pooling, head", f"{built['pooling']}, {built['head']}" if built else _UNKNOWN),
+                ("parameters", f"{model['parameters']:,}"),
+                ("pictures", f"{width} x {height} pixels, resize {model['resize']}"),
+                ("answers", f"{_KINDS.get(model['activation'], model['activation'])}"),
+                ("classes", f"{len(model['class_names'])}: {', '.join(model['class_names'])}"),
+            ],
+        ),
+        "## Intended use",
+        "To be written by those who know it: for whom and what it is, and what must not be decided by it.",
+        *_data(card["data"]),
+        *_training(card["training"]),
+        *_evaluation(card["evaluation"]),
+        "## Limits",
+        "\n".join(f"- {limit}" for limit in card["limits"]),
+        "## Versions",
+        ", ".join(f"{name} {version}" for name, version in card["versions"].items()),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+_KINDS = {"softmax": "one class a picture", "sigmoid": "several labels a picture", "linear": "values (regression)"}
+
+
+def _data(data: Mapping[str, Any] | None) -> list[str]:
+    if data is None:
+        return ["## Data", _UNKNOWN]
+    splits = list(data["counts"])
+    names = list(dict.fromkeys(name for counts in data["counts"].values() for name in counts))
+    rows = [(name, *(data["counts"][split].get(name, 0) for split in splits)) for name in names]
+    rows.append(("all", *(data["images"][split] for split in splits)))
+    augmentation = data["augmentation"]
+    said = [
+        f"Folder {data['folder']}" if data["folder"] else "Not from a folder",
+        f"{data['left_out']} files left out",
+        f"augmentation {augmentation if isinstance(augmentation, str) else ', '.join(augmentation)}",
+        f"batches of {data['batch_size']}, seed {data['seed']}",
+    ]
+    return ["## Data", "; ".join(said) + ".", _table(("class", *splits), rows)]
+
+
+def _training(training: Mapping[str, Any] | None) -> list[str]:
+    if training is None:
+        return ["## Training", _UNKNOWN]
+    best = f", of which {training['best_epoch']} was the best" if training["best_epoch"] else ""
+    said = f"{training['epochs']} epochs{best}; optimizer {training['optimizer'] or _UNKNOWN}."
+    if not training["phases"]:
+        return ["## Training", said]
+    rows = [(phase["epochs"], phase["unfrozen"], f"{phase['learning_rate']:g}") for phase in training["phases"]]
+    return ["## Training", said, _table(("epochs", "open", "learning rate"), rows)]
+
+
+def _evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
+    if evaluation is None:
+        return ["## How good it is", _UNKNOWN]
+    split = f" of the {evaluation['split']} split" if evaluation["split"] else ""
+    said = f"{evaluation['images']} pictures{split}; intervals are Wilson's, of 95%."
+    if evaluation["chose_the_epoch"]:
+        said += " The same pictures chose the best epoch, which flatters; judge on others where it matters."
+    metrics = [
+        (name.replace("_", " "), _number(value) + _interval(evaluation["intervals"].get(name)))
+        for name, value in evaluation["metrics"].items()
+    ]
+    classes = [
+        (
+            name,
+            _number(row["precision"]) + _interval(row["precision_interval"]),
+            _number(row["recall"]) + _interval(row["recall_interval"]),
+            _number(row["f1"]),
+            f"{row['support']:.0f}",
+        )
+        for name, row in evaluation["per_class"].items()
+    ]
+    return [
+        "## How good it is",
+        said,
+        _table(("metric", "value"), metrics),
+        _table(("class", "precision", "recall", "f1", "support"), classes),
+    ]
+
+
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4f}"
+
+
+def _interval(bounds: Sequence[float] | None) -> str:
+    return "" if bounds is None else f" ({bounds[0]:.3f} to {bounds[1]:.3f})"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines)
