@@ -98,6 +98,14 @@ def trained(data):
     return model, history
 
 
+@pytest.fixture(scope="session")
+def served_colours(tmp_path_factory) -> Path:
+    """A folder with one version of an untrained toy model, for servers. Not to be changed: copy it."""
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=32)
+    return kt.export(model, tmp_path_factory.mktemp("served") / "colours", class_names=COLOURS, verify=False).parent
+
+
 def _beside(variable: str, folder: str) -> Path:
     path = Path(os.environ.get(variable, ROOT.parent / "shared" / folder))
     if not path.is_dir():
