@@ -106,13 +106,13 @@ def test_a_chosen_picture_shows_classes_and_where_the_network_looked(page, serve
 
 
 def test_a_click_on_a_class_shows_where_the_network_looked_for_it(page, server, pictures):
-    content = (pictures / "green" / "1.jpg").read_bytes()
+    content = (pictures / "red" / "1.jpg").read_bytes()
     graph = tf.saved_model.load(str(server.servables.path / "1"))
     asked = graph.signatures["explain"](
         image_bytes=tf.constant([content] * 3), class_ids=tf.constant([0, 1, 2], tf.int64)
     )
     maps = asked["heat_maps"].numpy()
-    choose(page, pictures / "green" / "1.jpg")
+    choose(page, pictures / "red" / "1.jpg")
     page.wait_for_selector("#heat[data-class]")
     first = int(page.locator("#classes button").first.get_attribute("data-id"))
     wanted = max(range(3), key=lambda index: np.abs(maps[index] - maps[first]).max())
