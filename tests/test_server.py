@@ -7,6 +7,7 @@ import json
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,7 +23,10 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataReque
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 
+import keras_transfer as kt
 from keras_transfer.server import Server
+from keras_transfer.server.servable import Servable
+from keras_transfer.server.warming import FILE, warm_up
 
 BINARY = "tensorflow_model_server"
 SERVERS = ("ours", *([BINARY] if shutil.which(BINARY) else []))
@@ -307,3 +311,20 @@ def test_what_ours_does_not_do_is_said(ours):
         assert ours.post({}, path).status_code == 400
     assert ours.get("/").status_code == 404, "the page is there only if it was asked for"
     assert ours.get("/docs").status_code == 404
+
+
+def test_a_version_answers_its_own_warm_up_requests_and_a_wrong_one_is_logged(served_colours, tmp_path, caplog):
+    servable = Servable(served_colours / "1", 1)
+    assert warm_up(servable, served_colours / "1") == len(servable.signatures) >= 5
+    assert warm_up(servable, tmp_path) == 0
+    (tmp_path / FILE).parent.mkdir()
+    (tmp_path / FILE).write_bytes(b"no records")
+    assert warm_up(servable, tmp_path) == 0 and "a warm-up request cannot be answered" in caplog.text
+
+
+def test_without_its_extra_the_server_says_what_to_install(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("keras_transfer.server")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)
+    with pytest.raises(kt.InputError, match=r'needs fastapi.*pip install "keras-transfer\[serve\]"'):
+        __import__("keras_transfer.server")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from contextlib import ExitStack
 from threading import Event, Thread
 from types import TracebackType
 from urllib.parse import quote
@@ -81,22 +82,23 @@ class Server:
         Raises:
             InputError: if a port is taken, or there is no version that can be loaded.
         """
-        listening = _listen(self.host, self.port)
-        try:
+        with ExitStack() as undo:  # what was begun, if the rest cannot be
+            listening = _listen(self.host, self.port)
+            undo.callback(listening.close)
             self.port = listening.getsockname()[1]
             metrics = Metrics(self.servables.name)
             self._batcher = Batcher(self._limits, metrics.batch)
+            undo.callback(self._batcher.close)
             metrics.watch(self._batcher)
             parts = (self.servables, self._batcher, metrics, self._limits)
             self._grpc = grpc_server(*parts)
+            undo.callback(self._grpc.stop, None)
             self.grpc_port = self._take_grpc_port()
             self.servables.start(self._limits.poll)
             app = rest_app(*parts)
             if self._page:
                 add_page(app, self.servables)
-        except BaseException:
-            listening.close()
-            raise
+            undo.pop_all()
         config = uvicorn.Config(
             app,
             log_level="error",
