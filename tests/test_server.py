@@ -318,7 +318,7 @@ def test_a_version_answers_its_own_warm_up_requests_and_a_wrong_one_is_logged(se
     assert warm_up(servable, served_colours / "1") == len(servable.signatures) >= 5
     assert warm_up(servable, tmp_path) == 0
     (tmp_path / FILE).parent.mkdir()
-    (tmp_path / FILE).write_bytes(b"no records")
+    (tmp_path / FILE).write_bytes(b"no records" * 10)
     assert warm_up(servable, tmp_path) == 0 and "a warm-up request cannot be answered" in caplog.text
 
 
