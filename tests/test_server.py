@@ -26,7 +26,8 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 import keras_transfer as kt
 from keras_transfer.server import Server
 from keras_transfer.server.servable import Servable
-from keras_transfer.server.warming import FILE, warm_up
+from keras_transfer.server.warming import warm_up
+from keras_transfer.serving.warmup import FILE
 
 BINARY = "tensorflow_model_server"
 SERVERS = ("ours", *([BINARY] if shutil.which(BINARY) else []))

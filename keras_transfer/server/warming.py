@@ -11,8 +11,8 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 from keras_transfer.server.faults import Fault
 from keras_transfer.server.protos import read_proto
 from keras_transfer.server.servable import Servable
+from keras_transfer.serving.warmup import FILE
 
-FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_REQUESTS = 1000  # as TF Serving
 MAX_BYTES = 2**30
 
