@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-slow coverage bench format clean
+.PHONY: help demo check test test-slow coverage bench soak format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,9 @@ coverage: $(READY)  ## which lines the tests reach
 
 bench: $(READY)  ## the benchmarks of reading and the cache, an hour; writes benchmarks/README.md
 	$(BIN)/python benchmarks/run_all.py
+
+soak: $(READY)  ## the server under 32 clients for two minutes: no failed request, memory flat
+	$(BIN)/python -W ignore benchmarks/soak.py
 
 format: $(READY)  ## let ruff write the code's form
 	$(BIN)/ruff check --fix .

@@ -18,6 +18,7 @@ SCRIPTS = (
     "frozen_head",
     "gradual",
     "growth",
+    "serving",
 )
 BEGIN, END = "<!-- results -->", "<!-- end of results -->"
 

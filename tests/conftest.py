@@ -98,6 +98,19 @@ def trained(data):
     return model, history
 
 
+@pytest.fixture(scope="session")
+def served_colours(tmp_path_factory) -> Path:
+    """A folder with one version of a toy model that tells pictures apart, for servers. Not to be changed: copy it."""
+    keras.utils.set_random_seed(0)
+    part = toy_backbone()
+    noise = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3))
+    make_lively(part.network, part, noise)
+    model = kt.build_model(part, 3, image_size=32)
+    head = [layer for layer in model.layers if layer.weights][-1]  # a new one is zero: all classes alike
+    head.set_weights([np.random.default_rng(1).normal(size=weight.shape) for weight in head.weights])
+    return kt.export(model, tmp_path_factory.mktemp("served") / "colours", class_names=COLOURS, verify=False).parent
+
+
 def _beside(variable: str, folder: str) -> Path:
     path = Path(os.environ.get(variable, ROOT.parent / "shared" / folder))
     if not path.is_dir():

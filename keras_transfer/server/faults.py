@@ -1,0 +1,61 @@
+"""What can go wrong with a request, in the codes that TF Serving answers with over REST and gRPC."""
+
+from __future__ import annotations
+
+from concurrent.futures import CancelledError
+
+import grpc
+import tensorflow as tf
+
+Code = grpc.StatusCode
+
+# https://github.com/tensorflow/serving/blob/master/tensorflow_serving/model_servers/http_server.cc, ToHTTPStatusCode
+HTTP_STATUS = {
+    Code.CANCELLED: 499,
+    Code.INVALID_ARGUMENT: 400,
+    Code.DEADLINE_EXCEEDED: 504,
+    Code.NOT_FOUND: 404,
+    Code.ALREADY_EXISTS: 409,
+    Code.PERMISSION_DENIED: 403,
+    Code.RESOURCE_EXHAUSTED: 429,
+    Code.FAILED_PRECONDITION: 400,
+    Code.ABORTED: 409,
+    Code.OUT_OF_RANGE: 400,
+    Code.UNIMPLEMENTED: 501,
+    Code.UNAVAILABLE: 503,
+    Code.UNAUTHENTICATED: 401,
+}
+_BY_NUMBER = {code.value[0]: code for code in Code}  # TensorFlow's error codes are numbered alike
+
+
+class Fault(Exception):
+    """A request that cannot be answered: a canonical code and a sentence for the client.
+
+    Attributes:
+        code: a `grpc.StatusCode`.
+        message: what was wrong.
+        http_status: the HTTP status it is answered with.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str, http_status: int | None = None):
+        super().__init__(message)
+        self.code, self.message = code, message
+        self.http_status = http_status or HTTP_STATUS.get(code, 500)
+
+
+def invalid(message: str) -> Fault:
+    """A request that will never be right."""
+    return Fault(Code.INVALID_ARGUMENT, message)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """Says what an error means for the client; what nobody foresaw is INTERNAL, by its type alone."""
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, tf.errors.OpError):
+        return Fault(_BY_NUMBER.get(error.error_code, Code.UNKNOWN), error.message)
+    if isinstance(error, TimeoutError):
+        return Fault(Code.DEADLINE_EXCEEDED, "Timed out waiting for the model.")
+    if isinstance(error, CancelledError):
+        return Fault(Code.CANCELLED, "The client left, or the server stopped.")
+    return Fault(Code.INTERNAL, f"The model could not be run ({type(error).__name__}).")

@@ -1,0 +1,41 @@
+"""What the server allows: how much it reads, how long it waits, how much it does at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from keras_transfer._checks import positive
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a server. Each has a default that suits one machine.
+
+    Attributes:
+        max_batch: images that the network is given at once; requests that wait are joined up to it.
+        batch_wait: seconds that a request waits for others to join it.
+        max_queue: requests that may wait; one more is answered 503 / UNAVAILABLE.
+        max_rows: images in one request; they are computed `max_batch` at a time.
+        max_body: bytes of one request; a larger one is answered 413 / RESOURCE_EXHAUSTED. All bodies being read or
+            answered together may hold `BODIES` times as many.
+        timeout: seconds until a request is given up, 504 / DEADLINE_EXCEEDED; 30, as TF Serving's REST API.
+        grace: seconds that requests under way have when the server is told to stop.
+        poll: seconds between two looks for new versions; 1, as TF Serving.
+    """
+
+    max_batch: int = 32
+    batch_wait: float = 0.002
+    max_queue: int = 256
+    max_rows: int = 1024
+    max_body: int = 32 * 2**20
+    timeout: float = 30.0
+    grace: float = 30.0
+    poll: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            positive(field.name, getattr(self, field.name), whole=field.type == "int")
+
+
+BODIES = 8  # request bodies of the largest size that may be in memory at once
+EXPANSION = 4  # a decoded tensor may be this many times as large as the largest body

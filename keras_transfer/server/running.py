@@ -1,0 +1,184 @@
+"""A server on one's own machine: takes the ports, loads a version, and at the end lets what is under way finish."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from contextlib import ExitStack
+from threading import Event, Thread
+from types import TracebackType
+from urllib.parse import quote
+
+import uvicorn
+
+from keras_transfer._checks import InputError
+from keras_transfer.server.batching import Batcher
+from keras_transfer.server.grpc_service import grpc_server
+from keras_transfer.server.limits import Limits
+from keras_transfer.server.metrics import Metrics
+from keras_transfer.server.page import add_page
+from keras_transfer.server.rest import rest_app
+from keras_transfer.server.servables import Servables
+
+
+class Server:
+    """A server for development and tests that speaks TF Serving's REST and gRPC protocols. In production, TF Serving.
+
+    A context manager: it serves inside the block, in threads of its own.
+
+    Args:
+        path: folder of versions, as `export` writes it and TF Serving is given it.
+        name: of the model in URLs; the folder's name by default.
+        host: address to listen on; this machine alone by default.
+        port: of REST; 0 takes a free one.
+        grpc_port: of gRPC; 0 takes a free one.
+        page: also serve a page to try the model in a browser, at `/`.
+        limits: of size and time.
+
+    Attributes:
+        url: of REST, such as "http://127.0.0.1:8501".
+        model_url: of the model below it, to which ":predict" is appended.
+        grpc_address: of gRPC, such as "127.0.0.1:8500".
+        servables: the versions.
+
+    Example:
+        ```python
+        with Server("saved_models/photos", port=0, grpc_port=0) as server:
+            answer = httpx.post(server.model_url + ":predict", json={"instances": [{"image_bytes": {"b64": encoded}}]})
+        ```
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        name: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 8501,
+        grpc_port: int = 8500,
+        page: bool = False,
+        limits: Limits | None = None,
+    ):
+        self.servables = Servables(path, name)
+        self.host, self.port, self.grpc_port = host, port, grpc_port
+        self._page, self._limits = page, limits or Limits()
+
+    @property
+    def url(self) -> str:
+        return f"http://{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def model_url(self) -> str:
+        return f"{self.url}/v1/models/{quote(self.servables.name, safe='')}"
+
+    @property
+    def grpc_address(self) -> str:
+        return f"{_bracketed(self.host)}:{self.grpc_port}"
+
+    def start(self) -> None:
+        """Takes the ports, loads the newest version and answers from now on.
+
+        Raises:
+            InputError: if a port is taken, or there is no version that can be loaded.
+        """
+        with ExitStack() as undo:  # what was begun, if the rest cannot be
+            listening = _listen(self.host, self.port)
+            undo.callback(listening.close)
+            self.port = listening.getsockname()[1]
+            metrics = Metrics(self.servables.name)
+            self._batcher = Batcher(self._limits, metrics.batch)
+            undo.callback(self._batcher.close)
+            metrics.watch(self._batcher)
+            parts = (self.servables, self._batcher, metrics, self._limits)
+            self._grpc = grpc_server(*parts)
+            undo.callback(self._grpc.stop, None)
+            self.grpc_port = self._take_grpc_port()
+            self.servables.start(self._limits.poll)
+            app = rest_app(*parts)
+            if self._page:
+                add_page(app, self.servables)
+            undo.pop_all()
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_graceful_shutdown=max(1, round(self._limits.grace)),
+        )
+        self._uvicorn = uvicorn.Server(config)
+        self._thread = Thread(target=self._uvicorn.run, args=([listening],), name="rest", daemon=True)
+        self._grpc.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Takes no more requests, lets those under way finish within `limits.grace` seconds, and ends."""
+        self._uvicorn.should_exit = True
+        stopped = self._grpc.stop(self._limits.grace)
+        self._thread.join()
+        stopped.wait()
+        self.servables.stop()
+        self._batcher.close()
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _take_grpc_port(self) -> int:
+        try:
+            return self._grpc.add_insecure_port(self.grpc_address)
+        except RuntimeError as error:
+            raise _taken(self.host, self.grpc_port, "--grpc-port") from error
+
+
+class StopSignal:
+    """Catches Ctrl-C and `kill`, from when it is made; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self._told = Event()
+        self._name = ""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._tell)
+
+    def wait(self) -> str:
+        """Sleeps until the process is told to stop. Returns the signal's name."""
+        while not self._told.wait(1):  # bounded, so that the handler runs on every platform
+            pass
+        return self._name
+
+    def _tell(self, number: int, frame: object) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(other, signal.SIG_DFL)
+        self._name = signal.Signals(number).name
+        self._told.set()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    # the protocol by name: else asyncio does not switch off Nagle's algorithm, and each answer takes 40 ms more
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(512)
+    except OSError as error:
+        listening.close()
+        raise _taken(host, port, "--port") from error
+    return listening
+
+
+def _taken(host: str, port: int, option: str) -> InputError:
+    return InputError(
+        f"Expected an address that can be listened on. Received: {host}:{port}, which is taken or not this machine's. "
+        f"Stop what listens there, or choose another with {option}."
+    )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

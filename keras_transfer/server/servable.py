@@ -1,0 +1,117 @@
+"""One loaded version: its signatures as functions, loaded by TensorFlow alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+
+from keras_transfer.server.faults import Code, Fault, invalid
+from keras_transfer.serving.description import DESCRIPTION
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a version can be asked.
+
+    Attributes:
+        name: its name.
+        inputs: what it takes, by name.
+        outputs: what it returns, by name.
+        function: the function of the graph.
+    """
+
+    name: str
+    inputs: Mapping[str, tf.TensorSpec]
+    outputs: Mapping[str, tf.TensorSpec]
+    function: Any
+
+    @property
+    def joinable(self) -> bool:
+        """Whether all tensors are free along their first axis, so that requests can be joined along it."""
+        specs = (*self.inputs.values(), *self.outputs.values())
+        return bool(self.inputs) and all(spec.shape.rank and spec.shape[0] is None for spec in specs)
+
+    def check(self, inputs: Mapping[str, np.ndarray]) -> int:
+        """Checks names, shapes and types before anything is run. Returns the number of rows, 1 for other signatures.
+
+        Raises:
+            Fault: INVALID_ARGUMENT, if they are not what the signature takes.
+        """
+        if inputs.keys() != self.inputs.keys():
+            extra, missing = sorted(inputs.keys() - self.inputs.keys()), sorted(self.inputs.keys() - inputs.keys())
+            raise invalid(
+                f"input size does not match signature: {len(inputs)}!={len(self.inputs)}. "
+                f"Sent extra: {{{','.join(extra)[:200]}}}. Missing but required: {{{','.join(missing)}}}."
+            )
+        for name, spec in self.inputs.items():
+            array = inputs[name]
+            if not spec.shape.is_compatible_with(array.shape):
+                raise invalid(f"Input '{name}' has shape {list(array.shape)}, expected {_shape(spec)}.")
+            if (tf.string if array.dtype == object else tf.as_dtype(array.dtype)) != spec.dtype:
+                raise invalid(f"Input '{name}' has type {array.dtype.name}, expected {spec.dtype.name}.")
+        rows = {inputs[name].shape[0] for name in self.inputs} if self.joinable else {1}
+        if len(rows) != 1:
+            raise invalid(f"The inputs have inconsistent batch sizes: {sorted(rows)}.")
+        return rows.pop()
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Computes the outputs, as arrays by name."""
+        tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in self.inputs.items()}
+        return {name: np.asarray(output.numpy()) for name, output in self.function(**tensors).items()}
+
+
+class Servable:
+    """A version in memory; its folder is not needed any more.
+
+    Attributes:
+        version: its number.
+        signatures: what it can be asked, by name.
+        signature_defs: the same as TF Serving's metadata show it.
+        description: what `export` says of it, such as its class names; empty for a SavedModel from elsewhere.
+    """
+
+    def __init__(self, folder: Path, version: int):
+        self.version = version
+        self._module = tf.saved_model.load(str(folder))  # its signatures lose their variables without it
+        self.signatures = {name: _signature(name, function) for name, function in self._module.signatures.items()}
+        self.signature_defs = _signature_defs(folder)
+        self.description = _description(folder)
+
+    def signature(self, name: str, missing: Fault | None = None) -> Signature:
+        """Returns a signature.
+
+        Raises:
+            Fault: `missing`, if there is none of this name.
+        """
+        if name not in self.signatures:
+            raise missing or Fault(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        return self.signatures[name]
+
+
+def _signature(name: str, function: Any) -> Signature:
+    return Signature(name, function.structured_input_signature[1], function.structured_outputs, function)
+
+
+def _signature_defs(folder: Path) -> dict[str, SignatureDef]:
+    saved = SavedModel()
+    saved.ParseFromString((folder / "saved_model.pb").read_bytes())
+    return {name: part for graph in saved.meta_graphs for name, part in graph.signature_def.items()}
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _shape(spec: tf.TensorSpec) -> str:
+    return "[" + ", ".join("batch" if size is None else str(size) for size in spec.shape) + "]"

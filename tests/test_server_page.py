@@ -1,0 +1,205 @@
+"""The page, in a real browser: a picture is chosen, dropped, explained, and what goes wrong is said in words."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_transfer as kt
+from keras_transfer.server import Limits, Server
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The system's Chromium, or the one that `playwright install chromium` puts in place."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    with playwright.sync_playwright() as started:
+        try:
+            launched = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no browser: install Chromium, or run `playwright install chromium`. {str(error)[:200]}")
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def server(served_colours, tmp_path_factory):
+    folder = shutil.copytree(served_colours, tmp_path_factory.mktemp("page") / "colours & <b>more<b>")
+    with Server(folder, port=0, grpc_port=0, page=True, limits=Limits(max_body=2**20)) as started:
+        yield started
+
+
+@pytest.fixture
+def page(browser, server):
+    opened = browser.new_page(viewport={"width": 1100, "height": 900})
+    opened.set_default_timeout(10_000)
+    problems = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda line: problems.append(line.text) if "Content Security Policy" in line.text else None)
+    opened.goto(server.url)
+    yield opened
+    opened.close()
+    assert not problems
+
+
+def choose(page, file) -> None:
+    with page.expect_file_chooser() as chooser:
+        page.click("#drop")
+    chooser.value.set_files(file)
+
+
+def drop(page, name: str, kind: str, content: bytes) -> None:
+    """Drops a file on the page, as the browser does when the mouse lets go of it."""
+    transfer = page.evaluate_handle(
+        """([name, kind, encoded]) => {
+            const bytes = Uint8Array.from(atob(encoded), letter => letter.charCodeAt(0));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], name, {type: kind}));
+            return transfer;
+        }""",
+        [name, kind, base64.b64encode(content).decode()],
+    )
+    page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
+
+
+def pixels(page, canvas: str) -> np.ndarray:
+    values, width = page.evaluate(
+        """id => {
+            const canvas = document.getElementById(id);
+            const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+            return [Array.from(data), canvas.width];
+        }""",
+        canvas,
+    )
+    return np.array(values).reshape(-1, width, 4)
+
+
+def test_a_chosen_picture_shows_classes_and_where_the_network_looked(page, server, pictures, tmp_path):
+    choose(page, pictures / "red" / "0.jpg")
+    page.wait_for_selector("#heat[data-class]")
+    expected = kt.load(server.servables.path).predict([pictures / "red" / "0.jpg"])[0]
+    rows = page.locator("#classes button")
+    assert rows.count() == 3
+    ranked = sorted(expected.probabilities.items(), key=lambda item: -item[1])
+    assert rows.locator(".name").all_inner_texts() == [name for name, _ in ranked]
+    assert rows.locator(".number").all_inner_texts() == [f"{100 * value:.1f} %" for _, value in ranked]
+    first_bar = (
+        rows.first.locator(".bar").bounding_box()["width"] / rows.first.locator(".track").bounding_box()["width"]
+    )
+    assert first_bar == pytest.approx(ranked[0][1], abs=0.01)
+
+    seen = tf.saved_model.load(str(server.servables.path / "1")).signatures["decode_images"](
+        image_bytes=tf.constant([(pictures / "red" / "0.jpg").read_bytes()])
+    )
+    assert np.array_equal(pixels(page, "image")[..., :3], seen["images"][0].numpy())
+    screenshot = page.screenshot()
+    colours = tf.reshape(tf.io.decode_png(screenshot)[..., :3], (-1, 3)).numpy()
+    assert len(np.unique(colours, axis=0)) > 200, "the screenshot is not blank"
+    assert "curl " + server.url in page.locator("#command").text_content()
+
+
+def test_a_click_on_a_class_shows_where_the_network_looked_for_it(page, server, pictures):
+    content = (pictures / "red" / "1.jpg").read_bytes()
+    graph = tf.saved_model.load(str(server.servables.path / "1"))
+    asked = graph.signatures["explain"](
+        image_bytes=tf.constant([content] * 3), class_ids=tf.constant([0, 1, 2], tf.int64)
+    )
+    maps = asked["heat_maps"].numpy()
+    choose(page, pictures / "red" / "1.jpg")
+    page.wait_for_selector("#heat[data-class]")
+    first = int(page.locator("#classes button").first.get_attribute("data-id"))
+    wanted = max(range(3), key=lambda index: np.abs(maps[index] - maps[first]).max())
+    before = pixels(page, "heat")
+    page.click(f"#classes button[data-id='{wanted}']")
+    page.wait_for_selector(f"#heat[data-class='{wanted}']")
+    assert page.locator("#classes button[aria-pressed='true']").get_attribute("data-id") == str(wanted)
+    after = pixels(page, "heat")
+    assert not np.array_equal(before, after)
+    for index, drawn in ((first, before), (wanted, after)):
+        brightness = drawn[..., :3].sum(axis=-1).ravel()[np.argsort(maps[index].ravel())]
+        assert (np.diff(brightness) >= -2).all(), "the more a place speaks for the class, the brighter it is"
+        assert (drawn[..., 3] == 255 * (maps[index].max() > 0)).all()
+    page.locator("#opacity").fill("0")
+    assert page.evaluate("getComputedStyle(document.getElementById('heat')).opacity") == "0"
+    assert ("Nothing in the picture" in page.locator("#explained").inner_text()) == (maps[wanted].max() == 0)
+
+
+def test_a_dropped_picture_is_taken_and_a_dropped_text_refused_in_words(page, pictures):
+    drop(page, "blue.jpg", "image/jpeg", (pictures / "blue" / "0.jpg").read_bytes())
+    page.wait_for_selector("#heat[data-class]")
+    drop(page, "notes.txt", "text/plain", b"no picture")
+    message = page.wait_for_selector("#message:not([hidden])").inner_text()
+    assert message.startswith("notes.txt is not a picture that the model can read")
+    assert page.locator("#result").is_hidden()
+    drop(page, "large.jpg", "image/jpeg", bytes(2 * 2**20))
+    playwright.expect(page.locator("#message")).to_contain_text("large.jpg is too large for this server")
+    drop(page, "empty.jpg", "image/jpeg", b"")
+    playwright.expect(page.locator("#message")).to_contain_text("empty.jpg is not a picture")
+    choose(page, pictures / "red" / "0.jpg")
+    page.wait_for_selector("#result:not([hidden])")
+    assert page.locator("#message").is_hidden()
+
+
+def test_names_are_text_and_never_markup(page, server, pictures):
+    playwright.expect(page).to_have_title("Try colours & <b>more<b>")
+    assert page.locator("#title").inner_text() == server.servables.name
+    drop(page, "<img src=x onerror=alert(1)>'.jpg", "image/jpeg", (pictures / "red" / "0.jpg").read_bytes())
+    page.wait_for_selector("#heat[data-class]")
+    assert page.locator("img").count() == 1
+    page.click("summary")
+    assert "'<img src=x onerror=alert(1)>'\\''.jpg'" in page.locator("#command").inner_text()
+
+
+def test_a_server_that_is_gone_is_said_in_words(browser, served_colours, pictures):
+    with Server(served_colours, port=0, grpc_port=0, page=True) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        playwright.expect(page).to_have_title("Try colours")
+    choose(page, pictures / "red" / "0.jpg")
+    message = page.wait_for_selector("#message:not([hidden])").inner_text()
+    assert message == "The server does not answer. Is it still running?"
+    page.close()
+
+
+class Plain(tf.Module):
+    """Answers with two numbers an image, under a name of one's own, and cannot explain."""
+
+    def __init__(self, output: str, names: tuple[str, ...]):
+        super().__init__()
+        self.output, self.names = output, names
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    def answer(self, image_bytes):
+        rows = (tf.size(image_bytes), 1)
+        answer = {self.output: tf.tile(tf.constant([[-0.25, 0.75]]), rows), "more": tf.zeros(rows[0])}
+        return answer | ({"class_names": tf.tile(tf.constant([self.names]), rows)} if self.names else {})
+
+
+@pytest.mark.parametrize(
+    ("output", "names", "expected"),
+    [
+        ("values", ("age", "size"), [("age", "-0.2500"), ("size", "0.7500")]),
+        ("probabilities", ("sun", "sea"), [("sea", "75.0 %"), ("sun", "-25.0 %")]),
+        ("probabilities", (), [("1", "75.0 %"), ("0", "-25.0 %")]),
+    ],
+)
+def test_other_answers_are_shown_as_what_they_are(browser, tmp_path, pictures, output, names, expected):
+    module = Plain(output, names)
+    tf.saved_model.save(module, str(tmp_path / "plain" / "1"), signatures={"serving_default": module.answer})
+    with Server(tmp_path / "plain", port=0, grpc_port=0, page=True) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        choose(page, pictures / "red" / "0.jpg")
+        page.wait_for_selector("#result:not([hidden])")
+        shown = page.locator("#classes .name").all_inner_texts(), page.locator("#classes .number").all_inner_texts()
+        assert list(zip(*shown, strict=True)) == expected
+        assert "cannot show where it looked" in page.locator("#explained").inner_text()
+        assert page.locator("#plain").is_visible() and page.locator("#heat").is_hidden()
+        page.close()
