@@ -108,7 +108,7 @@ def _asked(part: Format, answer: Answer, images: np.ndarray, shape: tuple[int, .
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:300] if lines else ''}"
+    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no message'}."
 
 
 def _megabytes(folder: Path) -> float:

@@ -15,7 +15,7 @@ from keras_transfer.data.reading import images_of
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.specimens import specimens
 
-MIN_CALIBRATION = 16
+MIN_CALIBRATION = 10
 CALIBRATION = 200  # TensorFlow's guide to post-training quantization speaks of 100 to 500
 
 Data = ImageData | str | os.PathLike[str]
