@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from keras_transfer._checks import InputError
-from keras_transfer.runtimes.formats import Answer, Format, Tolerance
-from keras_transfer.runtimes.frozen import Frozen, freeze, in_batches, open_saved_model
+from keras_transfer.runtimes.formats import Format, Tolerance
+from keras_transfer.runtimes.frozen import Answer, Frozen, freeze, in_batches, open_frozen
 from keras_transfer.runtimes.measuring import accuracy, agreement, differences, milliseconds
 from keras_transfer.runtimes.report import SAVED_MODEL, RuntimeReport, RuntimeResult
 from keras_transfer.runtimes.samples import Samples
@@ -40,47 +40,66 @@ def compare(
         timed: measure times as well.
         note: is given a line before each step.
 
+    Returns:
+        The report. A format whose converter or runtime fails has an error in it instead of numbers.
+
     Raises:
-        InputError: if a converter or a runtime fails.
+        InputError: if the version has no numbers to compare with.
+        OSError: if a file cannot be written.
     """
     note("freezing the graph")
     frozen = freeze(version, description, folder / "frozen")
-    answers = {SAVED_MODEL: open_saved_model(version, description.output)}
+    answers = {SAVED_MODEL: frozen.reference}
     numbers = {SAVED_MODEL: in_batches(answers[SAVED_MODEL], samples.images)}
-    again = open_saved_model(frozen.saved_model, description.output, "serving_default")
-    moved = differences(in_batches(again, samples.images), numbers[SAVED_MODEL], description.activation)
+    moved = differences(in_batches(open_frozen(frozen), samples.images), numbers[SAVED_MODEL], description.activation)
     rounding = float(moved.max())
+    failed: dict[str, str] = {}
     for part in formats:
         note(f"writing {part.name}")
-        answers[part.name] = _written(part, frozen, folder / part.name, samples.calibration)
-        numbers[part.name] = _asked(part, answers[part.name], samples.images, numbers[SAVED_MODEL].shape)
+        try:
+            answer = _written(part, frozen, folder / part.name, samples.calibration)
+            numbers[part.name] = _asked(part, answer, samples.images, numbers[SAVED_MODEL].shape)
+            answers[part.name] = answer
+        except InputError as error:  # the others may do
+            failed[part.name] = str(error)
     if timed:
         note("measuring times")
     times = milliseconds(answers, samples.images[:1].astype(np.float32)) if timed else {}
     least = min(_ROUNDINGS * rounding, _MOST)
     tolerances = {part.name: replace(part.tolerance, largest=max(part.tolerance.largest, least)) for part in formats}
-    folders = {SAVED_MODEL: version, **{part.name: folder / part.name for part in formats}}
-    results = []
-    for name, found in numbers.items():
-        apart = differences(found, numbers[SAVED_MODEL], description.activation)
-        by_picture = apart.max(axis=1)
-        worst = np.argsort(-np.nan_to_num(by_picture, nan=np.inf))[:_WORST]
-        results.append(
-            RuntimeResult(
-                name,
-                _megabytes(folders[name]),
-                times.get(name),
-                float(by_picture.max()),
-                float(apart.mean()),
-                agreement(found, numbers[SAVED_MODEL], description.activation),
-                accuracy(found, samples.labels, description.activation),
-                tolerances.get(name, Tolerance(0.0)),
-                len(samples.images),
-                tuple((samples.names[index], float(by_picture[index])) for index in worst),
-            )
+    none = RuntimeResult("", np.nan, None, np.nan, np.nan, None, None, Tolerance(0.0), len(samples.images))
+    results = [_measured(replace(none, format=SAVED_MODEL), numbers, samples, description.activation)]
+    for part in formats:
+        result = replace(none, format=part.name, tolerance=tolerances[part.name], error=failed.get(part.name, ""))
+        results.append(result if result.error else _measured(result, numbers, samples, description.activation))
+    folders = {part.name: folder / part.name for part in formats}
+    finished = (
+        replace(
+            result,
+            megabytes=np.nan if result.error else _megabytes(folders.get(result.format, version)),
+            milliseconds=times.get(result.format),
         )
+        for result in results
+    )
     calibrated = 0 if samples.calibration is None else len(samples.calibration)
-    return RuntimeReport(version, len(samples.images), calibrated, rounding, tuple(results))
+    return RuntimeReport(version, len(samples.images), calibrated, rounding, tuple(finished))
+
+
+def _measured(
+    result: RuntimeResult, numbers: Mapping[str, np.ndarray], samples: Samples, activation: str
+) -> RuntimeResult:
+    found, expected = numbers[result.format], numbers[SAVED_MODEL]
+    apart = differences(found, expected, activation)
+    by_picture = apart.max(axis=1)
+    worst = np.argsort(-np.nan_to_num(by_picture, nan=np.inf))[:_WORST]
+    return replace(
+        result,
+        largest=float(by_picture.max()),
+        mean=float(apart.mean()),
+        agreement=agreement(found, expected, activation),
+        accuracy=accuracy(found, samples.labels, activation),
+        worst=tuple((samples.names[index], float(by_picture[index])) for index in worst if by_picture[index] != 0),
+    )
 
 
 def _written(part: Format, frozen: Frozen, folder: Path, calibration: np.ndarray | None) -> Answer:
@@ -92,7 +111,7 @@ def _written(part: Format, frozen: Frozen, folder: Path, calibration: np.ndarray
         raise
     except Exception as error:  # each converter has its own kinds
         raise InputError(
-            f"Expected a network that {part.name!r} can express. Received: {_first_line(error)} Other formats may."
+            f"Expected a network that {part.name!r} can express. Received: {_first_line(error)}"
         ) from error
 
 

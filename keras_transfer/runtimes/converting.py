@@ -87,7 +87,8 @@ def compare_runtimes(
         limit: the most pictures to measure on.
 
     Raises:
-        InputError: as `convert`, but not for a file beyond its tolerance: the report says so.
+        InputError: as `convert`, but not for a file beyond its tolerance or a network that a format cannot express: the
+            report says so.
     """
     chosen = FORMATS.names() if formats is None else formats
     return run(find_version(version), chosen, data=data, root=None if path is None else Path(path), limit=limit)

@@ -41,7 +41,7 @@ def write_description(folder: Path, result: RuntimeResult, version: Path) -> Non
         "measured": {
             name: value
             for name, value in result.to_dict().items()
-            if name not in ("format", "path", "worst", "milliseconds")
+            if name not in ("format", "path", "worst", "error", "milliseconds")
         }
         | {"images": result.images},
         "source": {"version": version.name, "keras_transfer": __version__},

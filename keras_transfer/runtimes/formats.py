@@ -12,9 +12,7 @@ import numpy as np
 
 from keras_transfer._checks import InputError
 from keras_transfer._registry import Registry
-from keras_transfer.runtimes.frozen import Frozen
-
-Answer = Callable[[np.ndarray], np.ndarray]
+from keras_transfer.runtimes.frozen import Answer, Frozen
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ constant becomes an input that nobody can give, a function marked for XLA stays 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from keras_transfer.serving.description import Description
 SIGNATURE = "predict_images"
 INPUT = "images"
 
+Answer = Callable[[np.ndarray], np.ndarray]
+
 _KEEP_APART = ("_XlaMustCompile", "_noinline")
 _BATCH = 16
 
@@ -37,6 +40,7 @@ class Frozen:
         output: name of its output tensor, float32 `(batch, num_classes)`.
         saved_model: folder of the same graph as a SavedModel with one signature, from `images` to the numbers under
             the name they have in the version.
+        reference: what the version itself answers, as it was exported.
     """
 
     description: Description
@@ -44,6 +48,7 @@ class Frozen:
     input: str
     output: str
     saved_model: Path
+    reference: Answer
 
 
 def freeze(version: Path, description: Description, folder: Path) -> Frozen:
@@ -85,24 +90,28 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
     # without gradients: those of a frozen graph are no use, and some networks bring their own, which cannot be saved
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(holder, str(folder), signatures=named, options=options)
-    return Frozen(description, graph, given.name, answered.name, folder)
+    reference = _answers_of(signature, description.output, module)
+    return Frozen(description, graph, given.name, answered.name, folder, reference)
 
 
-def open_saved_model(version: Path, output: str, signature: str = SIGNATURE) -> Any:
-    """Loads a SavedModel; returns a function from images float32 to numbers float32, as a runtime's file gives one."""
-    module = _load(version)
-
-    def answer(images: np.ndarray) -> np.ndarray:
-        with tf.device("/CPU:0"):  # where the other runtimes compute: a GPU rounds otherwise
-            return module.signatures[signature](**{INPUT: tf.constant(images)})[output].numpy()
-
-    return answer
+def open_frozen(frozen: Frozen) -> Answer:
+    """Loads the frozen SavedModel, as a runtime's file is loaded."""
+    module = _load(frozen.saved_model)
+    return _answers_of(module.signatures["serving_default"], frozen.description.output, module)
 
 
-def in_batches(answer: Any, images: np.ndarray) -> np.ndarray:
+def in_batches(answer: Answer, images: np.ndarray) -> np.ndarray:
     """Asks for all images `(count, height, width, 3)`, a few at a time, as float32."""
     starts = range(0, len(images), _BATCH)
     return np.concatenate([answer(images[start : start + _BATCH].astype(np.float32)) for start in starts])
+
+
+def _answers_of(signature: Any, output: str, module: Any) -> Answer:
+    def answer(images: np.ndarray, held: Any = module) -> np.ndarray:  # a signature loses its variables without it
+        with tf.device("/CPU:0"):  # where the other runtimes compute: a GPU rounds otherwise
+            return signature(**{INPUT: tf.constant(images)})[output].numpy()
+
+    return answer
 
 
 def _load(version: Path) -> Any:

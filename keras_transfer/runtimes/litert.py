@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer.runtimes.formats import Answer, Format, Tolerance, register
-from keras_transfer.runtimes.frozen import INPUT, Frozen
+from keras_transfer.runtimes.formats import Format, Tolerance, register
+from keras_transfer.runtimes.frozen import INPUT, Answer, Frozen
 
 
 def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None, *, weights: str = "float32") -> None:

@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from keras_transfer.runtimes.formats import Answer
+from keras_transfer.runtimes.frozen import Answer
 
 _TURNS, _CALLS = 7, 5
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer.runtimes.formats import Answer, Format, Tolerance, register
-from keras_transfer.runtimes.frozen import INPUT, Frozen
+from keras_transfer.runtimes.formats import Format, Tolerance, register
+from keras_transfer.runtimes.frozen import INPUT, Answer, Frozen
 
 OPSET = 18
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transfer.runtimes.formats import Answer, Format, Tolerance, register
-from keras_transfer.runtimes.frozen import Frozen
+from keras_transfer.runtimes.formats import Format, Tolerance, register
+from keras_transfer.runtimes.frozen import Answer, Frozen
 
 
 def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None) -> None:

@@ -28,6 +28,7 @@ class RuntimeResult:
         images: number of pictures.
         worst: names of the pictures with the largest differences, and these.
         path: where the file is; None where it is not kept.
+        error: why there is no file that answers; "" where there is one.
     """
 
     format: str
@@ -41,6 +42,7 @@ class RuntimeResult:
     images: int
     worst: tuple[tuple[str, float], ...] = ()
     path: Path | None = None
+    error: str = ""
 
     @property
     def passed(self) -> bool:
@@ -53,6 +55,8 @@ class RuntimeResult:
     @property
     def complaint(self) -> str:
         """Says how it failed, with the worst pictures."""
+        if self.error:
+            return self.error
         limits = [f"largest difference {self.largest:.1e} of at most {self.tolerance.largest:.1e}"]
         if math.isfinite(self.tolerance.mean):
             limits.append(f"mean {self.mean:.1e} of at most {self.tolerance.mean:.1e}")
@@ -70,7 +74,8 @@ class RuntimeResult:
             "format": self.format,
             "path": None if self.path is None else str(self.path),
             "passed": self.passed,
-            "megabytes": self.megabytes,
+            "error": self.error or None,
+            "megabytes": _plain(self.megabytes),
             "milliseconds": self.milliseconds,
             "largest_difference": _plain(self.largest),
             "mean_difference": _plain(self.mean),
@@ -144,13 +149,13 @@ class RuntimeReport:
         ours = result.format == SAVED_MODEL
         return (
             result.format,
-            f"{result.megabytes:.2f}",
+            "" if result.error else f"{result.megabytes:.2f}",
             "" if result.milliseconds is None else f"{result.milliseconds:.2f}",
-            "" if ours else f"{result.largest:.1e}",
-            "" if ours else f"{result.mean:.1e}",
+            "" if ours or result.error else f"{result.largest:.1e}",
+            "" if ours or result.error else f"{result.mean:.1e}",
             "" if ours or result.agreement is None else f"{result.agreement:.3f}",
             "" if result.accuracy is None else f"{result.accuracy:.3f}",
-            "" if ours else "yes" if result.passed else "NO",
+            "" if ours else "error" if result.error else "yes" if result.passed else "NO",
         )
 
 
