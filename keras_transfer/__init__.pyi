@@ -16,6 +16,7 @@ from .optimizers import layerwise
 from .phases import Phase
 from .plots import plot_history, plot_schedule
 from .rate_finder import RateCurve, find_learning_rate
+from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .serving import Difference, Prediction, ServedModel, Verification, export, load, sign, verify
 
 __all__ = [
@@ -31,6 +32,8 @@ __all__ = [
     "Prediction",
     "RateCurve",
     "Report",
+    "RuntimeReport",
+    "RuntimeResult",
     "ServedModel",
     "UnfreezeSchedule",
     "Verification",
@@ -39,6 +42,8 @@ __all__ = [
     "available",
     "build_model",
     "check_batch_norm",
+    "compare_runtimes",
+    "convert",
     "data",
     "evaluate",
     "export",

@@ -9,11 +9,12 @@ from keras_transfer.data.resizing import RESIZES
 from keras_transfer.heads import HEADS
 from keras_transfer.pooling import POOLINGS
 from keras_transfer.rates import RATES
+from keras_transfer.runtimes import FORMATS
 from keras_transfer.schedules import SCHEDULES
 
 _REGISTRIES = {
     registry.kind: registry
-    for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, RATES, AUGMENTATIONS, MIXINGS, RESIZES)
+    for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, RATES, AUGMENTATIONS, MIXINGS, RESIZES, FORMATS)
 }
 
 
@@ -21,8 +22,8 @@ def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing" or "resize"; None for the list
-            of these.
+        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize" or "format"
+            (of other runtimes); None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

@@ -1,0 +1,134 @@
+"""Comparing: files of several formats are written, loaded in their runtimes, and asked what the SavedModel is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from keras_transfer._checks import InputError
+from keras_transfer.runtimes.formats import Format, Tolerance
+from keras_transfer.runtimes.frozen import Answer, Frozen, freeze, in_batches, open_frozen
+from keras_transfer.runtimes.measuring import accuracy, agreement, differences, milliseconds
+from keras_transfer.runtimes.report import SAVED_MODEL, RuntimeReport, RuntimeResult
+from keras_transfer.runtimes.samples import Samples
+from keras_transfer.serving.description import Description
+
+_ROUNDINGS, _MOST = 10, 1e-3  # a float32 file may be this many times as far as freezing alone, and never farther
+_WORST = 3
+
+
+def compare(
+    version: Path,
+    description: Description,
+    formats: Sequence[Format],
+    samples: Samples,
+    folder: Path,
+    timed: bool,
+    note: Callable[[str], None],
+) -> RuntimeReport:
+    """Writes a file of each format, asks it and the SavedModel about the same pictures, and compares.
+
+    Args:
+        version: folder of the version.
+        description: of the version.
+        formats: to write.
+        samples: pictures.
+        folder: where each format's file is written, in a folder named like it.
+        timed: measure times as well.
+        note: is given a line before each step.
+
+    Returns:
+        The report. A format whose converter or runtime fails has an error in it instead of numbers.
+
+    Raises:
+        InputError: if the version has no numbers to compare with.
+        OSError: if a file cannot be written.
+    """
+    note("freezing the graph")
+    frozen = freeze(version, description, folder / "frozen")
+    answers = {SAVED_MODEL: frozen.reference}
+    numbers = {SAVED_MODEL: in_batches(answers[SAVED_MODEL], samples.images)}
+    moved = differences(in_batches(open_frozen(frozen), samples.images), numbers[SAVED_MODEL], description.activation)
+    rounding = float(moved.max())
+    failed: dict[str, str] = {}
+    for part in formats:
+        note(f"writing {part.name}")
+        try:
+            answer = _written(part, frozen, folder / part.name, samples.calibration)
+            numbers[part.name] = _asked(part, answer, samples.images, numbers[SAVED_MODEL].shape)
+            answers[part.name] = answer
+        except InputError as error:  # the others may do
+            failed[part.name] = str(error)
+    if timed:
+        note("measuring times")
+    times = milliseconds(answers, samples.images[:1].astype(np.float32)) if timed else {}
+    least = min(_ROUNDINGS * rounding, _MOST)
+    tolerances = {part.name: replace(part.tolerance, largest=max(part.tolerance.largest, least)) for part in formats}
+    none = RuntimeResult("", np.nan, None, np.nan, np.nan, None, None, Tolerance(0.0), len(samples.images))
+    results = [_measured(replace(none, format=SAVED_MODEL), numbers, samples, description.activation)]
+    for part in formats:
+        result = replace(none, format=part.name, tolerance=tolerances[part.name], error=failed.get(part.name, ""))
+        results.append(result if result.error else _measured(result, numbers, samples, description.activation))
+    folders = {part.name: folder / part.name for part in formats}
+    finished = (
+        replace(
+            result,
+            megabytes=np.nan if result.error else _megabytes(folders.get(result.format, version)),
+            milliseconds=times.get(result.format),
+        )
+        for result in results
+    )
+    calibrated = 0 if samples.calibration is None else len(samples.calibration)
+    return RuntimeReport(version, len(samples.images), calibrated, rounding, tuple(finished))
+
+
+def _measured(
+    result: RuntimeResult, numbers: Mapping[str, np.ndarray], samples: Samples, activation: str
+) -> RuntimeResult:
+    found, expected = numbers[result.format], numbers[SAVED_MODEL]
+    apart = differences(found, expected, activation)
+    by_picture = apart.max(axis=1)
+    worst = np.argsort(-np.nan_to_num(by_picture, nan=np.inf))[:_WORST]
+    return replace(
+        result,
+        largest=float(by_picture.max()),
+        mean=float(apart.mean()),
+        agreement=agreement(found, expected, activation),
+        accuracy=accuracy(found, samples.labels, activation),
+        worst=tuple((samples.names[index], float(by_picture[index])) for index in worst if by_picture[index] != 0),
+    )
+
+
+def _written(part: Format, frozen: Frozen, folder: Path, calibration: np.ndarray | None) -> Answer:
+    folder.mkdir()
+    try:
+        part.write(frozen, folder / part.file, calibration if part.calibrated else None)
+        return part.open(folder / part.file, frozen.description.output)
+    except OSError:
+        raise
+    except Exception as error:  # each converter has its own kinds
+        raise InputError(
+            f"Expected a network that {part.name!r} can express. Received: {_first_line(error)}"
+        ) from error
+
+
+def _asked(part: Format, answer: Answer, images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        numbers = in_batches(answer, images)
+    except Exception as error:  # each runtime has its own kinds
+        raise InputError(f"Expected {part.name!r} to answer. Received: {_first_line(error)}") from error
+    if numbers.shape != shape:
+        raise InputError(f"Expected numbers {shape} from {part.name!r}. Received: {numbers.shape}.")
+    return numbers
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:300] if lines else 'no message'}."
+
+
+def _megabytes(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6

@@ -1,0 +1,49 @@
+"""model.json: what a file for another runtime takes and answers, for those who load it where this package is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from keras_transfer._version import __version__
+from keras_transfer.runtimes.frozen import INPUT
+from keras_transfer.runtimes.report import RuntimeResult
+from keras_transfer.serving.description import read_description
+
+FILE = "model.json"
+
+
+def write_description(folder: Path, result: RuntimeResult, version: Path) -> None:
+    """Writes `model.json` into the folder of a file, with what was measured of it.
+
+    Args:
+        folder: of the file.
+        result: what was measured; its `path` names the file.
+        version: folder of the version that the file was made of.
+    """
+    description = read_description(version)
+    height, width = description.image_size
+    content: dict[str, Any] = {
+        "format": result.format,
+        "file": result.path.name if result.path else None,
+        "input": {
+            "name": INPUT,
+            "dtype": "float32",
+            "shape": [None, height, width, 3],
+            "range": [0, 255],
+            "channels": "RGB",
+            "resize": description.resize,
+        },
+        "output": {"name": description.output, "dtype": "float32", "shape": [None, len(description.class_names)]},
+        "class_names": list(description.class_names),
+        "activation": description.activation,
+        "measured": {
+            name: value
+            for name, value in result.to_dict().items()
+            if name not in ("format", "path", "worst", "error", "milliseconds")
+        }
+        | {"images": result.images},
+        "source": {"version": version.name, "keras_transfer": __version__},
+    }
+    (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,141 @@
+"""Frozen: an exported version as one flat graph of constants, from pixels to numbers, which every converter takes.
+
+A SavedModel keeps variables, captured constants and calls of other functions. Converters trip over each: a captured
+constant becomes an input that nobody can give, a function marked for XLA stays a call that no runtime knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+from tensorflow.python.grappler import tf_optimizer
+
+from keras_transfer._checks import InputError
+from keras_transfer.serving.description import Description
+
+SIGNATURE = "predict_images"
+INPUT = "images"
+
+Answer = Callable[[np.ndarray], np.ndarray]
+
+_KEEP_APART = ("_XlaMustCompile", "_noinline")
+_BATCH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Frozen:
+    """A version as constants.
+
+    Attributes:
+        description: what the version says of itself.
+        graph: of constants, without functions.
+        input: name of its input tensor, float32 `(batch, height, width, 3)` in [0, 255].
+        output: name of its output tensor, float32 `(batch, num_classes)`.
+        saved_model: folder of the same graph as a SavedModel with one signature, from `images` to the numbers under
+            the name they have in the version.
+        reference: what the version itself answers, as it was exported.
+    """
+
+    description: Description
+    graph: Any
+    input: str
+    output: str
+    saved_model: Path
+    reference: Answer
+
+
+def freeze(version: Path, description: Description, folder: Path) -> Frozen:
+    """Freezes what an exported version answers for images.
+
+    Args:
+        version: folder of the version.
+        description: of the version.
+        folder: where the frozen SavedModel is written.
+
+    Raises:
+        InputError: if the version has no such answer.
+    """
+    module = _load(version)
+    signature = module.signatures.get(SIGNATURE)
+    if signature is None or description.output not in signature.structured_outputs:
+        raise InputError(
+            f"Expected a version with the signature {SIGNATURE!r} that returns {description.output!r}; export it again "
+            f"with this version of keras_transfer. Received: {str(version)!r} with {sorted(module.signatures)}."
+        )
+    images = tf.TensorSpec((None, *description.image_size, 3), tf.float32, name=INPUT)
+
+    @tf.function(input_signature=[images], autograph=False)
+    def numbers(images: tf.Tensor) -> tf.Tensor:
+        return signature(**{INPUT: images})[description.output]
+
+    constant = convert_variables_to_constants_v2(numbers.get_concrete_function())
+    (given,), (answered,) = constant.inputs, constant.outputs
+    graph = _flat(constant.graph.as_graph_def(), answered.name)
+    flat = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
+    function = flat.prune(given.name, [answered.name])
+
+    @tf.function(input_signature=[images], autograph=False)
+    def named(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {description.output: function(images)[0]}
+
+    holder = tf.Module()
+    holder.named = named
+    # without gradients: those of a frozen graph are no use, and some networks bring their own, which cannot be saved
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(holder, str(folder), signatures=named, options=options)
+    reference = _answers_of(signature, description.output, module)
+    return Frozen(description, graph, given.name, answered.name, folder, reference)
+
+
+def open_frozen(frozen: Frozen) -> Answer:
+    """Loads the frozen SavedModel, as a runtime's file is loaded."""
+    module = _load(frozen.saved_model)
+    return _answers_of(module.signatures["serving_default"], frozen.description.output, module)
+
+
+def in_batches(answer: Answer, images: np.ndarray) -> np.ndarray:
+    """Asks for all images `(count, height, width, 3)`, a few at a time, as float32."""
+    starts = range(0, len(images), _BATCH)
+    return np.concatenate([answer(images[start : start + _BATCH].astype(np.float32)) for start in starts])
+
+
+def _answers_of(signature: Any, output: str, module: Any) -> Answer:
+    def answer(images: np.ndarray, held: Any = module) -> np.ndarray:  # a signature loses its variables without it
+        with tf.device("/CPU:0"):  # where the other runtimes compute: a GPU rounds otherwise
+            return signature(**{INPUT: tf.constant(images)})[output].numpy()
+
+    return answer
+
+
+def _load(version: Path) -> Any:
+    try:
+        return tf.saved_model.load(str(version))
+    except (OSError, ValueError) as error:
+        raise InputError(f"Expected a SavedModel in {str(version)!r}. {error}") from error
+
+
+def _flat(graph: Any, output: str) -> Any:
+    """Puts the content of functions in the place of their calls, also of those that XLA was to compile apart."""
+    if not graph.library.function:
+        return graph
+    for attributes in (part.attr for part in (*graph.node, *graph.library.function, *_inner_nodes(graph))):
+        for name in _KEEP_APART:
+            attributes.pop(name, None)
+    whole = meta_graph_pb2.MetaGraphDef()
+    whole.graph_def.CopyFrom(graph)
+    whole.collection_def["train_op"].node_list.value.append(output)  # how Grappler is told what is wanted
+    config = config_pb2.ConfigProto()
+    config.graph_options.rewrite_options.optimizers.append("function")
+    config.graph_options.rewrite_options.min_graph_nodes = -1
+    return tf_optimizer.OptimizeGraph(config, whole)
+
+
+def _inner_nodes(graph: Any) -> list[Any]:
+    return [node for function in graph.library.function for node in function.node_def]

@@ -1,0 +1,31 @@
+"""OpenVINO: the format of Intel's runtime for its processors, graphics and accelerators, and for other processors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_transfer.runtimes.formats import Format, Tolerance, register
+from keras_transfer.runtimes.frozen import Answer, Frozen
+
+
+def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None) -> None:
+    """Writes `model.xml` and `model.bin`, with float32 weights; the output has its name in the version."""
+    import openvino
+
+    model = openvino.convert_model(str(frozen.saved_model))
+    openvino.save_model(model, str(file), compress_to_fp16=False)
+
+
+def open_file(file: Path, output: str) -> Answer:
+    """Loads it on the processor, in float32: by default OpenVINO computes in bfloat16 where the processor can."""
+    import openvino
+
+    compiled = openvino.compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return lambda images: compiled(images)[output]
+
+
+register(
+    Format("openvino", "model.xml", ("openvino",), "openvino", Tolerance(1e-5), write, open_file),
+)

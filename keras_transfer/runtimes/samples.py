@@ -1,0 +1,104 @@
+"""Samples: the pictures a file is measured on, and the other ones it is calibrated with."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.data import ImageData, from_directory
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.reading import images_of
+from keras_transfer.serving.description import Description
+from keras_transfer.serving.specimens import specimens
+
+MIN_CALIBRATION = 10
+CALIBRATION = 200  # TensorFlow's guide to post-training quantization speaks of 100 to 500
+
+Data = ImageData | str | os.PathLike[str]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Pictures as the version sees them.
+
+    Attributes:
+        images: uint8 or float32 `(count, height, width, 3)` in [0, 255].
+        names: what each is called in messages.
+        labels: as in `Examples`; None for drawn pictures, which have none.
+        calibration: float32 images of other pictures, for formats that need them.
+    """
+
+    images: np.ndarray
+    names: tuple[str, ...]
+    labels: np.ndarray | None
+    calibration: np.ndarray | None
+
+
+def read_samples(data: Data | None, description: Description, limit: int, *, calibrate: bool) -> Samples:
+    """Reads pictures the way the version does: test or else validation images, and training images to calibrate with.
+
+    Args:
+        data: images, or a folder of class folders; None for a few drawn pictures.
+        description: of the version.
+        limit: the most pictures to measure on; where there are more, these are spread over all.
+        calibrate: whether some format needs calibration.
+
+    Raises:
+        InputError: if the classes are not those of the version, or pictures to calibrate with are missing.
+    """
+    if data is None:
+        if calibrate:
+            raise InputError(
+                f"Expected `data` with at least {MIN_CALIBRATION} training pictures like those that will come, for the "
+                "scales of an int8 file. Received: none."
+            )
+        drawn = np.array(specimens(description.image_size), dtype=object)
+        examples = Examples(drawn, np.zeros(len(drawn), np.int64), encoded=True)
+        names = tuple(f"drawn picture {index + 1}" for index in range(len(drawn)))
+        return Samples(_pixels(examples, description), names, None, None)
+    if not isinstance(data, ImageData):
+        data = from_directory(data, image_size=description.image_size, resize=description.resize)
+    if tuple(data.class_names) != description.class_names:
+        raise InputError(
+            f"Expected the version's classes {list(description.class_names)}. Received: {list(data.class_names)}."
+        )
+    measured = data.splits.get("test") or data.splits.get("validation") or data.splits["train"]
+    calibration = _calibration(data, description, measured) if calibrate else None
+    chosen = _spread(measured, limit)
+    names = (
+        tuple(map(str, chosen.items)) if chosen.in_files else tuple(f"picture {index}" for index in range(len(chosen)))
+    )
+    return Samples(_pixels(chosen, description), names, chosen.labels, calibration)
+
+
+def _calibration(data: ImageData, description: Description, measured: Examples) -> np.ndarray:
+    train = data.splits["train"]
+    if measured is train:
+        raise InputError(
+            "Expected data with validation or test images: an int8 file must be measured on other pictures than those "
+            "it is calibrated with. Received: training images alone."
+        )
+    if len(train) < MIN_CALIBRATION:
+        raise InputError(
+            f"Expected at least {MIN_CALIBRATION} training pictures to calibrate an int8 file with, better "
+            f"{CALIBRATION}. Received: {len(train)}."
+        )
+    return _pixels(_spread(train, CALIBRATION), description).astype(np.float32)
+
+
+def _spread(examples: Examples, count: int) -> Examples:
+    return examples.take(np.unique(np.linspace(0, len(examples) - 1, count).astype(int)))
+
+
+def _pixels(examples: Examples, description: Description) -> np.ndarray:
+    """Reads images as training and serving do; the export was verified to see the same."""
+    order = tf.data.Dataset.range(len(examples)).map(lambda index: (index, tf.constant(0, tf.int64)))
+    rows = images_of(order, examples, description.image_size, description.resize, tolerant=False)
+    try:
+        return np.stack([image for image, *_ in rows.as_numpy_iterator()])
+    except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
+        raise InputError(f"Expected pictures that can be read. {error.message}") from error
