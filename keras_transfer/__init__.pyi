@@ -1,4 +1,4 @@
-from . import augment, data, heads, hub, plots, pooling, rates, schedules
+from . import alignment, augment, data, heads, hub, plots, pooling, rates, schedules, validators
 from ._checks import DataWarning, InputError
 from ._version import __version__
 from .backbones import Backbone
@@ -6,6 +6,14 @@ from .batch_norm import BatchNormCheck, check_batch_norm
 from .caching import Cache, CachedDataset, extract_features
 from .callbacks import UnfreezeSchedule
 from .catalogue import available
+from .domain_adaptation import (
+    AdaptationChoice,
+    AdaptationModel,
+    AdaptationReport,
+    adapt,
+    adaptation_report,
+    choose_adaptation,
+)
 from .evaluation import Report, evaluate
 from .fine_tuning import fine_tune
 from .freezing import set_trainable
@@ -18,6 +26,9 @@ from .rate_finder import RateCurve, find_learning_rate
 from .serving import Prediction, ServedModel, export, load
 
 __all__ = [
+    "AdaptationChoice",
+    "AdaptationModel",
+    "AdaptationReport",
     "Backbone",
     "BatchNormCheck",
     "Cache",
@@ -32,10 +43,14 @@ __all__ = [
     "ServedModel",
     "UnfreezeSchedule",
     "__version__",
+    "adapt",
+    "adaptation_report",
+    "alignment",
     "augment",
     "available",
     "build_model",
     "check_batch_norm",
+    "choose_adaptation",
     "data",
     "evaluate",
     "export",
@@ -56,4 +71,5 @@ __all__ = [
     "set_trainable",
     "split",
     "stages",
+    "validators",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_transfer._checks import unknown
+from keras_transfer.alignment import ALIGNMENTS
 from keras_transfer.applications import BACKBONES
 from keras_transfer.augment import AUGMENTATIONS, MIXINGS
 from keras_transfer.data.resizing import RESIZES
@@ -10,10 +11,22 @@ from keras_transfer.heads import HEADS
 from keras_transfer.pooling import POOLINGS
 from keras_transfer.rates import RATES
 from keras_transfer.schedules import SCHEDULES
+from keras_transfer.validators import VALIDATORS
 
 _REGISTRIES = {
     registry.kind: registry
-    for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, RATES, AUGMENTATIONS, MIXINGS, RESIZES)
+    for registry in (
+        BACKBONES,
+        POOLINGS,
+        HEADS,
+        SCHEDULES,
+        RATES,
+        AUGMENTATIONS,
+        MIXINGS,
+        RESIZES,
+        ALIGNMENTS,
+        VALIDATORS,
+    )
 }
 
 
@@ -21,8 +34,8 @@ def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing" or "resize"; None for the list
-            of these.
+        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize", "alignment" or
+            "validator"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

@@ -105,7 +105,7 @@ def fine_tune(
         )
 
     compile_as(model, optimizer=fresh_optimizer(keras.optimizers.get(optimizer), model))
-    weights = class_weights(class_weight, data, verbose)
+    weights = class_weights(class_weight, data.splits["train"].labels, verbose)
     own = [*averaging(model), unfreeze, EpochOrder(data)]
     if "validation" in data.splits:
         own.append(BestEpoch(trained_part(model, phases), patience or total))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
@@ -57,22 +58,30 @@ def check_labels(model: keras.Model, data: ImageData) -> None:
 
 
 def class_weights(
-    class_weight: str | dict[int, float] | None, data: ImageData, verbose: str | int
+    class_weight: str | dict[int, float] | None, labels: np.ndarray, verbose: str | int
 ) -> dict[int, float] | None:
     """Returns the weight of each class that an argument asks for; None for none.
+
+    Args:
+        class_weight: "auto", "balanced", None, or the weights.
+        labels: of the training images, int `(count,)`; those of other forms have no common weight.
+        verbose: 0 to say nothing.
 
     Raises:
         InputError: if the argument is unknown.
     """
+    from sklearn.utils.class_weight import compute_class_weight
+
     if class_weight is None or isinstance(class_weight, dict):
         return class_weight
     if class_weight not in ("auto", "balanced"):
         raise InputError(f"Expected `class_weight` 'auto', 'balanced', None or a dict. Received: {class_weight!r}.")
-    if data.splits["train"].labels.ndim == 2:  # several labels at once have no common weight
+    if labels.ndim == 2:
         return None
-    counts = data.counts["train"].values()
+    present, counts = np.unique(labels, return_counts=True)
     if class_weight == "auto" and max(counts) < _UNEVEN * min(counts):
         return None
     if verbose:
         print(f"classes weigh the same in training: they have {min(counts)} to {max(counts)} images")
-    return data.class_weights
+    weights = compute_class_weight("balanced", classes=present, y=labels)
+    return {int(label): float(weight) for label, weight in zip(present, weights, strict=True)}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 from keras.callbacks import Callback, CallbackList
 
 from keras_transfer._checks import InputError
@@ -130,6 +131,8 @@ class BestEpoch(keras.callbacks.EarlyStopping):
         self._whole = model
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if not np.isfinite((logs or {}).get(self.monitor, 0.0)):
+            return  # Keras would take the first epoch for the best one, whatever its value
         self._part.stop_training = False
         super().on_epoch_end(epoch, logs)
         self._whole.stop_training |= self._part.stop_training

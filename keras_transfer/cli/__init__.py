@@ -1,9 +1,9 @@
-"""The shell: keras-transfer train, check, evaluate, predict, backbones, cache and demo."""
+"""The shell: keras-transfer train, adapt, check, evaluate, predict, backbones, cache and demo."""
 
-from keras_transfer.cli import cached, checking, training, using
+from keras_transfer.cli import adapting, cached, checking, training, using
 from keras_transfer.cli.session import app
 
-__all__ = ["app", "cached", "checking", "main", "training", "using"]
+__all__ = ["adapting", "app", "cached", "checking", "main", "training", "using"]
 
 
 def main() -> None:
