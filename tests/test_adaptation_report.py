@@ -38,7 +38,7 @@ def test_shares_that_differ_strongly_are_a_sign():
 @pytest.fixture(scope="module")
 def models(data):
     keras.utils.set_random_seed(0)
-    before = kt.build_model(toy_backbone(), 3, image_size=32)
+    before = kt.build_model(toy_backbone(), 3, image_size=32, head="mlp")
     after = keras.models.clone_model(before)
     after.set_weights(before.get_weights())
     kt.fine_tune(after, data, schedule="feature_extraction", epochs=2, learning_rate=1e-1, verbose=0)
@@ -52,6 +52,8 @@ def test_the_report_shows_both_models_side_by_side(models, data, tmp_path):
     report = kt.adaptation_report(after, data, target, before=before)
     found = json.loads(json.dumps(report.to_dict()))
     assert list(report.distance) == ["before", "after"] and all(0 <= value <= 2 for value in report.distance.values())
+    assert not np.array_equal(report.shifts["before"].first, report.shifts["after"].first)
+    assert report.shifts["after"].first.shape == (24, 256), "the hidden vector, which is what was trained"
     assert sum(report.source_shares.values()) == pytest.approx(1) == sum(found["target_shares"]["after"].values())
     expected = kt.evaluate(after, target.validation, class_names=data.class_names).metrics["accuracy"]
     assert report.accuracy["after"].metrics["accuracy"] == pytest.approx(expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -126,7 +127,8 @@ def adapt(
         )
         say(as_json, f"\n{choice}\n")
         # 4 what it did, and the export
-        report = kt.adaptation_report(model, labelled, other, before=before)
+        with warnings.catch_warnings(action="ignore", category=kt.DataWarning):  # signs of harm stand in the report
+            report = kt.adaptation_report(model, labelled, other, before=before)
         say(as_json, f"{report}\n")
         saved = save_run(output, model, labelled, choice.histories[choice.chosen], labelled.validation)
         files = sorted([*saved.files, *save_adaptation(output, report, choice.to_dict())])

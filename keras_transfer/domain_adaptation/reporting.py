@@ -11,7 +11,8 @@ import keras
 import numpy as np
 
 from keras_transfer._checks import DataWarning, unknown
-from keras_transfer.data import ImageData, Shift, compare
+from keras_transfer.data import ImageData, Shift
+from keras_transfer.data.shift import shift_of
 from keras_transfer.data.unlabelled import blinded, is_labelled
 from keras_transfer.domain_adaptation.signs import shares_of, signs_of_negative_transfer
 from keras_transfer.domain_adaptation.watching import network_of, outputs_of
@@ -106,9 +107,9 @@ def adaptation_report(
 ) -> AdaptationReport:
     """Shows what an adaptation did: distance of the domains, accuracy where the target has labels, signs of harm.
 
-    The proxy A-distance is that of `kt.data.compare` in the pooled features. A small distance alone is no success: it
-    says that the domains cannot be told apart, not that classes lie on their own. Warns of each sign of negative
-    transfer (see `signs`): a class that is hardly predicted any more, or shares of classes far from the source's.
+    The proxy A-distance is that of `kt.data.compare`, in what enters the last layer with weights. A small distance alone
+    is no success: it says that the domains cannot be told apart, not that classes lie on their own. Warns of each sign
+    of negative transfer: a class that is hardly predicted any more, or shares of classes far from the source's.
 
     Args:
         model: the adapted model.
@@ -129,8 +130,10 @@ def adaptation_report(
     shifts, predicted, accuracy = {}, {}, {}
     for when, network in models.items():
         with quiet_tracing(), blind.naming_bad_files(split):
-            shifts[when] = compare(source, blind, network, seed=seed)
-            outputs = outputs_of(network_of(network), target.in_order(split))
+            vectors = network_of(network)
+            first, second = (outputs_of(vectors, data.in_order("train")).features for data in (source, blind))
+            outputs = outputs_of(vectors, target.in_order(split))
+        shifts[when] = shift_of(first, second, seed)
         predicted[when] = outputs.probabilities.argmax(axis=1)
         if is_labelled(target) and outputs.labels is not None:
             accuracy[when] = report_on(outputs.probabilities, outputs.labels, names)
