@@ -1,6 +1,6 @@
 """Adaptation without labels, on digits and on PACS: every method beside source only, three seeds. Writes adaptation.md.
 
-`python benchmarks/adaptation.py` runs all of it, about two hours on two cores, and writes the tables from the runs that
+`python benchmarks/adaptation.py` runs all of it, an hour and a half on two cores, and writes the tables from the runs that
 are there. Each run is kept in `adaptation_runs.jsonl` as soon as it is done, and not done again: delete the file to
 start anew. `python benchmarks/adaptation.py digits`, `pacs`, `augmented` or `light` runs a part.
 """
@@ -50,7 +50,8 @@ weight 1 unless a row says otherwise: none was tuned. All runs of a task, source
 schedule, pictures and augmentation, and end with the weights of the epoch that information maximisation likes best on
 validation images (MixStyle: the source's accuracy), without a label of the target. Only the rows without a source
 differ: they go on from source only, for half as many epochs or a little more. "Warned" counts runs that ended with a
-warning of a class that vanished or of shares of classes far from the source's.
+warning of a class that vanished or of shares of classes far from the source's. Rows with another weight were made after
+the others, since adversarial methods lose with weight 1 in so few steps, and were no candidates for the validators.
 """.strip()
 DIGIT_RUNS = """
 2,000 labelled digits of the source and 1,800 of the target, drawn with the seed, a tenth of either for validation; a

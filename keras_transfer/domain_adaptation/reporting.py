@@ -107,9 +107,9 @@ def adaptation_report(
 ) -> AdaptationReport:
     """Shows what an adaptation did: distance of the domains, accuracy where the target has labels, signs of harm.
 
-    The proxy A-distance is that of `kt.data.compare`, in what enters the last layer with weights. A small distance alone
-    is no success: it says that the domains cannot be told apart, not that classes lie on their own. Warns of each sign
-    of negative transfer: a class that is hardly predicted any more, or shares of classes far from the source's.
+    The proxy A-distance is that of `kt.data.compare`, in what enters the last layer with weights. A small distance is
+    no success by itself: it says that domains cannot be told apart, not that classes lie on their own. Warns of each
+    sign of negative transfer: a class that is hardly predicted any more, or shares of classes far from the source's.
 
     Args:
         model: the adapted model.
