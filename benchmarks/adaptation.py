@@ -1,8 +1,8 @@
 """Adaptation without labels, on digits and on PACS: every method beside source only, three seeds. Writes adaptation.md.
 
 `python benchmarks/adaptation.py` runs all of it, an hour and a half on two cores, and writes the tables from the runs
-that are there. Each run is kept in `adaptation_runs.jsonl` as soon as it is done, and not done again: delete the file to
-start anew. `python benchmarks/adaptation.py digits`, `pacs`, `augmented` or `light` runs a part.
+that are there. Each run is kept in `adaptation_runs.jsonl` as soon as it is done, and not done again: delete the file
+to start anew. `python benchmarks/adaptation.py digits`, `pacs`, `augmented` or `light` runs a part.
 """
 
 from __future__ import annotations
