@@ -1,4 +1,4 @@
-from . import augment, data, heads, hub, plots, pooling, rates, schedules
+from . import alignment, augment, data, heads, hub, plots, pooling, rates, schedules, validators
 from ._checks import DataWarning, InputError
 from ._version import __version__
 from .backbones import Backbone
@@ -6,6 +6,14 @@ from .batch_norm import BatchNormCheck, check_batch_norm
 from .caching import Cache, CachedDataset, extract_features
 from .callbacks import UnfreezeSchedule
 from .catalogue import available
+from .domain_adaptation import (
+    AdaptationChoice,
+    AdaptationModel,
+    AdaptationReport,
+    adapt,
+    adaptation_report,
+    choose_adaptation,
+)
 from .evaluation import Report, evaluate
 from .fine_tuning import fine_tune
 from .freezing import set_trainable
@@ -20,6 +28,9 @@ from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .serving import Difference, Prediction, ServedModel, Verification, export, load, sign, verify
 
 __all__ = [
+    "AdaptationChoice",
+    "AdaptationModel",
+    "AdaptationReport",
     "Backbone",
     "BatchNormCheck",
     "Cache",
@@ -38,10 +49,14 @@ __all__ = [
     "UnfreezeSchedule",
     "Verification",
     "__version__",
+    "adapt",
+    "adaptation_report",
+    "alignment",
     "augment",
     "available",
     "build_model",
     "check_batch_norm",
+    "choose_adaptation",
     "compare_runtimes",
     "convert",
     "data",
@@ -66,5 +81,6 @@ __all__ = [
     "sign",
     "split",
     "stages",
+    "validators",
     "verify",
 ]

@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -14,6 +15,7 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
+from keras_transfer.domain_adaptation import AdaptationReport
 from keras_transfer.evaluation import Report, evaluate
 from keras_transfer.plots import plot_history
 from keras_transfer.serving.exporting import export
@@ -69,6 +71,33 @@ def save_run(
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return Run(report, version, [path.name for path in written])
+
+
+def save_adaptation(folder: Path, report: AdaptationReport, choice: dict[str, Any]) -> list[str]:
+    """Writes `adaptation.json` and `adaptation.png` beside a run, each aside and renamed, and returns their names.
+
+    Args:
+        folder: of served versions.
+        report: what the adaptation did.
+        choice: how it was chosen, ready for JSON.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    folder = folder.expanduser()
+    staging = writable_folder(folder)
+    try:
+        found = {**report.to_dict(), "choice": choice}
+        (staging / "adaptation.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        report.plot().savefig(staging / "adaptation.png", dpi=120)
+        written = sorted(staging.iterdir())
+        for path in written:
+            path.replace(folder / path.name)
+    except OSError as error:
+        raise InputError(f"The adaptation's files cannot be written to {str(folder)!r}: {error}.") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    return [path.name for path in written]
 
 
 def _write_csv(path: Path, history: keras.callbacks.History) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_transfer._checks import unknown
+from keras_transfer.alignment import ALIGNMENTS
 from keras_transfer.applications import BACKBONES
 from keras_transfer.augment import AUGMENTATIONS, MIXINGS
 from keras_transfer.data.resizing import RESIZES
@@ -11,10 +12,23 @@ from keras_transfer.pooling import POOLINGS
 from keras_transfer.rates import RATES
 from keras_transfer.runtimes import FORMATS
 from keras_transfer.schedules import SCHEDULES
+from keras_transfer.validators import VALIDATORS
 
 _REGISTRIES = {
     registry.kind: registry
-    for registry in (BACKBONES, POOLINGS, HEADS, SCHEDULES, RATES, AUGMENTATIONS, MIXINGS, RESIZES, FORMATS)
+    for registry in (
+        BACKBONES,
+        POOLINGS,
+        HEADS,
+        SCHEDULES,
+        RATES,
+        AUGMENTATIONS,
+        MIXINGS,
+        RESIZES,
+        FORMATS,
+        ALIGNMENTS,
+        VALIDATORS,
+    )
 }
 
 
@@ -22,8 +36,8 @@ def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize" or "format"
-            (of other runtimes); None for the list of these.
+        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize", "format" (of other
+            runtimes), "alignment" or "validator"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

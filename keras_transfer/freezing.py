@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -77,6 +77,20 @@ def unfrozen_as(model: keras.Model, unfrozen: Unfrozen) -> Iterator[None]:
         model.trainable = whole
         for part, trainable, still in before:
             part.trainable = trainable
+            _hold_still(part, still)
+
+
+@contextmanager
+def everything_still(model: keras.Model, except_for: Iterable[layers.Layer]) -> Iterator[None]:
+    """Makes all layers but some run as in inference while the model runs as in training."""
+    moving = set(map(id, except_for))
+    before = [(part, "call" in part.__dict__) for layer in model.layers for part in layer._flatten_layers()]
+    for part, _ in before:
+        _hold_still(part, id(part) not in moving)
+    try:
+        yield
+    finally:
+        for part, still in before:
             _hold_still(part, still)
 
 

@@ -105,7 +105,7 @@ def stages(model: keras.Model) -> tuple[str, ...]:
     Raises:
         InputError: if the model was not made by `build_model`.
     """
-    marks = [layer.name.removeprefix(_MARK) for layer in getattr(model, "layers", []) if _is_mark(layer)]
+    marks = [mark.name.removeprefix(_MARK) for mark in marks_of_stages(model)]
     if not marks:
         raise InputError(
             "Expected a model made by keras_transfer.build_model. Received: "
@@ -113,6 +113,11 @@ def stages(model: keras.Model) -> tuple[str, ...]:
             "Pass your network to build_model(backbone=kt.Backbone(network, stages=...), ...)."
         )
     return tuple(marks)
+
+
+def marks_of_stages(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers at which stages end, which compute nothing; none in a model of other making."""
+    return [layer for layer in getattr(model, "layers", []) if _is_mark(layer)]
 
 
 def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:

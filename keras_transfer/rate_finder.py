@@ -12,11 +12,11 @@ from keras.optimizers import MultiOptimizer, Optimizer
 
 from keras_transfer._checks import InputError, positive
 from keras_transfer.data import ImageData
-from keras_transfer.fine_tuning import default_loss
 from keras_transfer.freezing import unfrozen_as
 from keras_transfer.optimizers import core, equal
 from keras_transfer.phases import HEAD, Unfrozen
 from keras_transfer.plots import plot_rates
+from keras_transfer.tasks import default_loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

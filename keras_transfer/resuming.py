@@ -47,6 +47,7 @@ class Resume(Callback):
         callbacks: all others of the fit, in the same order in every process.
 
     Attributes:
+        folder: where the run is kept.
         epoch: number of epochs that are done, from which `fit` goes on.
         finished: nothing is left to train.
 
@@ -56,14 +57,14 @@ class Resume(Callback):
 
     def __init__(self, folder: Path, run: Mapping[str, Any], callbacks: Sequence[Callback]):
         super().__init__()
-        self._folder = folder.expanduser()
+        self.folder = folder.expanduser()
         self._others = [callback for callback in callbacks if _memory(callback)]
         known = {"callbacks that remember": [type(callback).__name__ for callback in self._others]}
         self._run = json.loads(json.dumps({**run, **known}, default=str))
-        writable_folder(self._folder).rmdir()
-        for unfinished in self._folder.glob(".writing-*"):
+        writable_folder(self.folder).rmdir()
+        for unfinished in self.folder.glob(".writing-*"):
             shutil.rmtree(unfinished)
-        *older, self._kept = [None, *sorted(self._folder.glob("epoch_*"))]
+        *older, self._kept = [None, *sorted(self.folder.glob("epoch_*"))]
         for folder in filter(None, older):
             shutil.rmtree(folder)
         self._state = self._read() if self._kept else {}
@@ -83,7 +84,7 @@ class Resume(Callback):
                         setattr(callback, name, _unpacked(value, arrays, f"{index}_{name}"))
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"The run in {str(self._folder)!r} cannot be read ({error}). Delete the folder to train from the start."
+                f"The run in {str(self.folder)!r} cannot be read ({error}). Delete the folder to train from the start."
             ) from error
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -101,14 +102,14 @@ class Resume(Callback):
         }
         writing = None
         try:
-            writing = writable_folder(self._folder)
+            writing = writable_folder(self.folder)
             self.model.save_weights(writing / "model.weights.h5")
             np.savez(writing / "arrays.npz", **arrays)
             (writing / "state.json").write_text(json.dumps(state, default=float), encoding="utf-8")
-            whole = writing.rename(self._folder / f"epoch_{epoch + 1:05}")
+            whole = writing.rename(self.folder / f"epoch_{epoch + 1:05}")
         except (OSError, InputError) as error:
             warnings.warn(
-                f"Epoch {epoch + 1} could not be kept in {str(self._folder)!r} ({error}). Training goes on; "
+                f"Epoch {epoch + 1} could not be kept in {str(self.folder)!r} ({error}). Training goes on; "
                 f"{'the last epoch kept is ' + self._kept.name if self._kept else 'no epoch is kept yet'}.",
                 DataWarning,
                 stacklevel=2,
@@ -131,14 +132,15 @@ class Resume(Callback):
         if other:
             changed = "; ".join(f"{name}: {theirs.get(name)!r} there, {self._run[name]!r} now" for name in other)
             raise InputError(
-                f"Expected `resume_dir` to hold this run. {str(self._folder)!r} holds another: {changed}. "
+                f"Expected `resume_dir` to hold this run. {str(self.folder)!r} holds another: {changed}. "
                 "Use another folder, or delete it."
             )
         return state
 
 
 def _memory(callback: Callback) -> tuple[str, ...]:
-    return next((names for kind, names in _MEMORY.items() if isinstance(callback, kind)), ())
+    own = getattr(callback, "memory", ())  # callbacks of this package name theirs themselves
+    return own or next((names for kind, names in _MEMORY.items() if isinstance(callback, kind)), ())
 
 
 def _packed(value: Any, arrays: dict[str, Any], key: str) -> Any:

@@ -5,17 +5,14 @@ Callbacks, History and optimizer see one model and continuous epochs.
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import keras
 import tensorflow as tf
-from keras.callbacks import Callback, CallbackList, ProgbarLogger
+from keras.callbacks import CallbackList
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.caching.activations import Activations
@@ -24,8 +21,8 @@ from keras_transfer.caching.dataset import ordered_batches, train_batches
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.models import split
-from keras_transfer.optimizers import leaves
 from keras_transfer.phases import HEAD, Phase, starts
+from keras_transfer.relay import Relay, finalized_at_the_end, quiet_tracing, watches_steps
 
 _HEAD_STEPS = 32  # steps of the head in one execution: one of them takes less time than starting it does
 
@@ -119,57 +116,9 @@ def trained_part(model: keras.Model, phases: Sequence[Phase]) -> keras.Model:
     return split(model, in_order(model, {cut for cut in cuts if cut})[0])[1]
 
 
-def _watches_steps(callbacks: CallbackList) -> bool:
-    """Says whether any callback has something to do within an epoch, other than to draw progress."""
-    hooks = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-
-    def watches(callback: Callback) -> bool:
-        overridden = any(getattr(type(callback), hook) is not getattr(Callback, hook) for hook in hooks)
-        return getattr(callback, "watches_steps", overridden) and not isinstance(callback, ProgbarLogger)
-
-    return any(map(watches, callbacks.callbacks))
-
-
 def _say(verbose: str | int, line: str) -> None:
     if verbose:
         print(f"cache: {line}")
-
-
-class _Relay(Callback):
-    """Hands what happens in the `fit` of a part to the callbacks of the whole model."""
-
-    def __init__(self, callbacks: CallbackList, whole: keras.Model):
-        super().__init__()
-        self._callbacks, self._whole = callbacks, whole
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        before = self._whole.train_function
-        self._callbacks.on_epoch_begin(epoch, logs)
-        if self._whole.train_function is not before:
-            self.model.make_train_function(force=True)  # other layers are open now
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_epoch_end(epoch, logs)
-        self.model.stop_training = self._whole.stop_training
-
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_train_batch_begin(batch, logs)
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_train_batch_end(batch, logs)
-        self.model.stop_training = self._whole.stop_training
-
-    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_test_begin(logs)
-
-    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_test_end(logs)
-
-    def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_test_batch_begin(batch, logs)
-
-    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_test_batch_end(batch, logs)
 
 
 def fit_segments(
@@ -194,21 +143,21 @@ def fit_segments(
     """
     model.stop_training = False
     callbacks.on_train_begin()
-    with _finalized_at_the_end(model), _quiet_tracing():
+    with finalized_at_the_end(model), quiet_tracing():
         for segment in segments:
             if segment.until <= first:
                 continue
             with model.distribute_strategy.scope():
                 part, train, validation = segment.feed()
                 if part is not model:
-                    compile_part(part, 1 if _watches_steps(callbacks) else segment.steps)
+                    compile_part(part, 1 if watches_steps(callbacks) else segment.steps)
                 _build_metrics(part, train)
             part.fit(
                 train,
                 validation_data=validation,
                 initial_epoch=first,
                 epochs=segment.until,
-                callbacks=[_Relay(callbacks, model)],
+                callbacks=[Relay(callbacks, model)],
                 class_weight=class_weight,
                 shuffle=False,  # the data shuffles itself
                 verbose=0,
@@ -225,32 +174,3 @@ def _build_metrics(part: keras.Model, train: tf.data.Dataset) -> None:
     outputs = part.output_shape[1:]
     part.compute_metrics(None, tf.zeros((1, *labels.shape[1:]), labels.dtype), tf.zeros((1, *outputs)))
     part.reset_metrics()
-
-
-@contextmanager
-def _quiet_tracing() -> Iterator[None]:
-    """Silences TensorFlow's warning of functions traced often: each segment traces its own, once."""
-    logger = tf.get_logger()
-
-    def keeps(record: logging.LogRecord) -> bool:
-        return "triggered tf.function retracing" not in record.getMessage()
-
-    logger.addFilter(keeps)
-    try:
-        yield
-    finally:
-        logger.removeFilter(keeps)
-
-
-@contextmanager
-def _finalized_at_the_end(model: keras.Model) -> Iterator[None]:
-    """Keeps `fit` from putting averages of weights in place of the weights until the last segment is done."""
-    optimizers = leaves(model.optimizer)
-    for optimizer in optimizers:
-        vars(optimizer)["finalize_variable_values"] = lambda variables: None
-    try:
-        yield
-    finally:
-        for optimizer in optimizers:
-            del vars(optimizer)["finalize_variable_values"]
-    model.optimizer.finalize_variable_values(model.trainable_weights)

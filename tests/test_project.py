@@ -63,6 +63,7 @@ def test_python_in_documents_runs(document, tmp_path, monkeypatch, capsys):
     """The blocks run one after another on tiny pictures, with smaller images and networks, for one epoch."""
     monkeypatch.chdir(tmp_path)
     write_pictures(tmp_path / "photos", per_class=6)
+    write_pictures(tmp_path / "phone_pictures", per_class=6)
     (tmp_path / "new.jpg").write_bytes((tmp_path / "photos" / "red" / "0.jpg").read_bytes())
     blocks = _blocks(document, "python")
     assert len(blocks) >= 2
@@ -87,6 +88,17 @@ def test_the_table_of_what_was_tried_is_what_the_tests_try():
         assert re.findall(r"^\| ([^|]+?) \|", table, flags=re.MULTILINE) == list(tried)
     (table,) = re.findall(r"^\| name \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
     assert re.findall(r"`(\w+)` \|", table) == kt.available("schedule")
+
+
+def test_the_tables_of_methods_and_validators_are_what_there_is():
+    text = (ROOT / "docs" / "adapting.md").read_text()
+    tables = re.findall(r"^\| name \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    methods, validators = (re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) for table in tables)
+    assert sorted(methods) == sorted(kt.available("alignment"))
+    assert sorted(validators) == sorted(kt.available("validator"))
+    for row in re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \| ([^|]+) \|", tables[0], flags=re.MULTILINE):
+        kind = kt.alignment.ALIGNMENTS.find(row[0])
+        assert kind.needs_source == row[1].startswith("labelled") and kind.needs_target == (row[2] == "yes"), row
 
 
 def test_readme_shell_commands_exist():

@@ -12,6 +12,7 @@ from keras_transfer.data.lists import save_split
 from keras_transfer.data.shift import Shift, compare
 from keras_transfer.data.tfds import from_tfds
 from keras_transfer.data.tfrecords import from_tfrecord
+from keras_transfer.data.unlabelled import unlabelled
 
 __all__ = [
     "Checkup",
@@ -28,4 +29,5 @@ __all__ = [
     "from_tfds",
     "from_tfrecord",
     "save_split",
+    "unlabelled",
 ]

@@ -74,16 +74,25 @@ def compare(
     Raises:
         InputError: if a set has fewer than 10 images, or the model has no layer "features".
     """
+    if not any(layer.name == "features" for layer in model.layers):
+        raise InputError("Expected a model made by build_model, with a layer 'features'. Received: one without it.")
+    network = keras.Model(model.inputs, model.get_layer("features").output)
+    return shift_of(_features(network, first), _features(network, second), seed)
+
+
+def shift_of(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Shift:
+    """Says how far two sets of features `(count, features)` are apart, as `compare` does.
+
+    Raises:
+        InputError: if a set has fewer than 10 rows.
+    """
     from scipy.stats import binomtest
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    if not any(layer.name == "features" for layer in model.layers):
-        raise InputError("Expected a model made by build_model, with a layer 'features'. Received: one without it.")
-    network = keras.Model(model.inputs, model.get_layer("features").output)
-    sets = [_features(network, images) for images in (first, second)]
+    sets = [first, second]
     fewest = min(map(len, sets))
     if fewest < 2 * _FOLDS:
         raise InputError(f"Expected {2 * _FOLDS} images or more in each set. Received: {fewest}.")

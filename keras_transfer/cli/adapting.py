@@ -1,0 +1,162 @@
+"""keras-transfer adapt."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_transfer._checks import InputError
+from keras_transfer.cli.session import Json, app, print_json, read_options, say, session
+
+
+@app.command()
+def adapt(
+    source: Annotated[Path, typer.Argument(help="Folder of class folders: pictures with labels.")],
+    target: Annotated[
+        Path, typer.Argument(help="Folder of pictures of the other domain. Class folders are used for reporting alone.")
+    ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:WEIGHT]", help="mcc, coral, mmd, dann, ... Repeat, and the validator chooses."),
+    ] = None,
+    validator: Annotated[
+        str | None, typer.Option(help="What the best epoch and method are chosen by: information_maximization, ...")
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option(help="Also train on the source alone, and report both side by side.")
+    ] = False,
+    ignore_target_labels: Annotated[
+        bool, typer.Option(help="Take the target's folders as no classes, whatever their names.")
+    ] = False,
+    backbone: Annotated[
+        str, typer.Option(help="Name of a network (see `backbones`), or a SavedModel folder.")
+    ] = "MobileNetV2",
+    weights: Annotated[str, typer.Option(help="'imagenet', 'none' or a file of weights.")] = "imagenet",
+    backbone_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat."),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Pixels; the network's own size by default.")] = None,
+    resize: Annotated[str, typer.Option(help="crop, pad or stretch.")] = "crop",
+    head: Annotated[str, typer.Option(help="linear, mlp or cosine.")] = "mlp",
+    schedule: Annotated[str, typer.Option(help="When stages open: feature_extraction, gradual, ...")] = "last_n",
+    epochs: Annotated[int, typer.Option(help="Epochs of all phases together.")] = 10,
+    learning_rate: Annotated[float, typer.Option(help="Rate of the first phase.")] = 3e-3,
+    rate: Annotated[str, typer.Option(help="Within a phase: constant, one_cycle or warmup_cosine.")] = "constant",
+    augment: Annotated[
+        list[str] | None, typer.Option(help="none, light, strong, ... for both domains. Repeat; applied in order.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Images of each domain in a batch.")] = 32,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after this many epochs in which the validator saw nothing better.")
+    ] = None,
+    cache: Annotated[
+        str, typer.Option(help="Where activations of the frozen part are kept: auto, memory, disk or off.")
+    ] = "auto",
+    seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and new weights.")] = 0,
+    output: Annotated[
+        Path,
+        typer.Option(help="Folder for the served versions and model.keras, history.csv, adaptation.json and .png."),
+    ] = Path("saved_models/adapted"),
+    as_json: Json = False,
+) -> None:
+    """Train on labelled pictures for pictures of another kind without labels, and export the model."""
+    with session(as_json) as kt:
+        import keras
+
+        from keras_transfer._folders import check_writable
+        from keras_transfer.artifacts import save_adaptation, save_run
+        from keras_transfer.data.folders import class_names
+        from keras_transfer.models import default_image_size
+
+        # 1 what was asked for
+        candidates = [read_method(given) for given in method or ["mcc"]]
+        for name, weight in candidates:
+            kt.alignment.find_method(name)
+            kt.alignment.check_weight(weight)
+        if validator is not None:
+            kt.validators.VALIDATORS.find(validator)
+        options = read_options(backbone_option or [])
+        kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
+        kt.rates.RATES.find(rate)
+        kept = False if cache == "off" else kt.Cache(cache)
+        output = output.expanduser()
+        check_writable(output)
+        keras.utils.set_random_seed(seed)
+        size = image_size or default_image_size(backbone)
+        model = kt.build_model(
+            backbone,
+            len(class_names(source)),
+            weights=None if weights.lower() == "none" else weights,
+            image_size=size,
+            head=head,
+            backbone_options=options,
+        )
+        # 2 the images
+        form = {
+            "image_size": size,
+            "resize": resize,
+            "augment": augment or "none",
+            "batch_size": batch_size,
+            "seed": seed,
+        }
+        labelled = kt.data.from_directory(source, **form)
+        has_labels = not ignore_target_labels and _has_classes(target)
+        other = kt.data.from_directory(target, **form) if has_labels else kt.data.unlabelled(target, **form)
+        say(as_json, f"source  {labelled}\ntarget  {other}")
+        # 3 the training
+        run = {
+            "schedule": schedule,
+            "epochs": epochs,
+            "learning_rate": learning_rate,
+            "rate": rate,
+            "patience": patience,
+            "cache": kept,
+        }
+        verbose = 0 if as_json else "auto"
+        before = None
+        if baseline:
+            before = keras.models.clone_model(model)
+            before.set_weights(model.get_weights())
+            kt.adapt(before, labelled, other, method="none", validator=validator, verbose=verbose, **run)
+        choice = kt.choose_adaptation(
+            model, labelled, other, candidates=candidates, validator=validator, options=run, verbose=verbose
+        )
+        say(as_json, f"\n{choice}\n")
+        # 4 what it did, and the export
+        with warnings.catch_warnings(action="ignore", category=kt.DataWarning):  # signs of harm stand in the report
+            report = kt.adaptation_report(model, labelled, other, before=before)
+        say(as_json, f"{report}\n")
+        saved = save_run(output, model, labelled, choice.histories[choice.chosen], labelled.validation)
+        files = sorted([*saved.files, *save_adaptation(output, report, choice.to_dict())])
+        say(as_json, f"served version  {saved.version}\nbeside it       {', '.join(files)}")
+        print_json(
+            as_json,
+            {"version": str(saved.version), **choice.to_dict(), "adaptation": report.to_dict(), "files": files},
+        )
+
+
+def read_method(text: str) -> tuple[str, float]:
+    """Reads NAME or NAME:WEIGHT.
+
+    Raises:
+        InputError: if the weight is no number.
+    """
+    name, colon, weight = text.partition(":")
+    try:
+        return name, float(weight) if colon else 1.0
+    except ValueError:
+        raise InputError(f"Expected --method NAME or NAME:WEIGHT, such as mcc:0.5. Received: {text!r}.") from None
+
+
+def _has_classes(folder: Path) -> bool:
+    """Says whether pictures lie in folders, which then are classes."""
+    from keras_transfer.data.folders import class_names
+
+    try:
+        return len(class_names(folder)) > 0
+    except InputError:
+        return False

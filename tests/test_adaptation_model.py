@@ -1,0 +1,93 @@
+"""AdaptationModel: the same loss in a `fit` of one's own."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import toy_backbone
+
+import keras_transfer as kt
+from keras_transfer.domain_adaptation.adaptation_model import features_of
+
+
+def datasets(count: int = 16, batch_size: int = 8) -> tuple[tf.data.Dataset, tf.data.Dataset]:
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0, 255, (2, count, 24, 24, 3)).astype("float32")
+    source = tf.data.Dataset.from_tensor_slices((images[0], np.arange(count) % 3)).batch(batch_size)
+    return source, tf.data.Dataset.from_tensor_slices(images[1]).batch(batch_size)
+
+
+@pytest.fixture
+def model() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    return kt.build_model(toy_backbone(), 3, image_size=24)
+
+
+def test_a_script_trains_the_plain_model_by_phases_with_callbacks_and_validation(model):
+    source, target = datasets()
+    adapting = kt.AdaptationModel(model, "dann", weight=0.5)
+    adapting.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    before = model.get_weights()
+    unfreeze = kt.UnfreezeSchedule((kt.Phase(1, "head", 1e-2), kt.Phase(1, 1, 1e-3)))
+    history = adapting.fit((source, target), epochs=2, validation_data=source, callbacks=[unfreeze], verbose=0)
+    assert set(history.history) == {"loss", "accuracy", "alignment", "val_loss", "val_accuracy"}
+    assert unfreeze.began == [0, 1] and history.model is model is adapting.model
+    moved = {
+        weight.path.split("/")[0]
+        for weight, old in zip(model.weights, before, strict=True)
+        if not np.array_equal(weight, old)
+    }
+    assert moved == {"third", "logits"}
+    assert len(adapting.weights) == len(model.weights), "the discriminator is no part of it"
+
+
+def test_the_plain_model_bears_no_trace_of_the_method(model, tmp_path):
+    source, target = datasets()
+    adapting = kt.AdaptationModel(model, "cdan")
+    adapting.compile("sgd", "sparse_categorical_crossentropy")
+    adapting.fit((source, target), verbose=0)
+    model.save(tmp_path / "plain.keras")
+    loaded = keras.models.load_model(tmp_path / "plain.keras")
+    assert type(loaded) is type(model) and [a.name for a in loaded.layers] == [a.name for a in model.layers]
+    images = next(iter(target))
+    assert np.allclose(loaded(images), model(images), atol=1e-6) and np.allclose(adapting(images), model(images))
+
+
+def test_the_loss_is_the_tasks_plus_weight_times_the_methods(model):
+    source, target = datasets(count=8)
+    constant = kt.AdaptationModel(model, lambda source, target: tf.constant(3.0), weight=2.0)
+    constant.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy")
+    kt.set_trainable(constant, "head")
+    found = constant.fit((source, target), verbose=0).history
+    assert found["alignment"] == [3.0] and found["loss"][0] == pytest.approx(np.log(3) + 6, abs=1e-4)
+
+
+def test_methods_see_what_enters_the_last_layer_with_weights():
+    for head, channels in (("linear", 16), ("mlp", 256), ("cosine", 16)):
+        model = kt.build_model(toy_backbone(), 3, image_size=24, head=head)
+        assert features_of(model).shape == (None, channels)
+    no_weights = kt.build_model(toy_backbone(), 16, image_size=24, head=lambda features, classes: features * 2)
+    assert features_of(no_weights) is no_weights.get_layer("features").output
+
+
+def test_what_cannot_work_is_refused(model):
+    source, target = datasets()
+    with pytest.raises(kt.InputError, match="Did you mean 'coral'"):
+        kt.AdaptationModel(model, "corall")
+    with pytest.raises(kt.InputError, match="`weight`"):
+        kt.AdaptationModel(model, weight=-0.1)
+    with pytest.raises(kt.InputError, match=r"Use kt\.adapt"):
+        kt.AdaptationModel(model, "adabn")
+    adapting = kt.AdaptationModel(model)
+    adapting.compile("sgd", "sparse_categorical_crossentropy")
+    for wrong, message in (
+        ((source, source), "images alone.*Drop labels by"),
+        ((target, target), "`source` batches of images and labels"),
+        ((source, None), "Expected a `target`"),
+        ((None, target), "Expected a labelled `source`"),
+        ([source], r"`\(source, target\)` datasets"),
+    ):
+        with pytest.raises(kt.InputError, match=message):
+            adapting.fit(wrong)

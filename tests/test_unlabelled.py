@@ -1,0 +1,59 @@
+"""unlabelled: images whose labels nobody knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import write_pictures
+
+import keras_transfer as kt
+from keras_transfer.data.unlabelled import blinded, is_labelled
+
+
+def test_every_picture_below_a_folder_is_taken_whatever_the_folders(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", per_class=4)
+    (folder / "red" / "0.jpg").rename(folder / "loose.jpg")
+    data = kt.data.unlabelled(folder, image_size=32, batch_size=4, validation_split=0.25, exclude=["blue/*"])
+    assert {split: len(part) for split, part in data.splits.items()} == {"train": 6, "validation": 2}
+    names = {path.rsplit("/", 1)[-1] for part in data.splits.values() for path in part.items}
+    assert "loose.jpg" in names and not any("/blue/" in path for part in data.splits.values() for path in part.items)
+    images, labels = next(iter(data.train))
+    assert images.shape == (4, 32, 32, 3) and np.isnan(labels).all() and not is_labelled(data)
+    assert "6 images: all 6" in repr(data) and data.show(2).axes
+
+
+def test_bad_files_are_left_out_and_said(tmp_path):
+    folder = write_pictures(tmp_path / "pictures", per_class=2)
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    with pytest.warns(kt.DataWarning, match="1 of 7 images are left out"):
+        data = kt.data.unlabelled(folder, image_size=32)
+    assert [item.path.name for item in data.left_out] == ["broken.jpg"]
+
+
+def test_the_split_depends_on_the_seed_alone():
+    images = np.arange(20 * 8 * 8 * 3).reshape(20, 8, 8, 3).astype("float32") % 255
+    found = [kt.data.unlabelled(images, seed=seed).splits["validation"].items for seed in (0, 0, 1)]
+    assert np.array_equal(found[0], found[1]) and not np.array_equal(found[0], found[2])
+
+
+def test_blinded_data_has_the_same_images_in_the_same_order_without_labels(data):
+    blind = blinded(data)
+    data.start_epoch(3)
+    images = next(iter(data.train))[0]
+    data.start_epoch(3)
+    other, labels = next(iter(blind.train))
+    assert np.array_equal(images, other) and np.isnan(labels).all() and is_labelled(data)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ("no/such/folder", "not a folder"),
+        (np.zeros((1, 8, 8, 3), "uint8"), "2 usable images or more.*Received: 1"),
+        (np.zeros((4, 8, 8), "uint8"), "uint8 or float32"),
+        (np.zeros((4, 8, 8, 3), "int64"), "uint8 or float32"),
+    ],
+)
+def test_what_are_no_images_is_refused(images, message):
+    with pytest.raises(kt.InputError, match=message):
+        kt.data.unlabelled(images)
