@@ -101,6 +101,7 @@ class Server:
             undo.pop_all()
         config = uvicorn.Config(
             app,
+            log_config=None,  # its own would close all handlers of the program, and with one of them standard error
             log_level="error",
             access_log=False,
             lifespan="off",
