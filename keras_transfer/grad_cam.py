@@ -49,11 +49,16 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int]
     if wanted.shape != (len(images),) or wanted.max(initial=-1) >= count or wanted.min(initial=-1) < -1:
         raise InputError(f"Expected a class from 0 to {count - 1} for each image. Received: class_ids={class_ids!r}.")
     encoder, scores = keras.Model(model.inputs[0], feature_map), score_model(model, feature_map)
-    maps = [np.zeros((0, *np.shape(images)[1:3]), np.float32)]
+    image_size = np.shape(images)[1:3]
+
+    @tf.function(reduce_retracing=True, autograph=False)  # a graph, as in a served model, which rounds as that does
+    def run(batch: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
+        return heat_maps(scores, encoder(batch, training=False), chosen, image_size)[0]
+
+    maps = [np.zeros((0, *image_size), np.float32)]
     for start in range(0, len(images), _BATCH):
-        batch = np.asarray(images[start : start + _BATCH], np.float32)
-        chosen = tf.constant(wanted[start : start + _BATCH], tf.int64)
-        maps.append(heat_maps(scores, encoder(batch, training=False), chosen, batch.shape[1:3])[0].numpy())
+        batch = tf.constant(images[start : start + _BATCH], tf.float32)
+        maps.append(run(batch, tf.constant(wanted[start : start + _BATCH], tf.int64)).numpy())
     return np.concatenate(maps)
 
 
