@@ -9,6 +9,20 @@ from typing import Annotated
 import typer
 
 from keras_transfer._checks import InputError
+from keras_transfer.cli.options import (
+    CachePlace,
+    Epochs,
+    HeadName,
+    ImageSize,
+    LearningRate,
+    Network,
+    NetworkOptions,
+    RateName,
+    Resize,
+    ScheduleName,
+    Seed,
+    Weights,
+)
 from keras_transfer.cli.session import Json, app, print_json, read_options, say, session
 
 
@@ -31,21 +45,16 @@ def adapt(
     ignore_target_labels: Annotated[
         bool, typer.Option(help="Take the target's folders as no classes, whatever their names.")
     ] = False,
-    backbone: Annotated[
-        str, typer.Option(help="Name of a network (see `backbones`), or a SavedModel folder.")
-    ] = "MobileNetV2",
-    weights: Annotated[str, typer.Option(help="'imagenet', 'none' or a file of weights.")] = "imagenet",
-    backbone_option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat."),
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(min=1, help="Pixels; the network's own size by default.")] = None,
-    resize: Annotated[str, typer.Option(help="crop, pad or stretch.")] = "crop",
-    head: Annotated[str, typer.Option(help="linear, mlp or cosine.")] = "mlp",
-    schedule: Annotated[str, typer.Option(help="When stages open: feature_extraction, gradual, ...")] = "last_n",
-    epochs: Annotated[int, typer.Option(help="Epochs of all phases together.")] = 10,
-    learning_rate: Annotated[float, typer.Option(help="Rate of the first phase.")] = 3e-3,
-    rate: Annotated[str, typer.Option(help="Within a phase: constant, one_cycle or warmup_cosine.")] = "constant",
+    backbone: Network = "MobileNetV2",
+    weights: Weights = "imagenet",
+    backbone_option: NetworkOptions = None,
+    image_size: ImageSize = None,
+    resize: Resize = "crop",
+    head: HeadName = "mlp",
+    schedule: ScheduleName = "last_n",
+    epochs: Epochs = 10,
+    learning_rate: LearningRate = 3e-3,
+    rate: RateName = "constant",
     augment: Annotated[
         list[str] | None, typer.Option(help="none, light, strong, ... for both domains. Repeat; applied in order.")
     ] = None,
@@ -53,10 +62,8 @@ def adapt(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many epochs in which the validator saw nothing better.")
     ] = None,
-    cache: Annotated[
-        str, typer.Option(help="Where activations of the frozen part are kept: auto, memory, disk or off.")
-    ] = "auto",
-    seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and new weights.")] = 0,
+    cache: CachePlace = "auto",
+    seed: Seed = 0,
     output: Annotated[
         Path,
         typer.Option(help="Folder for the served versions and model.keras, history.csv, adaptation.json and .png."),

@@ -7,28 +7,37 @@ from typing import Annotated
 
 import typer
 
+from keras_transfer.cli.options import (
+    CachePlace,
+    Epochs,
+    HeadName,
+    ImageSize,
+    LearningRate,
+    Network,
+    NetworkOptions,
+    RateName,
+    Resize,
+    ScheduleName,
+    Seed,
+    Weights,
+)
 from keras_transfer.cli.session import Json, app, print_json, read_options, say, session
 
 
 @app.command()
 def train(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with class folders.")],
-    backbone: Annotated[
-        str, typer.Option(help="Name of a network (see `backbones`), or a SavedModel folder.")
-    ] = "MobileNetV2",
-    weights: Annotated[str, typer.Option(help="'imagenet', 'none' or a file of weights.")] = "imagenet",
-    backbone_option: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat."),
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(min=1, help="Pixels; the network's own size by default.")] = None,
-    resize: Annotated[str, typer.Option(help="crop, pad or stretch.")] = "crop",
+    backbone: Network = "MobileNetV2",
+    weights: Weights = "imagenet",
+    backbone_option: NetworkOptions = None,
+    image_size: ImageSize = None,
+    resize: Resize = "crop",
     pooling: Annotated[str, typer.Option(help="avg, max, avg_max, gem, attention or flatten.")] = "avg",
-    head: Annotated[str, typer.Option(help="linear, mlp or cosine.")] = "linear",
-    schedule: Annotated[str, typer.Option(help="When stages open: feature_extraction, gradual, ...")] = "gradual",
-    epochs: Annotated[int, typer.Option(help="Epochs of all phases together.")] = 10,
-    learning_rate: Annotated[float, typer.Option(help="Rate of the first phase.")] = 3e-3,
-    rate: Annotated[str, typer.Option(help="Within a phase: constant, one_cycle or warmup_cosine.")] = "constant",
+    head: HeadName = "linear",
+    schedule: ScheduleName = "gradual",
+    epochs: Epochs = 10,
+    learning_rate: LearningRate = 3e-3,
+    rate: RateName = "constant",
     augment: Annotated[
         list[str] | None, typer.Option(help="none, light, strong, randaugment, mixup, ... Repeat; applied in order.")
     ] = None,
@@ -44,14 +53,12 @@ def train(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many epochs without a better loss.")
     ] = None,
-    cache: Annotated[
-        str, typer.Option(help="Where activations of the frozen part are kept: auto, memory, disk or off.")
-    ] = "auto",
+    cache: CachePlace = "auto",
     views: Annotated[int, typer.Option(min=0, help="Augmented views of each image to keep; 0 keeps none.")] = 0,
     resume_dir: Annotated[
         Path | None, typer.Option(help="Keep the run here after each epoch; the same command goes on after a crash.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of split, order, augmentation and new weights.")] = 0,
+    seed: Seed = 0,
     output: Annotated[
         Path, typer.Option(help="Folder for the served versions 1/, 2/ and model.keras, history.csv, report.json.")
     ] = Path("saved_models/model"),
