@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from keras_transfer._checks import InputError
@@ -36,6 +38,29 @@ def check_writable(root: Path) -> None:
         folder.rmdir()
 
 
+@contextmanager
+def placed(folder: Path, what: str) -> Iterator[Path]:
+    """Gives a folder to write files in, and moves them to `folder` when all are written, each in place of an older one.
+
+    Args:
+        folder: where the files shall be.
+        what: the files, for the error.
+
+    Raises:
+        InputError: if that is not possible.
+    """
+    folder = folder.expanduser()
+    staging = writable_folder(folder)
+    try:
+        yield staging
+        for path in sorted(staging.iterdir()):
+            path.replace(folder / path.name)
+    except OSError as error:
+        raise InputError(f"{what} cannot be written to {str(folder)!r}: {error}.") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
 def write_whole(path: Path, text: str) -> None:
     """Writes a text file aside and renames it: a file that is there is replaced whole or not at all.
 
@@ -43,11 +68,5 @@ def write_whole(path: Path, text: str) -> None:
         InputError: if that is not possible.
     """
     path = path.expanduser()
-    staging = writable_folder(path.parent)
-    try:
+    with placed(path.parent, path.name) as staging:
         (staging / path.name).write_text(text, encoding="utf-8")
-        (staging / path.name).replace(path)
-    except OSError as error:
-        raise InputError(f"Expected a file that can be written. Received: {str(path)!r} ({error}).") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)

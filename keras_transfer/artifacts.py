@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
-from keras_transfer._folders import writable_folder
+from keras_transfer._folders import placed
 from keras_transfer.data import ImageData
 from keras_transfer.domain_adaptation import AdaptationReport
 from keras_transfer.evaluation import Report, evaluate
@@ -55,22 +53,15 @@ def save_run(
     folder = folder.expanduser()
     report = evaluate(model, dataset, class_names=data.class_names)
     version = export(model, folder, data=data, report=report)
-    staging = writable_folder(folder)
-    try:
+    with placed(folder, "The run's files") as staging:
         model.save(staging / "model.keras")
         _write_csv(staging / "history.csv", history)
         (staging / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
         plot_history(history.history, history.boundaries).savefig(staging / "learning_curve.png", dpi=120)
         report.plot().savefig(staging / "confusion_matrix.png", dpi=120)
         data.show(16).savefig(staging / "samples.png", dpi=120)
-        written = sorted(staging.iterdir())
-        for path in written:
-            path.replace(folder / path.name)
-    except OSError as error:
-        raise InputError(f"The run's files cannot be written to {str(folder)!r}: {error}.") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return Run(report, version, [path.name for path in written])
+        names = sorted(path.name for path in staging.iterdir())
+    return Run(report, version, names)
 
 
 def save_adaptation(folder: Path, report: AdaptationReport, choice: dict[str, Any]) -> list[str]:
@@ -84,20 +75,11 @@ def save_adaptation(folder: Path, report: AdaptationReport, choice: dict[str, An
     Raises:
         InputError: if the folder cannot be written.
     """
-    folder = folder.expanduser()
-    staging = writable_folder(folder)
-    try:
+    with placed(folder, "The adaptation's files") as staging:
         found = {**report.to_dict(), "choice": choice}
         (staging / "adaptation.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
         report.plot().savefig(staging / "adaptation.png", dpi=120)
-        written = sorted(staging.iterdir())
-        for path in written:
-            path.replace(folder / path.name)
-    except OSError as error:
-        raise InputError(f"The adaptation's files cannot be written to {str(folder)!r}: {error}.") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-    return [path.name for path in written]
+        return sorted(path.name for path in staging.iterdir())
 
 
 def _write_csv(path: Path, history: keras.callbacks.History) -> None:
