@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer.data import ImageData, from_directory
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.reading import images_of
+from keras_transfer.data.reading import read_pixels
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.specimens import specimens
 
@@ -96,9 +96,7 @@ def _spread(examples: Examples, count: int) -> Examples:
 
 def _pixels(examples: Examples, description: Description) -> np.ndarray:
     """Reads images as training and serving do; the export was verified to see the same."""
-    order = tf.data.Dataset.range(len(examples)).map(lambda index: (index, tf.constant(0, tf.int64)))
-    rows = images_of(order, examples, description.image_size, description.resize, tolerant=False)
     try:
-        return np.stack([image for image, *_ in rows.as_numpy_iterator()])
+        return read_pixels(examples, description.image_size, description.resize)
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         raise InputError(f"Expected pictures that can be read. {error.message}") from error

@@ -16,7 +16,7 @@ from PIL import Image
 
 from keras_transfer.data import ImageData
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.reading import images_of
+from keras_transfer.data.reading import read_pixels
 from keras_transfer.grad_cam import grad_cam, last_feature_map
 
 FILE = "verification.npz"
@@ -66,9 +66,7 @@ def read_evidence(path: Path) -> Evidence:
 def gather(encoded: Sequence[bytes], image_size: tuple[int, int], resize: str, model: keras.Model | None) -> Evidence:
     """Reads pictures by the pipeline of training and asks a model in memory about them, if there is one."""
     examples = Examples(np.array(encoded, dtype=object), np.zeros(len(encoded), np.int64), encoded=True)
-    order = tf.data.Dataset.range(len(encoded)).map(lambda index: (index, tf.constant(0, tf.int64)))
-    rows = images_of(order, examples, image_size, resize, tolerant=False)
-    pixels = np.stack([image for image, *_ in rows.as_numpy_iterator()]).astype(np.uint8)
+    pixels = read_pixels(examples, image_size, resize).astype(np.uint8)
     with tf.device("/CPU:0"):  # where a version is asked too: a GPU rounds otherwise
         return Evidence(list(encoded), pixels, {} if model is None else _answers(model, pixels))
 
