@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from datetime import date
 from functools import cache, partial
 from itertools import product
@@ -107,19 +108,30 @@ def digits(source: str, target: str, augment: str, method: str, seed: int) -> di
     model = kt.build_model(lenet(), 10, weights=None, image_size=28, pooling="flatten", head=head)
     run = partial(kt.adapt, train_batch_norm=True, rate="one_cycle", verbose=0)
     learn = (kt.Phase(12, "all", 2e-3),)
-    if method == WITHOUT_SOURCE:
-        run(model, labelled, unlabelled, method="none", schedule=learn)
-        model.compile()
-        backbone = (kt.Phase(6, kt.stages(model), 2e-4),)
-        history = run(model, None, unlabelled, method="information_maximization", schedule=backbone)
-    elif method == "mixstyle":
-        history = run(model, [labelled], None, method=method, schedule=learn)
-    else:
-        name, _, weight = method.partition(", weight ")
-        history = run(model, labelled, unlabelled, method=name, weight=float(weight or 1), schedule=learn)
+    history = adapted(run, model, labelled, unlabelled, method, learn, kt.Phase(6, kt.stages(model), 2e-4))
     images, labels = pictures(target, "test")
     right = model.predict(images, batch_size=500, verbose=0).argmax(axis=1) == labels
     return {"accuracy": float(right.mean()), **judged(model, labelled, unlabelled), **lasted(history)}
+
+
+def adapted(
+    run: Callable[..., keras.callbacks.History],
+    model: keras.Model,
+    source: kt.data.ImageData,
+    target: kt.data.ImageData,
+    method: str,
+    learn: tuple[kt.Phase, ...],
+    alone: kt.Phase,
+) -> keras.callbacks.History:
+    """Trains by a method in the phases `learn`; without source data first on the source, then the phase `alone`."""
+    if method == WITHOUT_SOURCE:
+        run(model, source, target, method="none", schedule=learn)
+        model.compile()
+        return run(model, None, target, method="information_maximization", schedule=(alone,))
+    if method == "mixstyle":
+        return run(model, [source], None, method=method, schedule=learn)
+    name, _, weight = method.partition(", weight ")
+    return run(model, source, target, method=name, weight=float(weight or 1), schedule=learn)
 
 
 # PACS
@@ -142,16 +154,8 @@ def pacs(method: str, seed: int) -> dict[str, Any]:
     run = partial(kt.adapt, rate="one_cycle", verbose=0, cache=kt.Cache("disk", activations()))
     opened = 2  # stages, input last: half of the network's weights and more
     learn = (kt.Phase(2, "head", 3e-3), kt.Phase(6, opened, 3e-4))
-    if method == WITHOUT_SOURCE:
-        run(model, photos, sketches, method="none", schedule=learn)
-        model.compile()
-        backbone = (kt.Phase(4, kt.stages(model)[-opened:], 1e-4),)
-        history = run(model, None, sketches, method="information_maximization", schedule=backbone)
-    elif method == "mixstyle":
-        history = run(model, [photos], None, method=method, schedule=learn)
-    else:
-        name, _, weight = method.partition(", weight ")
-        history = run(model, photos, sketches, method=name, weight=float(weight or 1), schedule=learn)
+    alone = kt.Phase(4, kt.stages(model)[-opened:], 1e-4)
+    history = adapted(run, model, photos, sketches, method, learn, alone)
     labelled = kt.data.from_directory(DATA / "pacs" / "sketch", **options)
     right = [
         model.predict_on_batch(images).argmax(axis=1) == labels

@@ -6,6 +6,7 @@ never images, labels of the target, or the training around it.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Batch:
         return tf.math.log(tf.maximum(self.probabilities, keras.config.epsilon()))
 
 
-class Alignment:
+class Alignment(ABC):
     """A method. Those of this package and your own are subclasses; a plain function becomes a `FromFunction`.
 
     Attributes:
@@ -50,7 +51,7 @@ class Alignment:
     smallest_batch = 1
     zero_on_equal = False
 
-    def start(self, channels: int, num_classes: int) -> None:
+    def start(self, channels: int, num_classes: int) -> None:  # noqa: B027  most methods learn nothing themselves
         """Makes anew what the method learns itself, before training begins.
 
         Args:
@@ -63,6 +64,7 @@ class Alignment:
         """What the method learns itself, such as a discriminator; dropped after training."""
         return []
 
+    @abstractmethod
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
         """Returns a scalar float32 that training keeps low.
 
@@ -71,7 +73,6 @@ class Alignment:
             target: of the target; empty where there is none.
             progress: float32 scalar in [0, 1): how far training has come.
         """
-        raise NotImplementedError
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if not name.startswith("_"))
