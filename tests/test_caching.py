@@ -7,6 +7,8 @@ import multiprocessing
 import os
 import signal
 import time
+from contextlib import closing
+from threading import Barrier, Thread
 
 import keras
 import numpy as np
@@ -17,7 +19,7 @@ import keras_transfer as kt
 from keras_transfer.caching.activations import Activations
 from keras_transfer.caching.arrays import DiskArray, DiskWriter, MemoryArray
 from keras_transfer.caching.cuts import frozen_cut
-from keras_transfer.caching.folder import clear, entries
+from keras_transfer.caching.folder import clear, entries, new_entry, open_entry
 from keras_transfer.caching.identity import key_of
 
 PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(1, 2, 1e-3))
@@ -245,6 +247,28 @@ def test_a_damaged_entry_is_written_again(toy, data, own_folder):
     again = kt.CachedDataset(toy, data, "late", cache=kt.Cache("disk"), verbose=0)
     for (ours, _), (theirs, _) in zip(first, again.validation, strict=True):
         assert np.array_equal(ours, theirs)
+
+
+def test_an_entry_that_is_whole_is_never_taken_away_by_another_writer(tmp_path):
+    """Four writers of the same entry at once, again and again: each finds a whole one when it is done."""
+    missed, every = [], Barrier(4)
+
+    def write(key):
+        every.wait()
+        with new_entry(tmp_path, key, {"about": "the same from all", "arrays": 1}) as folder:
+            with closing(DiskWriter(folder / "0.npy", 2, (3,), "float32")) as writer:
+                writer.append(np.zeros((2, 3), np.float32))
+        if open_entry(tmp_path, key) is None:
+            missed.append(key)
+
+    for trial in range(150):
+        threads = [Thread(target=write, args=(f"entry{trial}",)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert missed == []
+    assert len(list(tmp_path.iterdir())) == 150 == len(entries(tmp_path)), "nothing half written is left"
 
 
 def extract(pictures, folder, kill_after):

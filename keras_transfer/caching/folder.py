@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,15 +82,29 @@ def new_entry(folder: Path, key: str, about: Mapping[str, Any]) -> Iterator[Path
         yield writing
         (writing / _OWNER).unlink()
         (writing / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
-        if open_entry(folder, key) is None:
-            shutil.rmtree(folder / key, ignore_errors=True)
-            try:
-                writing.rename(folder / key)
-            except OSError:
-                if open_entry(folder, key) is None:  # else another process was first, with the same content
-                    raise
+        _take_place(writing, folder, key)
     finally:
         shutil.rmtree(writing, ignore_errors=True)
+
+
+def _take_place(writing: Path, folder: Path, key: str) -> None:
+    """Renames a finished entry into its place, unless a whole one is there; a damaged one is moved out of the way.
+
+    Nothing is deleted in its place: between a look and a deletion another process may have put a whole one there.
+    """
+    while True:
+        try:
+            writing.rename(folder / key)
+            return
+        except OSError:
+            if not (folder / key).exists():
+                raise
+        if open_entry(folder, key) is not None:
+            return  # another process was first, with the same content
+        damaged = writing.with_name(f"{writing.name}-damaged")
+        with suppress(FileNotFoundError):  # another process moved it
+            (folder / key).rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
 
 
 def remove_abandoned(folder: Path) -> None:
