@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from threading import Barrier, Thread
 
 import keras
@@ -255,9 +255,10 @@ def test_an_entry_that_is_whole_is_never_taken_away_by_another_writer(tmp_path):
 
     def write(key):
         every.wait()
-        with new_entry(tmp_path, key, {"about": "the same from all", "arrays": 1}) as folder:
-            with closing(DiskWriter(folder / "0.npy", 2, (3,), "float32")) as writer:
-                writer.append(np.zeros((2, 3), np.float32))
+        with ExitStack() as stack:
+            folder = stack.enter_context(new_entry(tmp_path, key, {"about": "the same from all", "arrays": 1}))
+            writer = stack.enter_context(closing(DiskWriter(folder / "0.npy", 2, (3,), "float32")))
+            writer.append(np.zeros((2, 3), np.float32))
         if open_entry(tmp_path, key) is None:
             missed.append(key)
 
