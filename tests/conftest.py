@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -71,6 +72,14 @@ def make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> 
     network(part.preprocess(inputs) if part.preprocess else inputs, training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _leave_the_past_alone():
+    """Lets the garbage collector pass over what earlier modules left: graphs of a thousand tests, looked at in vain."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

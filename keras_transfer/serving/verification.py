@@ -68,7 +68,11 @@ class Probe:
                 raise InputError(
                     f"The SavedModel cannot be asked in a process of its own, with TensorFlow alone: {reason}"
                 )
-            return [dict(np.load(answer)) for answer in answers]
+            found = []
+            for answer in answers:
+                with np.load(answer) as arrays:
+                    found.append(dict(arrays))
+            return found
 
     def __enter__(self) -> Probe:
         return self
