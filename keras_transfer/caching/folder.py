@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -42,9 +43,10 @@ def entries(folder: Path) -> list[Entry]:
     """Returns what a cache folder holds, the latest used first."""
     found = []
     for path in folder.glob("*/" + _ABOUT) if folder.is_dir() else ():
-        size = sum(file.stat().st_size for file in path.parent.iterdir())
-        about = json.loads(path.read_text(encoding="utf-8"))["about"]
-        found.append(Entry(path.parent, about, size, path.stat().st_mtime))
+        with suppress(FileNotFoundError):  # another process deleted it meanwhile
+            size = sum(file.stat().st_size for file in path.parent.iterdir())
+            about = json.loads(path.read_text(encoding="utf-8"))["about"]
+            found.append(Entry(path.parent, about, size, path.stat().st_mtime))
     return sorted(found, key=lambda entry: -entry.used)
 
 
@@ -96,8 +98,8 @@ def _take_place(writing: Path, folder: Path, key: str) -> None:
         try:
             writing.rename(folder / key)
             return
-        except OSError:
-            if not (folder / key).exists():
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
         if open_entry(folder, key) is not None:
             return  # another process was first, with the same content
@@ -110,12 +112,16 @@ def _take_place(writing: Path, folder: Path, key: str) -> None:
 def remove_abandoned(folder: Path) -> None:
     """Deletes what processes that are no longer there were writing."""
     for path in folder.glob(".writing-*") if folder.is_dir() else ():
-        try:
-            pid, started = (path / _OWNER).read_text(encoding="utf-8").split()
-            alive = psutil.Process(int(pid)).create_time() == float(started)
-        except psutil.NoSuchProcess:
-            alive = False
-        except (OSError, ValueError):  # it has just been made, or was left before it could say whose it is
-            alive = path.exists() and time.time() - path.stat().st_mtime < 60
-        if not alive:
-            shutil.rmtree(path, ignore_errors=True)
+        with suppress(FileNotFoundError):  # it took its place meanwhile
+            if _is_abandoned(path):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_abandoned(path: Path) -> bool:
+    try:
+        pid, started = (path / _OWNER).read_text(encoding="utf-8").split()
+        return psutil.Process(int(pid)).create_time() != float(started)
+    except psutil.NoSuchProcess:
+        return True
+    except (OSError, ValueError):  # it has just been made, or was left before it could say whose it is
+        return time.time() - path.stat().st_mtime > 60
