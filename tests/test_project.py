@@ -74,7 +74,7 @@ def test_python_in_documents_runs(document, tmp_path, monkeypatch, capsys):
     for block in blocks:
         block = block.replace("224", "80").replace('head="mlp")', 'head="mlp", image_size=80)')
         block = re.sub(r"epochs=\d", "epochs=1", block)
-        block = re.sub("InceptionV3|ResNet50", "MobileNetV2", block)
+        block = re.sub("InceptionV3|ResNet50|MobileNetV2", "MobileNet", block)
         exec(compile(block, document, "exec"), names)
     assert capsys.readouterr().out
 
