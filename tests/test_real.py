@@ -65,3 +65,23 @@ def test_imagenet_classes_are_recognised(real_weights, real_data):
     assert np.abs(model(images) - expected).max() <= 1e-5
     best = np.argsort(model(images), axis=1)[:, -5:]
     assert (best == ANT).any(axis=1).mean() >= 0.6
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:train/ants/imageNotFound.gif:UserWarning")
+@pytest.mark.parametrize(
+    ("name", "file", "options"),
+    [
+        ("MobileNet", "mobilenet_0.75_224_notop.weights.h5", {"alpha": 0.75}),
+        ("MobileNetV2", "mobilenetv2_1.0_224_notop.weights.h5", {}),
+    ],
+)
+def test_an_export_answers_what_the_model_answers_on_every_photograph(
+    name, file, options, real_weights, real_data, tmp_path
+):
+    data = kt.data.from_directory(real_data / "hymenoptera", image_size=224)
+    model = kt.build_model(name, 2, weights=real_weights / file, image_size=224, backbone_options=options)
+    kt.fine_tune(model, data, schedule="feature_extraction", epochs=2, verbose=0)
+    version = kt.export(model, tmp_path, data=data)
+    found = kt.verify(version, data=data, model=model, images=len(data.splits["validation"]))
+    assert found.passed and found.tolerance == 1e-5 and found.images == 9 + len(data.splits["validation"])

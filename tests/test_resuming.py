@@ -87,9 +87,13 @@ def processes():
     return context
 
 
-def train(processes, folder, *arguments) -> int:
+def start(processes, folder, *arguments):
     process = processes.Process(target=run, args=(arguments[0], arguments[1], folder, *arguments[2:]))
     process.start()
+    return process
+
+
+def end(process) -> int:
     process.join(120)
     return process.exitcode
 
@@ -106,13 +110,14 @@ def test_the_resumed_run_ends_with_the_weights_of_the_uninterrupted_one(processe
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    assert train(processes, whole, door, pictures, -1, False) == 0
+    uninterrupted = start(processes, whole, door, pictures, -1, False)
     done = 0
     for epoch, writing in kills:
         at = epoch - done if writing else epoch  # the nth epoch that this process keeps
-        assert train(processes, broken, door, pictures, at, writing) == -signal.SIGKILL
+        assert end(start(processes, broken, door, pictures, at, writing)) == -signal.SIGKILL
         done = epoch
-    assert train(processes, broken, door, pictures, -1, False) == 0
+    assert end(start(processes, broken, door, pictures, -1, False)) == 0
+    assert end(uninterrupted) == 0
     expected, got = (json.loads((folder / "record.json").read_text()) for folder in (whole, broken))
     assert got.keys() == expected.keys()
     for name, value in expected.items():
