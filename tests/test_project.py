@@ -72,8 +72,13 @@ def test_python_in_documents_runs(document, tmp_path, monkeypatch, capsys):
     assert len(blocks) >= 2
     names: dict = {}
     real = kt.build_model
-    offline = lambda backbone, num_classes, **options: real(backbone, num_classes, **{**options, "weights": None})  # noqa: E731
-    monkeypatch.setattr("keras_transfer.build_model", offline)
+
+    def small(backbone, num_classes, **options):
+        if backbone == "MobileNet":
+            options = {"backbone_options": {"alpha": 0.25}, **options}
+        return real(backbone, num_classes, **{**options, "weights": None})
+
+    monkeypatch.setattr("keras_transfer.build_model", small)
     for block in blocks:
         block = block.replace("224", "80").replace('head="mlp")', 'head="mlp", image_size=80)')
         block = re.sub(r"epochs=\d", "epochs=1", block)

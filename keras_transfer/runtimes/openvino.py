@@ -14,7 +14,7 @@ def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None) -> 
     """Writes `model.xml` and `model.bin`, with float32 weights; the output has its name in the version."""
     import openvino
 
-    model = openvino.convert_model(str(frozen.saved_model))
+    model = openvino.Core().read_model(str(frozen.saved_model))  # convert_model would send usage statistics
     openvino.save_model(model, str(file), compress_to_fp16=False)
 
 
