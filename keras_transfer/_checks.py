@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 
 
@@ -30,8 +31,8 @@ def unknown(what: str, received: object, expected: list[str]) -> InputError:
 
 
 def positive(what: str, value: object, *, whole: bool = False) -> None:
-    """Raises InputError unless `value` is a number above zero (a whole one if asked)."""
+    """Raises InputError unless `value` is a finite number above zero (a whole one if asked)."""
     kinds = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not value > 0:
+    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
         number = "a whole number" if whole else "a number"
         raise InputError(f"Expected `{what}` to be {number} above 0. Received: {what}={value!r}.")

@@ -21,9 +21,10 @@ from keras_transfer.applications import BACKBONES
 from keras_transfer.cli import app
 from keras_transfer.data.examples import Examples
 from keras_transfer.runtimes import FORMATS, Tolerance
-from keras_transfer.runtimes.measuring import accuracy, agreement, differences
+from keras_transfer.runtimes.measuring import accuracy, agreement, differences, mean_difference
 from keras_transfer.runtimes.samples import MIN_CALIBRATION
 from keras_transfer.serving.description import describe
+from keras_transfer.serving.versions import find_version
 
 EXACT = [name for name in kt.available("format") if FORMATS.find(name).tolerance.largest <= 1e-5]
 # The small network below has what trips converters; the networks themselves take minutes: `make test-slow`.
@@ -124,14 +125,14 @@ def test_pixels_as_the_server_decodes_them_give_the_answers_of_the_server(report
         assert np.abs(ask(name, report[name].path, pixels.astype(np.float32)) - expected).max() <= 1e-5
 
 
-@pytest.mark.parametrize("side", [40, 300])
-def test_pixels_made_as_the_document_says_are_those_of_the_server(side, version, tmp_path):
+@pytest.mark.parametrize("size", [(57, 40), (317, 300), (65, 49)])
+def test_pixels_made_as_the_document_says_are_those_of_the_server(size, version, tmp_path):
     """Docs/runtimes.md has a function for machines without TensorFlow; files are PNG, where decoders do not differ."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "runtimes.md").read_text(), flags=re.DOTALL)
     (block,) = [block.split("\n\n\nimages")[0] for block in blocks if "def pixels" in block]
     names = {"np": np}
     exec(compile(block, "docs/runtimes.md", "exec"), names)
-    Image.fromarray(drawn(1, side)[0]).resize((side + 17, side)).save(tmp_path / "picture.png")
+    Image.fromarray(drawn(1, size[1])[0]).resize(size).save(tmp_path / "picture.png")
     decode = tf.saved_model.load(str(version)).signatures["decode_images"]
     expected = decode(image_bytes=tf.constant([(tmp_path / "picture.png").read_bytes()]))["images"].numpy()[0]
     assert np.abs(names["pixels"](tmp_path / "picture.png", 32, 32) - expected).max() <= 1
@@ -194,7 +195,7 @@ def test_a_full_disk_and_a_failing_converter_leave_nothing(version, tmp_path):
 
     for write, message in ((disk_full, "No space left on device"), (unknown_operation, "Erfinv")):
         with pytest.raises(kt.InputError, match=message):
-            kt.convert(version, replace(FORMATS.find("onnx"), write=write), path=tmp_path)
+            kt.convert(version, replace(FORMATS.find("onnx"), write=write), path=tmp_path / "new")
         assert not list(tmp_path.iterdir())
     failing = replace(FORMATS.find("onnx"), write=unknown_operation)
     report = kt.compare_runtimes(version, [failing, "litert"])
@@ -302,13 +303,43 @@ def test_a_pretrained_network_in_int8_still_tells_ants_from_bees(real_weights, r
 def test_numbers_are_those_of_numpy():
     numbers, expected = np.array([[0.7, 0.3], [0.2, 0.8]]), np.array([[0.6, 0.4], [0.6, 0.4]])
     assert np.allclose(differences(numbers, expected, "softmax"), [[0.1, 0.1], [0.4, 0.4]])
-    assert np.allclose(differences(10 * numbers, 10 * expected, "linear"), [[1 / 6, 1 / 6], [4 / 6, 4 / 6]])
+    assert np.allclose(differences(10 * numbers, 10 * expected, "linear"), [[1 / 6, 1 / 4], [4 / 6, 1]])
     assert agreement(numbers, expected, "softmax") == 0.5 and agreement(numbers, expected, "linear") is None
-    assert agreement(numbers, expected, "sigmoid") == 0.5
+    assert agreement(numbers, expected, "sigmoid") == 0.5  # one label right, one missed, one too many
     assert accuracy(numbers, np.array([0, 0]), "softmax") == 0.5
     assert accuracy(numbers, np.array([[1, 0], [1, 0]]), "softmax") == 0.5
     assert accuracy(numbers, np.array([[1, 1], [0, 1]]), "sigmoid") == 0.75
     assert accuracy(numbers, None, "softmax") is None and accuracy(numbers, expected, "linear") is None
+
+
+@pytest.mark.parametrize("format", ["litert_float16", "litert_int8"])
+@pytest.mark.parametrize("case", ["labels", "classes", "value", "one value of two"])
+def test_a_file_that_answers_nothing_is_never_within_its_tolerance(format, case, report):
+    """However many classes there are, and however small the numbers."""
+    rng = np.random.default_rng(0)
+    if case == "labels":
+        expected, activation = np.where(rng.uniform(size=(60, 80)) < 2 / 80, 0.9, 0.02), "sigmoid"
+        found = np.zeros_like(expected)
+    elif case == "classes":
+        expected, activation = np.eye(100)[rng.integers(0, 100, 60)], "softmax"
+        found = 0.01 + 0.01 * expected
+    else:
+        expected, activation = rng.uniform(size=(60, 2)) * [0.04, 4 if case != "value" else 0.04], "linear"
+        found = expected * ([0, 1] if case != "value" else 0)
+    apart = differences(found, expected, activation)
+    result = replace(
+        report[format],
+        images=60,
+        largest=float(apart.max()),
+        mean=mean_difference(apart, activation),
+        agreement=agreement(found, expected, activation),
+    )
+    assert not result.passed
+
+
+def test_a_version_is_found_from_within_its_own_folder(version, monkeypatch):
+    monkeypatch.chdir(version)
+    assert find_version(".") == version
 
 
 def test_the_shell_prints_the_table_and_names_the_files(version, pictures, tmp_path):

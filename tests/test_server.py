@@ -22,9 +22,11 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 import keras_transfer as kt
 from keras_transfer.server import Server
+from keras_transfer.server.faults import Fault, fault_of
 from keras_transfer.server.servable import Servable
 from keras_transfer.server.warming import warm_up
 from keras_transfer.serving.warmup import FILE
@@ -302,7 +304,7 @@ def test_health_and_figures_for_prometheus(ours, pictures_bytes):
     assert ':tensorflow:serving:request_count{model_name="colours",status="OK"} 1.0' in text
     assert ':tensorflow:serving:request_count{model_name="colours",status="INVALID_ARGUMENT"} 1.0' in text
     assert 'request_latency_count{API="predict",entrypoint="REST",model_name="colours"} 2.0' in text
-    assert "processed_batch_size_count 1.0" in text and "queue_depth 0.0" in text
+    assert "processed_batch_size_count 1.0" in text and "keras_transfer_queue_depth 0.0" in text
 
 
 def test_what_ours_does_not_do_is_said(ours):
@@ -314,13 +316,47 @@ def test_what_ours_does_not_do_is_said(ours):
     assert ours.get("/docs").status_code == 404
 
 
-def test_a_version_answers_its_own_warm_up_requests_and_a_wrong_one_is_logged(served_colours, tmp_path, caplog):
+def test_a_version_answers_its_own_warm_up_requests_and_with_a_wrong_one_it_is_not_served(served_colours, tmp_path):
     servable = Servable(served_colours / "1", 1)
     assert warm_up(servable, served_colours / "1") == len(servable.signatures) >= 5
     assert warm_up(servable, tmp_path) == 0
     (tmp_path / FILE).parent.mkdir()
     (tmp_path / FILE).write_bytes(b"no records" * 10)
-    assert warm_up(servable, tmp_path) == 0 and "a warm-up request cannot be answered" in caplog.text
+    with pytest.raises(tf.errors.DataLossError):
+        warm_up(servable, tmp_path)
+    wrong = PredictionLog()
+    wrong.predict_log.request.model_spec.signature_name = "none"
+    for record, message in ((b"no message", "no PredictionLog"), (wrong.SerializeToString(), '"none" not found')):
+        with tf.io.TFRecordWriter(str(tmp_path / FILE)) as writer:
+            writer.write(record)
+        with pytest.raises(Fault, match=message):
+            warm_up(servable, tmp_path)
+
+
+def test_a_version_comes_from_the_path_alone(ours, pictures_bytes):
+    answer = ours.post({"instances": [packed(pictures_bytes[0])]}, "/v1/models/colours:predict?version=7")
+    assert answer.status_code == 200 and ours.get("/v1/models/colours?version=abc").status_code == 200
+
+
+class Odd(tf.Module):
+    """Answers a scalar string, as models from elsewhere may."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    def about(self, image_bytes):
+        return {"about": tf.constant("a model from elsewhere")}
+
+
+def test_a_scalar_string_is_answered(tmp_path):
+    module = Odd()
+    tf.saved_model.save(module, str(tmp_path / "odd" / "1"), signatures={"serving_default": module.about})
+    with Server(tmp_path / "odd", port=0, grpc_port=0) as server, connected(server) as client:
+        answer = client.post({"inputs": {"image_bytes": ["x"]}}, "/v1/models/odd:predict")
+        assert answer.json() == {"outputs": "a model from elsewhere"}
+
+
+def test_an_error_that_nobody_foresaw_is_logged(caplog):
+    assert fault_of(RuntimeError("secret")).message == "The model could not be run (RuntimeError)."
+    assert "secret" in caplog.text
 
 
 def test_without_its_extra_the_server_says_what_to_install(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Event
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras_transfer.server.batching import Batcher
 from keras_transfer.server.faults import Code, Fault
 from keras_transfer.server.limits import Limits
+from keras_transfer.server.metrics import Metrics
 from keras_transfer.server.servable import Signature
 
 
@@ -67,6 +69,27 @@ def test_requests_that_wait_are_joined_and_get_their_own_rows(batcher, doubling)
     for count, answer in zip((1, 2, 3), waiting, strict=True):
         assert answer.result(10)["x"].ravel().tolist() == [2 * value for value in range(count)]
     assert batcher.sizes == [1, 6]
+
+
+def test_a_request_waits_for_others_while_a_batch_is_computed(doubling):
+    batcher = Batcher(Limits(max_batch=2, batch_wait=20), (sizes := []).append, workers=2)
+    held(batcher, doubling)
+    first = batcher.submit(doubling.signature, rows(1))
+    time.sleep(0.1)  # the other worker has taken it
+    second = batcher.submit(doubling.signature, rows(2))
+    doubling.go.set()
+    assert [answer.result(10)["x"].tolist() for answer in (first, second)] == [[[2]], [[4]]]
+    batcher.close()
+    assert sizes == [1, 2]
+
+
+def test_the_figures_tell_how_many_wait(batcher, doubling):
+    metrics = Metrics("doubling")
+    metrics.watch(batcher)
+    held(batcher, doubling)
+    for _ in range(3):
+        batcher.submit(doubling.signature, rows(1))
+    assert b"keras_transfer_queue_depth 3.0" in metrics.page()
 
 
 def test_a_bad_request_fails_alone(batcher, doubling):

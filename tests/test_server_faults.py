@@ -13,6 +13,7 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import grpc
@@ -20,6 +21,7 @@ import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from test_server import Client, connected, packed
 from typer.testing import CliRunner
@@ -27,6 +29,8 @@ from typer.testing import CliRunner
 import keras_transfer as kt
 from keras_transfer.cli import app
 from keras_transfer.server import Limits, Server
+from keras_transfer.server.limits import BODIES
+from keras_transfer.server.running import StopSignal
 from keras_transfer.server.servables import Servables
 
 QUICK = Limits(poll=0.05)
@@ -56,6 +60,7 @@ GARBAGE = {
     "random bytes": np.random.default_rng(0).bytes(10_000),
     "nested a hundred thousand deep": b'{"instances": ' + b"[" * 100_000,
     "balanced and deep": b'{"instances": ' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    "a hundred deep": b'{"instances": ' + b"[" * 100 + b"]" * 100 + b"}",
     "a number of a million digits": b'{"instances": [' + b"9" * 1_000_000 + b"]}",
     "not UTF-8": b'{"instances": ["\xff\xfe"]}',
     "UTF-16": '{"instances": ["a"]}'.encode("utf-16"),
@@ -230,7 +235,8 @@ def test_a_version_that_is_still_written_is_let_alone(changing):
     for number in range(20):
         (folder / "2" / f"part-{number}").write_bytes(bytes(number + 1))
         time.sleep(0.02)
-        assert served_version(client) == 1
+        states = client.get("/v1/models/colours/versions/2").json().get("model_version_status", [])
+        assert [part["state"] for part in states] in ([], ["START"]), "nobody has tried to load it"
     shutil.rmtree(folder / "2")
     (folder / ".aside").rename(folder / "2")
     wait_until(lambda: served_version(client) == 2)
@@ -277,6 +283,39 @@ def test_an_old_version_is_drained_before_it_ends(counting, tmp_path):
     servables.stop()
 
 
+def test_a_version_that_is_back_is_not_reported_as_ended_when_its_first_load_is_drained(counting, tmp_path):
+    servables = Servables(tmp_path)
+    shutil.copytree(counting, tmp_path / "1")
+    servables.start(poll=60)
+    with servables.borrow(tmp_path.name):
+        shutil.copytree(counting, tmp_path / "2")
+        servables.look()
+        servables.look()
+        shutil.rmtree(tmp_path / "2")
+        servables.look()
+        servables.look()
+        assert servables.current.version == 1
+    assert servables.statuses[1].state == "AVAILABLE"
+    servables.stop()
+
+
+def test_what_is_no_version_is_passed_over(counting, tmp_path):
+    """A number that is no int64, and a folder that goes before it is loaded."""
+    servables = Servables(tmp_path / "versions" / ".." / "versions")
+    assert servables.name == "versions"
+    shutil.copytree(counting, tmp_path / "versions" / "1")
+    (tmp_path / "versions" / "20261125101500123456").mkdir()
+    servables.start(poll=60)
+    assert servables.current.version == 1
+    (tmp_path / "versions" / "2").mkdir()
+    servables.look()
+    assert servables.statuses[2].state == "START"
+    (tmp_path / "versions" / "2").rmdir()
+    servables.look()
+    assert servables.statuses.keys() == {1}
+    servables.stop()
+
+
 def test_requests_under_a_change_of_versions_are_all_answered(changing, picture):
     client, folder = changing
     with ThreadPoolExecutor(8) as threads:
@@ -312,8 +351,30 @@ def test_folders_without_a_version_that_loads_are_refused(tmp_path, served_colou
         Server(tmp_path / "broken", port=0, grpc_port=0).start()
     with pytest.raises(kt.InputError, match="a model name without"):
         Server(served_colours, name="a/b")
-    with pytest.raises(kt.InputError, match="max_batch"):
-        Limits(max_batch=0)
+    for wrong in ({"max_batch": 0}, {"timeout": float("inf")}, {"max_body": 2**31}):
+        with pytest.raises(kt.InputError, match=next(iter(wrong))):
+            Limits(**wrong)
+
+
+def test_a_server_serves_once(counting):
+    server = Server(counting.parent, port=0, grpc_port=0)
+    server.stop()
+    with server, pytest.raises(kt.InputError, match="has not been started"):
+        server.start()
+    with pytest.raises(kt.InputError, match="has not been started"):
+        server.start()
+
+
+def test_more_bodies_than_fit_in_memory_are_503(counting):
+    limits = Limits(max_body=1000)
+    with Server(counting.parent, port=0, grpc_port=0, limits=limits) as server, ExitStack() as connections:
+        for number in range(BODIES + 1):
+            one = connections.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+            head = HEAD.replace(b"colours", server.servables.name.encode())
+            one.sendall(head + b"Content-Length: 1000\r\n\r\n" + b" " * 999)
+            if number < BODIES:
+                time.sleep(0.02)
+        assert one.recv(12) == b"HTTP/1.1 503"
 
 
 class Slow(tf.Module):
@@ -326,11 +387,81 @@ class Slow(tf.Module):
         return {"steps": tf.fill(tf.shape(seconds), steps[0])}
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-def test_sigterm_lets_requests_under_way_finish(tmp_path):
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory) -> Path:
     module = Slow()
-    tf.saved_model.save(module, str(tmp_path / "slow" / "1"), signatures={"serving_default": module.wait})
-    command = [sys.executable, "-m", "keras_transfer.cli", "serve", str(tmp_path / "slow"), "--json"]
+    folder = tmp_path_factory.mktemp("versions") / "slow"
+    tf.saved_model.save(module, str(folder / "1"), signatures={"serving_default": module.wait})
+    return folder
+
+
+def ask_slow(client: Client, seconds: float) -> int:
+    return client.post({"instances": [seconds]}, "/v1/models/slow:predict").status_code
+
+
+def code_of_slow(client: Client, seconds: float) -> grpc.StatusCode:
+    try:
+        client.predict({"seconds": np.array([seconds])}, name="slow")
+    except grpc.RpcError as error:
+        return error.code()
+    return grpc.StatusCode.OK
+
+
+def test_an_answer_that_takes_too_long_is_given_up(slow):
+    with Server(slow, port=0, grpc_port=0, limits=Limits(timeout=0.3)) as server, connected(server) as client:
+        assert ask_slow(client, 1.0) == 504
+        assert code_of_slow(client, 1.0) is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_a_full_queue_is_unavailable_and_status_is_answered_meanwhile(slow):
+    limits = Limits(max_queue=4, max_batch=1)
+    with (
+        Server(slow, port=0, grpc_port=0, limits=limits) as server,
+        connected(server) as client,
+        ThreadPoolExecutor(40) as threads,
+    ):
+        asked = [threads.submit(code_of_slow, client, 0.3) for _ in range(20)]
+        asked_rest = [threads.submit(ask_slow, client, 0.3) for _ in range(20)]
+        time.sleep(0.2)
+        assert client.get("/v1/models/slow").status_code == 200
+        request = GetModelStatusRequest()
+        request.model_spec.name = "slow"
+        assert client.model.GetModelStatus(request, timeout=2).model_version_status
+        codes = {answer.result() for answer in asked}
+        statuses = {answer.result() for answer in asked_rest}
+        assert codes <= {grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE} and statuses <= {200, 503}
+        assert grpc.StatusCode.UNAVAILABLE in codes or 503 in statuses
+
+
+def test_what_takes_longer_than_the_grace_is_503_and_the_server_ends(slow, caplog):
+    limits = Limits(grace=0.5)  # uvicorn counts whole seconds
+    with (
+        ThreadPoolExecutor(1) as threads,
+        Server(slow, port=0, grpc_port=0, limits=limits) as server,
+        connected(server) as client,
+    ):
+        asked = threads.submit(ask_slow, client, 2.5)
+        time.sleep(0.3)
+        server.stop()
+        assert asked.result() == 503
+    assert "Traceback" not in caplog.text
+
+
+def test_a_second_signal_ends_the_process_at_once():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    try:
+        stop = StopSignal()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait() == "SIGTERM"
+        assert signal.getsignal(signal.SIGINT) == signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    finally:
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(number, handler)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_sigterm_lets_requests_under_way_finish(slow):
+    command = [sys.executable, "-m", "keras_transfer.cli", "serve", str(slow), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(kt.__file__).parent.parent)}
     with subprocess.Popen(
         [*command, "--port", "0", "--grpc-port", "0"],

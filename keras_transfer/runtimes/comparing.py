@@ -11,7 +11,7 @@ import numpy as np
 from keras_transfer._checks import InputError
 from keras_transfer.runtimes.formats import Format, Tolerance
 from keras_transfer.runtimes.frozen import Answer, Frozen, freeze, in_batches, open_frozen
-from keras_transfer.runtimes.measuring import accuracy, agreement, differences, milliseconds
+from keras_transfer.runtimes.measuring import accuracy, agreement, differences, mean_difference, milliseconds
 from keras_transfer.runtimes.report import SAVED_MODEL, RuntimeReport, RuntimeResult
 from keras_transfer.runtimes.samples import Samples
 from keras_transfer.serving.description import Description
@@ -95,7 +95,7 @@ def _measured(
     return replace(
         result,
         largest=float(by_picture.max()),
-        mean=float(apart.mean()),
+        mean=mean_difference(apart, activation),
         agreement=agreement(found, expected, activation),
         accuracy=accuracy(found, samples.labels, activation),
         worst=tuple((samples.names[index], float(by_picture[index])) for index in worst if by_picture[index] != 0),
@@ -117,6 +117,7 @@ def _written(part: Format, frozen: Frozen, folder: Path, calibration: np.ndarray
 
 def _asked(part: Format, answer: Answer, images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     try:
+        answer(images[:1].astype(np.float32))  # any number of pictures, one as well
         numbers = in_batches(answer, images)
     except Exception as error:  # each runtime has its own kinds
         raise InputError(f"Expected {part.name!r} to answer. Received: {_first_line(error)}") from error

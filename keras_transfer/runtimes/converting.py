@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def compare_runtimes(
     """Measures an exported version in other runtimes: size, speed, differences to the SavedModel, accuracy.
 
     Runtimes use all cores and are timed with one picture at a time, in turn, in the same run. Differences are those of
-    probabilities, as they are; of a regression in shares of its largest value. What is accepted:
+    probabilities, as they are; of each value of a regression in shares of its largest. What is accepted:
 
     - float32 files: 1e-5, or ten times what TensorFlow itself changes by freezing the graph, where that is more (it
       joins operations, which rounds otherwise), at most 1e-3;
@@ -115,7 +115,7 @@ def run(
     """
     if isinstance(formats, str):
         raise InputError(f"Expected a list of formats. Received: {formats!r}; write [{formats!r}].")
-    parts = [FORMATS.find(part) for part in dict.fromkeys(formats)]
+    parts = list({part.name: part for part in map(FORMATS.find, formats)}.values())
     positive("limit", limit, whole=True)
     description = read_description(version)
     for part in parts:
@@ -124,6 +124,7 @@ def run(
     for target in targets.values():
         if target.exists():
             raise InputError(f"Expected a free path. Received: {str(target)!r}, which is there; delete it first.")
+    new = root is not None and not root.expanduser().exists()
     staging = Path(tempfile.mkdtemp()) if root is None else writable_folder(root)
     try:
         note("reading pictures")
@@ -137,6 +138,9 @@ def run(
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        if root is not None and new:
+            with suppress(OSError):  # it holds files
+                root.expanduser().rmdir()
 
 
 def _published(

@@ -19,14 +19,15 @@ from keras_transfer.runtimes.frozen import Answer, Frozen
 class Tolerance:
     """How far the numbers of a file may be from those of the SavedModel.
 
-    Probabilities are compared as they are, values of a regression in shares of the largest of them.
+    Probabilities are compared as they are, each value of a regression in shares of its largest.
 
     Attributes:
         largest: largest difference of any number. What the SavedModel's own graph loses by rounding may raise it, see
             `compare_runtimes`.
-        mean: mean difference of all numbers.
-        agreement: least share of pictures with the same class, or of labels with the same answer; one picture may
-            always differ, since few pictures are no measure.
+        mean: mean difference: half of what a picture's probabilities differ by together; for several labels and for
+            regression that of the worst label or value.
+        agreement: least share of pictures with the same class, or F1 of the labels present; one picture may always
+            differ, since few pictures are no measure.
     """
 
     largest: float

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from keras_transfer.runtimes.formats import Format, Tolerance, register
 from keras_transfer.runtimes.frozen import INPUT, Answer, Frozen
@@ -52,9 +53,7 @@ def _without_erfc(graph: Any) -> Any:
         erf.name, erf.op = f"{node.name}/erf", "Erf"
         one.name, one.op = f"{node.name}/one", "Const"
         one.attr["dtype"].type = node.attr["T"].type
-        one.attr["value"].tensor.dtype = node.attr["T"].type
-        one.attr["value"].tensor.tensor_shape.SetInParent()
-        one.attr["value"].tensor.float_val.append(1)
+        one.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(1, node.attr["T"].type))
         node.op = "Sub"
         node.input[:] = [one.name, erf.name]
     return changed

@@ -21,8 +21,9 @@ class RuntimeResult:
         megabytes: of all files that belong to it, in 10^6 bytes.
         milliseconds: for one picture, the median; None if that was not measured.
         largest: largest difference of any number to those of the SavedModel.
-        mean: mean difference.
-        agreement: share of pictures with the same class, or of labels with the same answer; None for regression.
+        mean: mean difference, see `mean_difference`.
+        agreement: share of pictures with the same class, for several labels the F1 of those present; None for
+            regression.
         accuracy: share of right classes or labels; None where they are not known.
         tolerance: what is accepted.
         images: number of pictures.
@@ -86,7 +87,7 @@ class RuntimeResult:
                 "mean": _plain(self.tolerance.mean),
                 "agreement": self.tolerance.agreement,
             },
-            "worst": dict(self.worst),
+            "worst": {name: _plain(difference) for name, difference in self.worst},
         }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from concurrent.futures import CancelledError
 
 import grpc
@@ -25,6 +27,7 @@ HTTP_STATUS = {
     Code.UNAVAILABLE: 503,
     Code.UNAUTHENTICATED: 401,
 }
+_log = logging.getLogger(__name__)
 _BY_NUMBER = {code.value[0]: code for code in Code}  # TensorFlow's error codes are numbered alike
 
 
@@ -49,7 +52,7 @@ def invalid(message: str) -> Fault:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Says what an error means for the client; what nobody foresaw is INTERNAL, by its type alone."""
+    """Says what an error means for the client; what nobody foresaw is INTERNAL, by its type alone, and logged."""
     if isinstance(error, Fault):
         return error
     if isinstance(error, tf.errors.OpError):
@@ -58,4 +61,7 @@ def fault_of(error: BaseException) -> Fault:
         return Fault(Code.DEADLINE_EXCEEDED, "Timed out waiting for the model.")
     if isinstance(error, CancelledError):
         return Fault(Code.CANCELLED, "The client left, or the server stopped.")
+    if isinstance(error, asyncio.CancelledError):
+        return Fault(Code.UNAVAILABLE, "The server stopped before the answer was there.")
+    _log.error("a request ended in an error that nobody foresaw", exc_info=error)
     return Fault(Code.INTERNAL, f"The model could not be run ({type(error).__name__}).")

@@ -21,7 +21,7 @@ from keras_transfer.server.protos import read_proto, write_proto
 from keras_transfer.server.servables import Servables
 from keras_transfer.server.statuses import model_metadata, model_status
 
-_THREADS = 64  # calls in progress at once; most of them wait for their batch
+_THREADS = 64  # calls at once beside those in the queue: status and metadata are answered while it is full
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -97,13 +97,12 @@ def grpc_server(servables: Servables, batcher: Batcher, metrics: Metrics, limits
         limits: of their size and time.
     """
     server = grpc.server(
-        ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"),
+        ThreadPoolExecutor(limits.max_queue + 2 * limits.max_batch + _THREADS, thread_name_prefix="grpc"),
         options=[
             ("grpc.max_receive_message_length", limits.max_body),
             ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # else a port that is taken would be shared without a word
         ],
-        maximum_concurrent_rpcs=_THREADS + limits.max_queue,
     )
     prediction = PredictionService(servables, batcher, metrics, limits)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)

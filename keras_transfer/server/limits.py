@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from keras_transfer._checks import positive
+from keras_transfer._checks import InputError, positive
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Limits:
         max_rows: images in one request; they are computed `max_batch` at a time.
         max_body: bytes of one request; a larger one is answered 413 / RESOURCE_EXHAUSTED. All bodies being read or
             answered together may hold `BODIES` times as many.
-        timeout: seconds until a request is given up, 504 / DEADLINE_EXCEEDED; 30, as TF Serving's REST API.
+        timeout: seconds until an answer is given up, 504 / DEADLINE_EXCEEDED; 30, as TF Serving's REST API. The body
+            of a request may take as long before.
         grace: seconds that requests under way have when the server is told to stop.
         poll: seconds between two looks for new versions; 1, as TF Serving.
     """
@@ -35,6 +36,8 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             positive(field.name, getattr(self, field.name), whole=field.type == "int")
+        if self.max_body >= 2**31:
+            raise InputError(f"Expected less than 2 GiB, as gRPC allows. Received: max_body={self.max_body!r}.")
 
 
 BODIES = 8  # request bodies of the largest size that may be in memory at once

@@ -1,7 +1,8 @@
-"""Figures for Prometheus, under the names that TF Serving gives them."""
+"""Figures for Prometheus, under the names that TF Serving gives them; the depth of the queue under one of our own."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -42,9 +43,7 @@ class Metrics:
             buckets=_ROWS,
             registry=self._registry,
         )
-        self._waiting = Gauge(
-            ":tensorflow:serving:batching_session:queue_depth", "Requests that wait.", registry=self._registry
-        )
+        self._waiting = Gauge("keras_transfer_queue_depth", "Requests that wait.", registry=self._registry)
 
     def batch(self, rows: int) -> None:
         """Counts a computation."""
@@ -56,18 +55,22 @@ class Metrics:
 
     @contextmanager
     def request(self, api: str, entrypoint: str) -> Iterator[None]:
-        """Counts and times one request; its error goes on to the caller.
+        """Counts and times one request.
 
         Args:
             api: what was asked, such as "predict".
             entrypoint: "REST" or "GRPC".
+
+        Raises:
+            Fault: what an error in the block means for the client.
         """
         started, status = perf_counter(), "OK"
         try:
             yield
-        except Exception as error:
-            status = fault_of(error).code.name
-            raise
+        except (Exception, asyncio.CancelledError) as error:
+            fault = fault_of(error)
+            status = fault.code.name
+            raise fault from error
         finally:
             self._requests.labels(self._model, status).inc()
             self._latency.labels(self._model, api, entrypoint).observe((perf_counter() - started) * 1e6)

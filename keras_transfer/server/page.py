@@ -33,7 +33,6 @@ def add_page(app: FastAPI, servables: Servables) -> None:
             "version": servable.version,
             "signatures": sorted(servable.signatures),
             "class_names": servable.description.get("class_names", []),
-            "activation": servable.description.get("activation", ""),
         }
 
     app.add_api_route("/", page, methods=["GET"], response_model=None)

@@ -35,21 +35,19 @@ def rest_app(servables: Servables, batcher: Batcher, metrics: Metrics, limits: L
     app = FastAPI(title="keras_transfer", docs_url=None, redoc_url=None, openapi_url=None)
     bodies = Bodies(limits)
 
-    async def predict(request: Request, name: str, version: int | None = None) -> Response:
-        try:
-            with metrics.request("predict", "REST"), servables.borrow(name, version) as servable:
-                async with bodies.read(request) as body:
-                    question, signature, inputs = await run_in_threadpool(_parse, body, servable.signature)
-                    answer = asyncio.wrap_future(batcher.submit(signature, inputs))
-                    outputs = await asyncio.wait_for(answer, limits.timeout)
-                    return _json(await run_in_threadpool(write_answer, outputs, question.rows))
-        except Exception as error:  # what nobody foresaw is an answer with a code, too
-            raise fault_of(error) from error
+    async def predict(request: Request) -> Response:
+        with metrics.request("predict", "REST"), servables.borrow(*_wanted(request)) as servable:
+            async with bodies.read(request) as body:
+                question, signature, inputs = await run_in_threadpool(_parse, body, servable.signature)
+                answer = asyncio.wrap_future(batcher.submit(signature, inputs))
+                outputs = await asyncio.wait_for(answer, limits.timeout)
+                return _json(await run_in_threadpool(write_answer, outputs, question.rows))
 
-    def status(name: str, version: int | None = None) -> Response:
-        return _json(json.dumps(status_json(model_status(servables, name, version)), indent=1).encode())
+    def status(request: Request) -> Response:
+        return _json(json.dumps(status_json(model_status(servables, *_wanted(request))), indent=1).encode())
 
-    def metadata(name: str, version: int | None = None) -> Response:
+    def metadata(request: Request) -> Response:
+        name, version = _wanted(request)
         with servables.borrow(name, version) as servable:
             return _json(json.dumps(metadata_json(model_metadata(servable, name)), indent=1).encode())
 
@@ -79,6 +77,11 @@ def _parse(body: bytes, find: Callable[[str, Fault], Signature]) -> tuple[Questi
     name = question.signature_name
     signature = find(name, invalid(f'Serving signature name: "{name}" not found in signature def'))
     return question, signature, question.inputs(signature.inputs)
+
+
+def _wanted(request: Request) -> tuple[str, int | None]:
+    """Name and version, from the path alone."""
+    return request.path_params["name"], request.path_params.get("version")
 
 
 def _other_verb(request: Request) -> None:

@@ -63,6 +63,7 @@ class Server:
         self.servables = Servables(path, name)
         self.host, self.port, self.grpc_port = host, port, grpc_port
         self._page, self._limits = page, limits or Limits()
+        self._thread: Thread | None = None
 
     @property
     def url(self) -> str:
@@ -82,6 +83,8 @@ class Server:
         Raises:
             InputError: if a port is taken, or there is no version that can be loaded.
         """
+        if self._thread is not None:
+            raise InputError("Expected a server that has not been started. Make another one to serve again.")
         with ExitStack() as undo:  # what was begun, if the rest cannot be
             listening = _listen(self.host, self.port)
             undo.callback(listening.close)
@@ -115,6 +118,8 @@ class Server:
 
     def stop(self) -> None:
         """Takes no more requests, lets those under way finish within `limits.grace` seconds, and ends."""
+        if self._thread is None:
+            return
         self._uvicorn.should_exit = True
         stopped = self._grpc.stop(self._limits.grace)
         self._thread.join()

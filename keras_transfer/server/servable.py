@@ -65,7 +65,9 @@ class Signature:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Computes the outputs, as arrays by name."""
         tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in self.inputs.items()}
-        return {name: np.asarray(output.numpy()) for name, output in self.function(**tensors).items()}
+        outputs = self.function(**tensors)
+        # with its type: a scalar string would become an array of its own length
+        return {name: np.asarray(part.numpy(), part.dtype.as_numpy_dtype) for name, part in outputs.items()}
 
 
 class Servable:

@@ -25,6 +25,7 @@ from keras_transfer.server.servable import Servable
 from keras_transfer.server.warming import warm_up
 
 _log = logging.getLogger(__name__)
+_MOST = 2**63 - 1  # a version is an int64 in TF Serving's messages
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Servables:
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str | None = None):
-        self.path = Path(path).expanduser().absolute()
+        self.path = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - a link keeps its name, ".." goes
         self.name = self.path.name if name is None else name
         if not self.name or set(self.name) & set("/:"):  # TF Serving's URLs leave no room for them
             raise InputError(f"Expected a model name without '/' and ':'. Received: name={self.name!r}.")
@@ -72,7 +73,10 @@ class Servables:
         Raises:
             InputError: if there is no version, or it cannot be loaded.
         """
-        folders = self._folders() if self.path.is_dir() else {}
+        try:
+            folders = self._folders() if self.path.is_dir() else {}
+        except OSError as error:
+            raise InputError(f"Expected a folder that can be read. Received: {str(self.path)!r}: {error}.") from error
         if not folders:
             raise InputError(
                 f"Expected a folder with versions 1/, 2/ and so on, as `export` and `train --output` write it. "
@@ -126,6 +130,9 @@ class Servables:
         except OSError as error:
             _log.warning("the folder of versions cannot be read: %s", error)
             return
+        for number in [number for number, status in self.statuses.items() if status.state == "START"]:
+            if number not in folders:
+                del self.statuses[number]  # it went before it was loaded
         if not folders:
             self._take(None)
             return
@@ -141,7 +148,7 @@ class Servables:
 
     def _folders(self) -> dict[int, Path]:
         found = (path for path in self.path.iterdir() if path.name.isdecimal() and path.is_dir())
-        return {int(path.name): path for path in found}
+        return {int(path.name): path for path in found if int(path.name) <= _MOST}
 
     def _watch(self, poll: float) -> None:
         while not self._stopping.wait(poll):
@@ -180,7 +187,7 @@ class Servables:
     def _forget_if_drained(self, servable: Servable) -> None:
         if self._borrowed[servable] == 0:
             del self._borrowed[servable]
-            if servable is not self._current:
+            if self._current is None or servable.version != self._current.version:  # it may be back, loaded anew
                 self.statuses[servable.version] = Status("END")
 
 

@@ -20,6 +20,7 @@ import tensorflow as tf
 from keras_transfer.server.faults import Code, Fault, invalid
 
 _SHOWN = 60  # characters of a value in an error
+_MAX_RANK = 32  # of an array in NumPy 1; TensorFlow's own limit is 254
 
 
 def to_array(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
@@ -50,6 +51,8 @@ def to_array(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
             raise invalid(f"Encountered lists of unequal sizes at level {len(shape)} of input '{name}'.")
         shape.append(sizes.pop())
         level = list(chain.from_iterable(level))
+    if len(shape) > _MAX_RANK:
+        raise invalid(f"Encountered lists more than {_MAX_RANK} deep in input '{name}'.")
     try:
         flat = _strings(level, name) if dtype == tf.string else _numbers(level, name, dtype)
     except OverflowError as error:

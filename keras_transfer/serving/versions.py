@@ -20,7 +20,7 @@ def find_version(path: str | os.PathLike[str]) -> Path:
     Raises:
         InputError: if there is none.
     """
-    folder = Path(path).expanduser()
+    folder = Path(path).expanduser().absolute()
     if folder.is_dir() and not (folder / DESCRIPTION).is_file():
         numbers = versions(folder)
         if numbers:
