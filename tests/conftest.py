@@ -20,6 +20,8 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
+gc.set_threshold(100_000, 20, 20)  # tracing makes many objects and little garbage: four in a hundred of the time
+
 ROOT = Path(__file__).parent.parent
 COLOURS = {"blue": (40, 60, 200), "green": (60, 180, 40), "red": (210, 50, 40)}
 

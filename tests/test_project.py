@@ -62,14 +62,16 @@ def _blocks(name: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
-def test_python_in_documents_runs(document, tmp_path, monkeypatch, capsys):
+def test_python_in_documents_runs(document, served_colours, tmp_path, monkeypatch, capsys):
     """The blocks run one after another on tiny pictures, with smaller images and networks, for one epoch."""
     monkeypatch.chdir(tmp_path)
+    if document == "docs/server.md":  # the others make their own
+        shutil.copytree(served_colours, tmp_path / "saved_models" / "photos")
     write_pictures(tmp_path / "photos", per_class=6)
     write_pictures(tmp_path / "phone_pictures", per_class=6)
     (tmp_path / "new.jpg").write_bytes((tmp_path / "photos" / "red" / "0.jpg").read_bytes())
     blocks = _blocks(document, "python")
-    assert len(blocks) >= 2
+    assert blocks
     names: dict = {}
     real = kt.build_model
 
