@@ -221,6 +221,18 @@ def test_mcc_is_the_confusion_between_classes():
     assert loss(method, batch(), target) == pytest.approx(expected, abs=1e-5)
 
 
+def test_mcc_of_many_classes_and_sure_predictions_is_that_of_the_logits():
+    """The floor of a logarithm must not become a share of every other class once the temperature divides it."""
+    logits, method = 20 * RNG.normal(size=(30, 100)), kt.alignment.MCC()
+    softened = probabilities(logits / 2.5)
+    weights = 1 + np.exp(-entropies(np.maximum(softened, 1e-300)))
+    confusion = softened.T @ (softened * (weights / weights.mean())[:, None])
+    confusion /= confusion.sum(axis=1, keepdims=True)
+    shares = tf.constant(probabilities(logits), tf.float32)
+    found = loss(method, batch(), Batch(tf.zeros((30, 4)), shares))
+    assert found == pytest.approx((confusion.sum() - np.trace(confusion)) / 100, rel=1e-3)
+
+
 @pytest.mark.parametrize("diversity", [0.0, 1.0])
 def test_information_maximisation_is_entropy_less_diversity(diversity):
     target = batch(7)
