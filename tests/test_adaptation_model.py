@@ -85,6 +85,27 @@ def test_each_domain_is_normalised_by_its_own_statistics():
     assert np.allclose(latest, convolved.mean(axis=(0, 1, 2)), rtol=1e-3), "the source is the last in a step"
 
 
+@pytest.mark.parametrize(
+    "method",
+    [
+        "mmd",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in kt.available("alignment")
+            if name not in ("mmd", "adabn")
+        ),
+    ],
+)
+def test_the_step_compiles_under_xla(model, method):
+    """As Keras' jit_compile="auto" has it on a machine with a GPU."""
+    source, target = datasets(count=8)
+    adapting = kt.AdaptationModel(model, method)
+    kt.set_trainable(adapting, 1)
+    adapting.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)
+    domains = ([source, source], None) if method == "mixstyle" else (source, target)
+    assert np.isfinite(adapting.fit(domains, verbose=0).history["loss"]).all()
+
+
 def test_methods_see_what_enters_the_last_layer_with_weights():
     for head, channels in (("linear", 16), ("mlp", 256), ("cosine", 16)):
         model = kt.build_model(toy_backbone(), 3, image_size=24, head=head)

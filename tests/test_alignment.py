@@ -273,6 +273,14 @@ def test_mixstyle_gives_statistics_between_those_of_image_and_partner():
     assert np.allclose(still.mix(tf.constant(maps, tf.float32), [4], tf.constant(3, tf.int64)), maps, atol=1e-6)
 
 
+def test_mixstyle_draws_from_a_beta_distribution_and_anew_in_each_place():
+    method, maps = kt.alignment.MixStyle(probability=1.0, alpha=0.3), RNG.normal(size=(4, 5, 5, 2)).astype(np.float32)
+    assert np.var(method._shares) == pytest.approx(1 / (4 * (2 * 0.3 + 1)), rel=1e-3)
+    assert np.mean(method._shares) == pytest.approx(0.5, abs=1e-5)
+    first, again, other = (method.mix(maps, [4], tf.constant(3, tf.int64), place) for place in (0, 0, 1))
+    assert np.array_equal(first, again) and not np.allclose(first, other)
+
+
 def test_the_reversal_turns_the_gradient_of_features_and_not_that_of_the_discriminator():
     method, source, target = kt.alignment.DANN(units=(5,)), batch(6), batch(4, shift=1.0)
     method.start(4, 3)

@@ -123,7 +123,7 @@ def squared_distances(points: tf.Tensor) -> tf.Tensor:
     """
     squares = tf.reduce_sum(points**2, axis=1)
     distances = squares[:, None] + squares[None, :] - 2 * tf.matmul(points, points, transpose_b=True)
-    return tf.maximum(tf.linalg.set_diag(distances, tf.zeros_like(squares)), 0.0)
+    return tf.maximum(distances * (1 - tf.eye(tf.shape(points)[0])), 0.0)  # set_diag does not compile under XLA
 
 
 def logarithm(probabilities: tf.Tensor) -> tf.Tensor:

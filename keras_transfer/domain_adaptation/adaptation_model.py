@@ -172,7 +172,7 @@ class AdaptationModel(keras.Model):
         method = self._running.method
         if isinstance(method, MixStyle):
             sizes = [tf.shape(keras.tree.flatten(each)[0])[0] for each in domains]
-            with mixing_styles(self, lambda x: method.mix(x, sizes, self._running.step)) as mixed:
+            with mixing_styles(self, lambda x, place: method.mix(x, sizes, self._running.step, place)) as mixed:
                 found = self._both(mixed(images), training=True)
         else:
             found = self._both(images, training=True)
