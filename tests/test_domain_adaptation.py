@@ -12,6 +12,7 @@ from conftest import COLOURS, make_lively, toy_backbone
 
 import keras_transfer as kt
 from keras_transfer.data.unlabelled import blinded, is_labelled
+from keras_transfer.domain_adaptation.watching import network_of, outputs_of
 
 METHODS = kt.available("alignment")
 LAST = (kt.Phase(2, 1, 1e-2),)  # the last stage and the head
@@ -254,6 +255,16 @@ def test_the_choice_keeps_the_weights_of_the_best_candidate(source, target):
     for wrong in ({"candidates": []}, {"candidates": ["mcc"], "options": {"weight": 2}}, {"candidates": [("mcc", -1)]}):
         with pytest.raises(kt.InputError):
             kt.choose_adaptation(model, source, target, **wrong)
+
+
+def test_adabn_is_judged_by_what_it_predicts_with_the_targets_statistics(source, target):
+    model = build()
+    history = run(model, source, target, "adabn", schedule=ONCE)
+    images = target.validation.map(lambda images, labels: images)
+    judge = kt.validators.VALIDATORS.find("information_maximization")
+    assert history.score == pytest.approx(judge(None, outputs_of(network_of(model), images)), abs=1e-5)
+    choice = kt.choose_adaptation(build(), None, target, candidates=["adabn"], verbose=0)
+    assert np.isfinite(choice.scores["adabn"]), "without a phase to train too"
 
 
 # a run that diverges, or is killed

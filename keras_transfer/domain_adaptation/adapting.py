@@ -91,8 +91,9 @@ def adapt(
 
     Returns:
         The History of all phases, as of `fine_tune`, with the method's loss as `alignment` and the validator's value
-        under `val_` and its name. `history.validator` is that key. Without a phase to train (AdaBN without a source) it
-        is empty.
+        under `val_` and its name. `history.validator` is that key, `history.score` the value for the weights that the
+        model ends with: of the best epoch, or with AdaBN's statistics. Without a phase to train (AdaBN without a
+        source) the History is empty.
 
     Raises:
         InputError: if model, source and target do not fit, a domain is missing, an argument is unknown or out of range,
@@ -132,9 +133,13 @@ def adapt(
         with domains.target.naming_bad_files("train"):
             settle_batch_norm(model, domains.target.in_order("train").map(lambda images, labels: images), verbose)
         domains.fed = None  # what was kept of the frozen part is that of other statistics
+        history.score = validation.score(model)
+    else:
+        values = [value for value in history.history.get(validation.key, []) if np.isfinite(value)]
+        history.score = max(values, default=float("nan"))
     if domains.sources and domains.target is not None:
         _tell(validation.predicted(model), domains, found)
-    history.validator = f"val_{name}"
+    history.validator = validation.key
     return history
 
 
