@@ -317,6 +317,24 @@ def test_a_run_that_was_killed_ends_with_the_weights_it_would_have_had(source, t
         run(build(), source, target, "dann", weight=0.5, **options)
 
 
+def test_a_run_by_a_function_of_ones_own_goes_on_in_another_process(source, target, tmp_path):
+    """There the function lies at another address."""
+
+    def define():
+        def kernel(squared):
+            return tf.exp(-squared)
+
+        return kernel
+
+    options = {"schedule": (kt.Phase(2, "head", 1e-2),), "resume_dir": tmp_path / "run"}
+    killed = keras.callbacks.LambdaCallback(on_epoch_begin=kill_after_one)
+    with pytest.raises(Killed):
+        run(build(), source, target, kt.alignment.MMD(define()), callbacks=[killed], **options)
+    assert len(run(build(), source, target, kt.alignment.MMD(define()), **options).epoch) == 2
+    with pytest.raises(kt.InputError, match="holds another: method"):
+        run(build(), source, target, kt.alignment.MMD(define(), bandwidths=(1.0,)), **options)
+
+
 # bad input
 
 

@@ -28,7 +28,7 @@ from keras_transfer.models import stages
 from keras_transfer.phases import HEAD, Phase, open_parts, starts
 from keras_transfer.rates import Rate
 from keras_transfer.refitting import fresh_optimizer
-from keras_transfer.resuming import Resume, identity
+from keras_transfer.resuming import Resume, identity, named
 from keras_transfer.schedules import Schedule, plan
 from keras_transfer.segments import trained_part
 from keras_transfer.tasks import class_weights, default_loss, default_metrics
@@ -186,11 +186,17 @@ def _train(
         run = identity(model, domains.every[0], phases, settings)
         others = [identity(model, data, phases, settings) for data in domains.every[1:]]
         run["other images"] = [[other["data"], other["images"]] for other in others]
-        run["method"] = [repr(running.method), running.weight, validation.key]
+        run["method"] = [*_identity(running.method), running.weight, validation.key]
         resume = Resume(Path(resume_dir), run, training.every())
     return training.run(
         lambda first: domains.plan(model, phases, cache, running, first=first, verbose=verbose), domains.steps, resume
     )
+
+
+def _identity(method: Alignment) -> list[Any]:
+    """Returns what tells a method from others, the same in each process."""
+    values = {name: value for name, value in vars(method).items() if not name.startswith("_")}
+    return [type(method).__qualname__, keras.tree.map_structure(named, values)]
 
 
 def _tell(predicted: np.ndarray, domains: Domains, method: Alignment) -> None:
