@@ -85,6 +85,30 @@ def test_each_domain_is_normalised_by_its_own_statistics():
     assert np.allclose(latest, convolved.mean(axis=(0, 1, 2)), rtol=1e-3), "the source is the last in a step"
 
 
+class Watcher(kt.alignment.SourceOnly):
+    """Remembers how far training has come in each step."""
+
+    needs_target = True
+
+    def start(self, channels, num_classes):
+        self.seen = []
+
+    def loss(self, source, target, progress):
+        self.seen.append(float(progress))
+        return tf.zeros(())
+
+
+def test_progress_goes_from_0_to_1_over_all_epochs_also_where_training_goes_on(model):
+    source, target = datasets()
+    adapting = kt.AdaptationModel(model, Watcher())
+    kt.set_trainable(adapting, "head")
+    adapting.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    for first, expected in ((0, [0, 0.25, 0.5, 0.75]), (1, [0.5, 0.75])):
+        del adapting.method.seen[:]
+        adapting.fit((source, target), epochs=2, initial_epoch=first, verbose=0)
+        assert adapting.method.seen == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     "method",
     [
