@@ -107,7 +107,9 @@ def test_mixed_precision_works(policy, method, source, target):
         history = run(model, source, target, method)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert np.isfinite(history.history["loss"]).all() and history.history["loss"][-1] < history.history["loss"][0]
+    losses, alignments = (np.array(history.history[name]) for name in ("loss", "alignment"))
+    task = losses - alignments  # an adversary's loss may rise: that is what the network wants
+    assert np.isfinite(losses).all() and task[-1] < task[0]
 
 
 @pytest.mark.parametrize("method", ["dann", *(pytest.param(name, marks=slow) for name in METHODS if name != "dann")])
