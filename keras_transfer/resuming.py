@@ -170,8 +170,8 @@ def identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], setti
         "model": [model.name, keras.config.dtype_policy().name, *(tuple(weight.shape) for weight in model.weights)],
         "optimizer": [[type(leaf).__name__, _settings(leaf)] for leaf in leaves(model.optimizer)],
         "phases": [asdict(phase) for phase in phases],
-        "patience, train_batch_norm, class weights, rate, loss, metrics": keras.tree.map_structure(_named, settings),
-        "data": [data.image_size, data.resize, _named(data.augment), data.batch_size, data.seed, data.class_names],
+        "patience, train_batch_norm, class weights, rate, loss, metrics": keras.tree.map_structure(named, settings),
+        "data": [data.image_size, data.resize, named(data.augment), data.batch_size, data.seed, data.class_names],
         "images": digest.hexdigest(),
     }
 
@@ -182,7 +182,7 @@ def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     return config | {"learning_rate": rate}
 
 
-def _named(part: Any) -> Any:
+def named(part: Any) -> Any:
     """Names a part for comparison: text and numbers as they are, objects by their kind."""
     if part is None or isinstance(part, (str, int, float)):
         return part

@@ -64,6 +64,72 @@ def test_the_loss_is_the_tasks_plus_weight_times_the_methods(model):
     assert found["alignment"] == [3.0] and found["loss"][0] == pytest.approx(np.log(3) + 6, abs=1e-4)
 
 
+def test_each_domain_is_normalised_by_its_own_statistics():
+    seen = []
+
+    def look(source, target):
+        seen.append([source.features, target.features])
+        return tf.zeros(())
+
+    images = keras.Input((24, 24, 3))
+    norm = keras.layers.BatchNormalization(momentum=0.0, name="norm")  # keeps the latest batch alone
+    network = keras.Model(images, norm(keras.layers.Conv2D(4, 3, name="conv")(images)))
+    adapting = kt.AdaptationModel(kt.build_model(network, 3, image_size=24), look)
+    kt.set_trainable(adapting, "all", train_batch_norm=True)
+    adapting.compile(keras.optimizers.SGD(0.0), "sparse_categorical_crossentropy", run_eagerly=True)
+    source, target = datasets(count=8)
+    adapting.fit((source, target.map(lambda images: images / 10)), verbose=0)
+    assert all(np.allclose(features.numpy().mean(axis=0), 0, atol=1e-4) for features in seen[0])
+    latest = adapting.model.get_layer("norm").moving_mean.numpy()
+    convolved = adapting.model.get_layer("conv")(next(iter(source))[0]).numpy()
+    assert np.allclose(latest, convolved.mean(axis=(0, 1, 2)), rtol=1e-3), "the source is the last in a step"
+
+
+class Watcher(kt.alignment.SourceOnly):
+    """Remembers how far training has come in each step."""
+
+    needs_target = True
+
+    def start(self, channels, num_classes):
+        self.seen = []
+
+    def loss(self, source, target, progress):
+        self.seen.append(float(progress))
+        return tf.zeros(())
+
+
+def test_progress_goes_from_0_to_1_over_all_epochs_also_where_training_goes_on(model):
+    source, target = datasets()
+    adapting = kt.AdaptationModel(model, Watcher())
+    kt.set_trainable(adapting, "head")
+    adapting.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+    for first, expected in ((0, [0, 0.25, 0.5, 0.75]), (1, [0.5, 0.75])):
+        del adapting.method.seen[:]
+        adapting.fit((source, target), epochs=2, initial_epoch=first, verbose=0)
+        assert adapting.method.seen == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "mmd",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in kt.available("alignment")
+            if name not in ("mmd", "adabn")
+        ),
+    ],
+)
+def test_the_step_compiles_under_xla(model, method):
+    """As Keras' jit_compile="auto" has it on a machine with a GPU."""
+    source, target = datasets(count=8)
+    adapting = kt.AdaptationModel(model, method)
+    kt.set_trainable(adapting, 1)
+    adapting.compile("sgd", "sparse_categorical_crossentropy", jit_compile=True)
+    domains = ([source, source], None) if method == "mixstyle" else (source, target)
+    assert np.isfinite(adapting.fit(domains, verbose=0).history["loss"]).all()
+
+
 def test_methods_see_what_enters_the_last_layer_with_weights():
     for head, channels in (("linear", 16), ("mlp", 256), ("cosine", 16)):
         model = kt.build_model(toy_backbone(), 3, image_size=24, head=head)

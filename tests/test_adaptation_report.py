@@ -66,10 +66,30 @@ def test_the_report_shows_both_models_side_by_side(models, data, tmp_path):
 def test_a_report_without_labels_has_no_accuracy_and_warns_of_a_class_that_vanished(models, data):
     _, after = models
     dark = kt.data.unlabelled(np.random.default_rng(0).integers(0, 9, (90, 32, 32, 3)).astype("uint8"), batch_size=8)
-    with pytest.warns(kt.DataWarning, match="negative transfer.*has vanished: predicted for 0 of 18|differ strongly"):
+    with pytest.warns(kt.DataWarning, match="negative transfer.*(has vanished: predicted for 0 of 18|differ strongly)"):
         report = kt.adaptation_report(after, data, dark)
     assert report.accuracy == {} and report.signs and "sign of negative transfer" in str(report)
     assert "recall" not in str(report)
+
+
+def test_a_target_or_model_that_does_not_fit_is_refused(models, data, pictures, tmp_path):
+    _, after = models
+    images, labels = np.zeros((24, 32, 32, 3), "uint8"), np.arange(24) % 3
+    turned = kt.data.from_arrays(images, labels, class_names=["red", "green", "blue"], batch_size=8)
+    large = kt.data.unlabelled(np.zeros((20, 48, 48, 3), "uint8"), batch_size=8)
+    other = kt.build_model(toy_backbone(), 2, image_size=32)
+    with pytest.raises(kt.InputError, match="with the classes of the source"):
+        kt.adaptation_report(after, data, turned)
+    with pytest.raises(kt.InputError, match="target images of the model's size"):
+        kt.adaptation_report(after, data, large)
+    with pytest.raises(kt.InputError, match="model with 3 outputs"):
+        kt.adaptation_report(after, data, kt.data.unlabelled(images, batch_size=8), before=other)
+    folder = write_pictures(tmp_path / "later", per_class=8)
+    gone = kt.data.unlabelled(folder, image_size=32, batch_size=8)
+    for path in folder.rglob("*.jpg"):
+        path.write_bytes(b"no picture")
+    with pytest.raises(kt.InputError, match="that changed"):
+        kt.adaptation_report(after, data, gone)
 
 
 def test_the_shell_adapts_and_leaves_a_served_version(tmp_path, pictures):

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 import keras_transfer as kt
 from keras_transfer.alignment import ALIGNMENTS, Batch, find_method
-from keras_transfer.alignment.adversary import ramp, reverse_gradient
+from keras_transfer.alignment.adversary import ramp
+from keras_transfer.alignment.cdan import certainty
 
 RNG = np.random.default_rng(0)
 METHODS = kt.available("alignment")
@@ -63,6 +64,18 @@ def test_the_loss_is_zero_on_equal_batches_where_the_mathematics_says_so(name):
     method, same = find_method(name), batch()
     value = loss(method, same, same)
     assert (abs(value) < 1e-5) == method.zero_on_equal
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("none", "adabn", "mixstyle")])
+def test_a_method_with_a_loss_has_a_gradient_in_what_it_sees(name):
+    method, source, target = find_method(name), batch(6), batch(5, shift=1.0)
+    method.start(4, 3)
+    seen = [source.features, source.probabilities, target.features, target.probabilities]
+    with tf.GradientTape() as tape:
+        tape.watch(seen)
+        value = method.loss(source, target, tf.constant(0.5))
+    gradients = tape.gradient(value, seen, unconnected_gradients="zero")
+    assert max(float(tf.reduce_max(tf.abs(gradient))) for gradient in gradients[2:]) > 1e-5, "in the target's"
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -221,6 +234,18 @@ def test_mcc_is_the_confusion_between_classes():
     assert loss(method, batch(), target) == pytest.approx(expected, abs=1e-5)
 
 
+def test_mcc_of_many_classes_and_sure_predictions_is_that_of_the_logits():
+    """The floor of a logarithm must not become a share of every other class once the temperature divides it."""
+    logits, method = 20 * RNG.normal(size=(30, 100)), kt.alignment.MCC()
+    softened = probabilities(logits / 2.5)
+    weights = 1 + np.exp(-entropies(np.maximum(softened, 1e-300)))
+    confusion = softened.T @ (softened * (weights / weights.mean())[:, None])
+    confusion /= confusion.sum(axis=1, keepdims=True)
+    shares = tf.constant(probabilities(logits), tf.float32)
+    found = loss(method, batch(), Batch(tf.zeros((30, 4)), shares))
+    assert found == pytest.approx((confusion.sum() - np.trace(confusion)) / 100, rel=1e-3)
+
+
 @pytest.mark.parametrize("diversity", [0.0, 1.0])
 def test_information_maximisation_is_entropy_less_diversity(diversity):
     target = batch(7)
@@ -261,17 +286,32 @@ def test_mixstyle_gives_statistics_between_those_of_image_and_partner():
     assert np.allclose(still.mix(tf.constant(maps, tf.float32), [4], tf.constant(3, tf.int64)), maps, atol=1e-6)
 
 
-def test_the_reversal_turns_the_gradient_of_features_and_not_that_of_the_discriminator():
-    method, source, target = kt.alignment.DANN(units=(5,)), batch(6), batch(4, shift=1.0)
+def test_mixstyle_draws_from_a_beta_distribution_and_anew_in_each_place():
+    method, maps = kt.alignment.MixStyle(probability=1.0, alpha=0.3), RNG.normal(size=(4, 5, 5, 2)).astype(np.float32)
+    assert np.var(method._shares) == pytest.approx(1 / (4 * (2 * 0.3 + 1)), rel=1e-3)
+    assert np.mean(method._shares) == pytest.approx(0.5, abs=1e-5)
+    first, again, other = (method.mix(maps, [4], tf.constant(3, tf.int64), place) for place in (0, 0, 1))
+    assert np.array_equal(first, again) and not np.allclose(first, other)
+
+
+@pytest.mark.parametrize("name", ["dann", "cdan"])
+def test_the_loss_turns_the_gradient_of_the_network_and_not_that_of_the_discriminator(name):
+    method, source, target = find_method(name), batch(6), batch(4, shift=1.0)
     method.start(4, 3)
-    gradients = {}
-    for turned in (True, False):
-        with tf.GradientTape() as tape:
-            tape.watch(source.features)
-            features = tf.concat([source.features, target.features], axis=0)
-            vectors = reverse_gradient(features, ramp(tf.constant(0.2))) if turned else features
-            value = method._discriminator.loss(vectors, tf.constant(6))
-        gradients[turned] = tape.gradient(value, [source.features, *method.variables])
-    assert np.allclose(gradients[True][0], -float(ramp(tf.constant(0.2))) * gradients[False][0], atol=1e-7)
-    for with_, without in zip(gradients[True][1:], gradients[False][1:], strict=True):
-        assert np.allclose(with_, without, atol=1e-7)
+    inputs = [source.features, source.probabilities, target.features, target.probabilities]
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        value = method.loss(source, target, tf.constant(0.2))
+    found = tape.gradient(value, [*inputs, *method.variables], unconnected_gradients="zero")
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        features, shares = tf.concat(inputs[::2], axis=0), tf.concat(inputs[1::2], axis=0)
+        vectors, weights = features, None
+        if name == "cdan":
+            vectors, weights = method.joint(features, shares), certainty(shares, tf.math.log(shares))
+        value = method._discriminator.loss(vectors, tf.constant(6), weights)
+    plain = tape.gradient(value, [*inputs, *method.variables], unconnected_gradients="zero")
+    factors = [-(2 / (1 + np.exp(-10 * 0.2)) - 1)] * 4 + [1.0] * len(method.variables)
+    assert np.abs(plain[0]).max() > 0 and all(
+        np.allclose(one, factor * other, atol=1e-7) for one, factor, other in zip(found, factors, plain, strict=True)
+    )

@@ -12,6 +12,7 @@ from conftest import COLOURS, make_lively, toy_backbone
 
 import keras_transfer as kt
 from keras_transfer.data.unlabelled import blinded, is_labelled
+from keras_transfer.domain_adaptation.watching import network_of, outputs_of
 
 METHODS = kt.available("alignment")
 LAST = (kt.Phase(2, 1, 1e-2),)  # the last stage and the head
@@ -106,7 +107,9 @@ def test_mixed_precision_works(policy, method, source, target):
         history = run(model, source, target, method)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert np.isfinite(history.history["loss"]).all() and history.history["loss"][-1] < history.history["loss"][0]
+    losses, alignments = (np.array(history.history[name]) for name in ("loss", "alignment"))
+    task = losses - alignments  # an adversary's loss may rise: that is what the network wants
+    assert np.isfinite(losses).all() and task[-1] < task[0]
 
 
 @pytest.mark.parametrize("method", ["dann", *(pytest.param(name, marks=slow) for name in METHODS if name != "dann")])
@@ -133,15 +136,16 @@ def test_the_cache_changes_nothing(method, source, target):
 # what a method does
 
 
-@slow
 def test_with_weight_0_it_is_the_training_on_the_source_alone(source, target):
-    weights = []
+    """With open BatchNorm too, but for its moving statistics, which follow the target as well."""
+    found = []
     for method, weight in (("none", 1.0), ("dann", 0.0)):
         model = build()
-        run(model, source, target, method, weight=weight)
-        weights.append(model.get_weights())
-    expected, found = weights
-    assert sum(not np.allclose(one, other, atol=1e-4) for one, other in zip(expected, found, strict=True)) == 0
+        model.get_layer("noise").stddev = 0.0  # drawn twice a step where there is a target
+        run(model, source, target, method, weight=weight, schedule=ONCE, train_batch_norm=True)
+        found.append(parts(model))
+    differ = {path for path, value in found[0].items() if not np.allclose(value, found[1][path], atol=1e-5)}
+    assert differ == {"third_bn/moving_mean", "third_bn/moving_variance"}
 
 
 @slow
@@ -255,6 +259,16 @@ def test_the_choice_keeps_the_weights_of_the_best_candidate(source, target):
             kt.choose_adaptation(model, source, target, **wrong)
 
 
+def test_adabn_is_judged_by_what_it_predicts_with_the_targets_statistics(source, target):
+    model = build()
+    history = run(model, source, target, "adabn", schedule=ONCE)
+    images = target.validation.map(lambda images, labels: images)
+    judge = kt.validators.VALIDATORS.find("information_maximization")
+    assert history.score == pytest.approx(judge(None, outputs_of(network_of(model), images)), abs=1e-5)
+    choice = kt.choose_adaptation(build(), None, target, candidates=["adabn"], verbose=0)
+    assert np.isfinite(choice.scores["adabn"]), "without a phase to train too"
+
+
 # a run that diverges, or is killed
 
 
@@ -303,6 +317,24 @@ def test_a_run_that_was_killed_ends_with_the_weights_it_would_have_had(source, t
     assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
     with pytest.raises(kt.InputError, match="holds another: method"):
         run(build(), source, target, "dann", weight=0.5, **options)
+
+
+def test_a_run_by_a_function_of_ones_own_goes_on_in_another_process(source, target, tmp_path):
+    """There the function lies at another address."""
+
+    def define():
+        def kernel(squared):
+            return tf.exp(-squared)
+
+        return kernel
+
+    options = {"schedule": (kt.Phase(2, "head", 1e-2),), "resume_dir": tmp_path / "run"}
+    killed = keras.callbacks.LambdaCallback(on_epoch_begin=kill_after_one)
+    with pytest.raises(Killed):
+        run(build(), source, target, kt.alignment.MMD(define()), callbacks=[killed], **options)
+    assert len(run(build(), source, target, kt.alignment.MMD(define()), **options).epoch) == 2
+    with pytest.raises(kt.InputError, match="holds another: method"):
+        run(build(), source, target, kt.alignment.MMD(define(), bandwidths=(1.0,)), **options)
 
 
 # bad input

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.alignment.method import ALIGNMENTS, Alignment, Batch, mean_entropy
+from keras_transfer.alignment.method import ALIGNMENTS, Alignment, Batch, logarithm, mean_entropy
 
 
 @ALIGNMENTS.register("information_maximization")
@@ -36,6 +35,5 @@ class InformationMaximization(Alignment):
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
         """Returns entropy less diversity, in [-log(num_classes), log(num_classes)] for a diversity of 1."""
         mean = tf.reduce_mean(target.probabilities, axis=0, keepdims=True)
-        logarithms = tf.math.log(tf.maximum(mean, keras.config.epsilon()))
         entropy = mean_entropy(target.probabilities, target.log_probabilities)
-        return entropy - self.diversity * mean_entropy(mean, logarithms)
+        return entropy - self.diversity * mean_entropy(mean, logarithm(mean))

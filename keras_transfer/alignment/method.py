@@ -33,7 +33,7 @@ class Batch:
     @property
     def log_probabilities(self) -> tf.Tensor:
         """Logarithm of the probabilities, finite also where they are 0."""
-        return tf.math.log(tf.maximum(self.probabilities, keras.config.epsilon()))
+        return logarithm(self.probabilities)
 
 
 class Alignment(ABC):
@@ -123,7 +123,12 @@ def squared_distances(points: tf.Tensor) -> tf.Tensor:
     """
     squares = tf.reduce_sum(points**2, axis=1)
     distances = squares[:, None] + squares[None, :] - 2 * tf.matmul(points, points, transpose_b=True)
-    return tf.maximum(tf.linalg.set_diag(distances, tf.zeros_like(squares)), 0.0)
+    return tf.maximum(distances * (1 - tf.eye(tf.shape(points)[0])), 0.0)  # set_diag does not compile under XLA
+
+
+def logarithm(probabilities: tf.Tensor) -> tf.Tensor:
+    """Returns the logarithm, finite also of 0; the floor is so low that no temperature raises it to where it counts."""
+    return tf.math.log(tf.maximum(probabilities, 1e-30))
 
 
 def mean_entropy(probabilities: tf.Tensor, logarithms: tf.Tensor) -> tf.Tensor:

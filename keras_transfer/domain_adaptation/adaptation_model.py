@@ -22,8 +22,9 @@ class AdaptationModel(keras.Model):
 
     It is a functional model of the same layers, so that `set_trainable`, `UnfreezeSchedule` and Keras' callbacks do to
     it what they do to the plain one. `fit` trains the task on the source plus `weight` times the method on both;
-    `model` is the plain model with the trained weights, and bears no trace of the method. A batch of both domains goes
-    through the network together.
+    `model` is the plain model with the trained weights, and bears no trace of the method. Each domain goes through the
+    network by itself (several sources together): BatchNorm that trains normalises a batch by the statistics of its own
+    domain, and its moving statistics, by which the model predicts, follow both in turn.
 
     Args:
         model: a model made by `build_model`, with softmax.
@@ -133,31 +134,29 @@ class AdaptationModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Any]:
         """Takes a step on images of all domains, `((images, ...), labels)`; those with labels come first."""
         domains, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        sizes = [tf.shape(keras.tree.flatten(images)[0])[0] for images in domains]
-        together = keras.tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *domains)
-        labelled, running = tf.shape(labels)[0], self._running
+        running = self._running
+        count = len(domains) - running.method.needs_target  # of the sources
         with tf.GradientTape() as tape:
-            features, predictions = self._forward(together, sizes)
-            if labels.shape.rank == 1 and labels.shape[0] == 0:  # no source
-                task = tf.add_n(self.losses) if self.losses else tf.zeros(())
-            else:
+            target, source = self._forward(domains[count:]), self._forward(domains[:count])  # its losses are the last
+            if count:
                 task = self._compute_loss(
-                    x=together, y=labels, y_pred=predictions[:labelled], sample_weight=sample_weight, training=True
+                    x=domains, y=labels, y_pred=source.probabilities, sample_weight=sample_weight, training=True
                 )
-            wide = tf.cast(features, tf.float32), tf.cast(predictions, tf.float32)
-            source, target = (Batch(*(part[place] for part in wide)) for place in (_upto(labelled), _from(labelled)))
+            else:
+                task = tf.add_n(self.losses) if self.losses else tf.zeros(())
             alignment = running.method.loss(source, target, running.progress)
             loss = tf.cast(task, tf.float32) + running.weight * alignment
             scaled = self.optimizer.scale_loss(loss)
-        count = len(self.trainable_weights)
-        gradients = tape.gradient(scaled, [*self.trainable_weights, *running.variables])
-        self.optimizer.apply_gradients(zip(gradients[:count], self.trainable_weights, strict=True))
+        weights = self.trainable_weights
+        gradients = tape.gradient(scaled, [*weights, *running.variables])
+        self.optimizer.apply_gradients(zip(gradients[: len(weights)], weights, strict=True))
         scale = tf.cast(self.optimizer.scale_loss(tf.ones(())), tf.float32)
-        running.learn([gradient / scale for gradient in gradients[count:]], self.optimizer)
+        running.learn([gradient / scale for gradient in gradients[len(weights) :]], self.optimizer)
         running.advance()
-        self._loss_tracker.update_state(loss, sample_weight=sum(sizes))
-        self._mean_alignment.update_state(alignment, sample_weight=sum(sizes))
-        found = self.compute_metrics(together, labels, predictions[:labelled], sample_weight=sample_weight)
+        images = tf.shape(source.features)[0] + tf.shape(target.features)[0]
+        self._loss_tracker.update_state(loss, sample_weight=images)
+        self._mean_alignment.update_state(alignment, sample_weight=images)
+        found = self.compute_metrics(domains, labels, source.probabilities, sample_weight=sample_weight)
         return {**found, "alignment": self._mean_alignment.result()}
 
     def reset_metrics(self) -> None:
@@ -165,12 +164,19 @@ class AdaptationModel(keras.Model):
         super().reset_metrics()
         self._mean_alignment.reset_state()
 
-    def _forward(self, images: Any, sizes: Sequence[tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+    def _forward(self, domains: Sequence[Any]) -> Batch:
+        """Runs the network once on images of these domains together; of none, the result is empty."""
+        if not domains:
+            return Batch(*(tf.zeros((0, output.shape[-1])) for output in self._both.outputs))
+        images = keras.tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *domains)
         method = self._running.method
-        if not isinstance(method, MixStyle):
-            return self._both(images, training=True)
-        with mixing_styles(self, lambda x: method.mix(x, sizes, self._running.step)) as mixed:
-            return self._both(mixed(images), training=True)
+        if isinstance(method, MixStyle):
+            sizes = [tf.shape(keras.tree.flatten(each)[0])[0] for each in domains]
+            with mixing_styles(self, lambda x, place: method.mix(x, sizes, self._running.step, place)) as mixed:
+                found = self._both(mixed(images), training=True)
+        else:
+            found = self._both(images, training=True)
+        return Batch(*(tf.cast(output, tf.float32) for output in found))
 
 
 def features_of(model: keras.Model) -> keras.KerasTensor:
@@ -186,11 +192,3 @@ def features_of(model: keras.Model) -> keras.KerasTensor:
             break
     named = [layer.output for layer in model.layers if layer.name == "features"]
     return named[0] if named else model.inputs[0]
-
-
-def _upto(count: tf.Tensor) -> slice:
-    return slice(None, count)
-
-
-def _from(count: tf.Tensor) -> slice:
-    return slice(count, None)

@@ -28,7 +28,7 @@ from keras_transfer.models import stages
 from keras_transfer.phases import HEAD, Phase, open_parts, starts
 from keras_transfer.rates import Rate
 from keras_transfer.refitting import fresh_optimizer
-from keras_transfer.resuming import Resume, identity
+from keras_transfer.resuming import Resume, identity, named
 from keras_transfer.schedules import Schedule, plan
 from keras_transfer.segments import trained_part
 from keras_transfer.tasks import class_weights, default_loss, default_metrics
@@ -91,8 +91,9 @@ def adapt(
 
     Returns:
         The History of all phases, as of `fine_tune`, with the method's loss as `alignment` and the validator's value
-        under `val_` and its name. `history.validator` is that key. Without a phase to train (AdaBN without a source) it
-        is empty.
+        under `val_` and its name. `history.validator` is that key, `history.score` the value for the weights that the
+        model ends with: of the best epoch, or with AdaBN's statistics. Without a phase to train (AdaBN without a
+        source) the History is empty.
 
     Raises:
         InputError: if model, source and target do not fit, a domain is missing, an argument is unknown or out of range,
@@ -132,9 +133,13 @@ def adapt(
         with domains.target.naming_bad_files("train"):
             settle_batch_norm(model, domains.target.in_order("train").map(lambda images, labels: images), verbose)
         domains.fed = None  # what was kept of the frozen part is that of other statistics
+        history.score = validation.score(model)
+    else:
+        values = [value for value in history.history.get(validation.key, []) if np.isfinite(value)]
+        history.score = max(values, default=float("nan"))
     if domains.sources and domains.target is not None:
         _tell(validation.predicted(model), domains, found)
-    history.validator = f"val_{name}"
+    history.validator = validation.key
     return history
 
 
@@ -181,11 +186,17 @@ def _train(
         run = identity(model, domains.every[0], phases, settings)
         others = [identity(model, data, phases, settings) for data in domains.every[1:]]
         run["other images"] = [[other["data"], other["images"]] for other in others]
-        run["method"] = [repr(running.method), running.weight, validation.key]
+        run["method"] = [*_identity(running.method), running.weight, validation.key]
         resume = Resume(Path(resume_dir), run, training.every())
     return training.run(
         lambda first: domains.plan(model, phases, cache, running, first=first, verbose=verbose), domains.steps, resume
     )
+
+
+def _identity(method: Alignment) -> list[Any]:
+    """Returns what tells a method from others, the same in each process."""
+    values = {name: value for name, value in vars(method).items() if not name.startswith("_")}
+    return [type(method).__qualname__, keras.tree.map_structure(named, values)]
 
 
 def _tell(predicted: np.ndarray, domains: Domains, method: Alignment) -> None:

@@ -26,7 +26,7 @@ class AdaptationChoice:
     Attributes:
         chosen: name of the candidate whose weights the model has.
         validator: what the choice went by.
-        scores: the validator's value in the best epoch of each candidate, by its name.
+        scores: the validator's value for the weights that each candidate ends with, by its name.
         histories: the History of each candidate, by its name.
     """
 
@@ -49,7 +49,7 @@ class AdaptationChoice:
 
 def choose_adaptation(
     model: keras.Model,
-    source: ImageData | Sequence[ImageData],
+    source: ImageData | Sequence[ImageData] | None,
     target: ImageData | None,
     *,
     candidates: Sequence[Candidate],
@@ -95,9 +95,8 @@ def choose_adaptation(
         history = adapt(
             model, source, target, method=method, weight=weight, validator=validator, verbose=verbose, **options
         )
-        values = [value for value in history.history.get(history.validator, []) if np.isfinite(value)]
-        scores[name], histories[name] = max(values, default=float("nan")), history
-        if values and (best is None or scores[name] > best[0]):
+        scores[name], histories[name] = history.score, history
+        if np.isfinite(history.score) and (best is None or history.score > best[0]):
             best = scores[name], model.get_weights()
     if best is None:
         model.set_weights(before)

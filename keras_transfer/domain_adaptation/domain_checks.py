@@ -38,7 +38,9 @@ def find_domains(
         check_fit(model, data)
         _check_source(data, sources[0])
     if target is not None:
-        _check_target(model, target, sources)
+        check_target(model, target, sources)
+        for data in sources:
+            _check_apart(data, target)
         target = blinded(target)
     if not sources and target is None:
         raise InputError("Expected a source, a target, or both. Received: neither.")
@@ -65,7 +67,8 @@ def _check_source(data: ImageData, first: ImageData) -> None:
         )
 
 
-def _check_target(model: keras.Model, target: ImageData, sources: Sequence[ImageData]) -> None:
+def check_target(model: keras.Model, target: ImageData, sources: Sequence[ImageData]) -> None:
+    """Raises InputError unless a target fits the model, and its classes, if it has any, are those of the sources."""
     if not isinstance(target, ImageData):
         raise InputError(f"Expected `target` from kt.data, such as kt.data.unlabelled(...). Received: {target!r}.")
     if target.mixes:
@@ -89,8 +92,6 @@ def _check_target(model: keras.Model, target: ImageData, sources: Sequence[Image
             raise InputError(
                 f"Expected a target with the model's {model.output_shape[-1]} classes. Received: {list(names)}."
             )
-    for source in sources:
-        _check_apart(source, target)
 
 
 def _check_apart(source: ImageData, target: ImageData) -> None:

@@ -14,12 +14,14 @@ from keras_transfer._checks import DataWarning, unknown
 from keras_transfer.data import ImageData, Shift
 from keras_transfer.data.shift import shift_of
 from keras_transfer.data.unlabelled import blinded, is_labelled
+from keras_transfer.domain_adaptation.domain_checks import check_target
 from keras_transfer.domain_adaptation.signs import shares_of, signs_of_negative_transfer
 from keras_transfer.domain_adaptation.watching import network_of, outputs_of
 from keras_transfer.evaluation import Report, report_on
 from keras_transfer.plots import plot_domains
 from keras_transfer.relay import quiet_tracing
 from keras_transfer.tasks import check_fit
+from keras_transfer.validators import Outputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +39,7 @@ class AdaptationReport:
             apart.
         source_shares: share of each class in the source's labels, by its name.
         target_shares: share of the target's images for which each class is predicted, by "before" and "after", then by
-            name.
+            name. Here and in `accuracy` they are those of the test split, of validation where there is none.
         accuracy: the report on the target's labels by "before" and "after"; empty where there are none. Nothing was
             trained or chosen by it.
         signs: sentences on what looks like negative transfer.
@@ -121,7 +123,9 @@ def adaptation_report(
     Raises:
         InputError: if models, source and target do not fit, or a domain has fewer than 10 training images.
     """
-    check_fit(model, source)
+    for each in (model, before or model):
+        check_fit(each, source)
+        check_target(each, target, [source])
     names = source.class_names
     models = {**({"before": before} if before is not None else {}), "after": model}
     source_shares = shares_of(source.splits["train"].labels, len(names))
@@ -129,10 +133,10 @@ def adaptation_report(
     split = "test" if "test" in target.splits else "validation" if "validation" in target.splits else "train"
     shifts, predicted, accuracy = {}, {}, {}
     for when, network in models.items():
-        with quiet_tracing(), blind.naming_bad_files(split):
-            vectors = network_of(network)
-            first, second = (outputs_of(vectors, data.in_order("train")).features for data in (source, blind))
-            outputs = outputs_of(vectors, target.in_order(split))
+        vectors = network_of(network)
+        with quiet_tracing():
+            first, second = (_outputs(vectors, data, "train").features for data in (source, blind))
+            outputs = _outputs(vectors, target, split)
         shifts[when] = shift_of(first, second, seed)
         predicted[when] = outputs.probabilities.argmax(axis=1)
         if is_labelled(target) and outputs.labels is not None:
@@ -152,6 +156,11 @@ def adaptation_report(
         tuple(signs),
         shifts,
     )
+
+
+def _outputs(network: keras.Model, data: ImageData, split: str) -> Outputs:
+    with data.naming_bad_files(split):
+        return outputs_of(network, data.in_order(split))
 
 
 def _row(values: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from keras_transfer.models import marks_of_stages
 
-Mix = Callable[[tf.Tensor], tf.Tensor]
+Mix = Callable[..., tf.Tensor]  # a feature map, and the number of its place
 
 
 @contextmanager
@@ -27,11 +28,12 @@ def mixing_styles(model: keras.Model, mix: Mix) -> Iterator[Callable[[Any], Any]
     marks = marks_of_stages(model)
     frozen = list(takewhile(lambda mark: not mark.trainable, marks))
     opened = marks[len(frozen) :]
-    chosen = [*frozen[-1:], *(opened[:1] if len(opened) > 1 else [])] if opened else []
-    for mark in chosen:
-        object.__setattr__(mark, "call", mix)  # as `freezing` holds layers still: the config stays as it is
+    before, after = (frozen[-1:], opened[:1] if len(opened) > 1 else []) if opened else ([], [])
+    for place, mark in [*((0, mark) for mark in before), *((1, mark) for mark in after)]:
+        call = partial(mix, place=place)
+        object.__setattr__(mark, "call", call)  # as `freezing` holds layers still: the config stays as it is
     try:
-        yield mix if is_part and opened else (lambda images: images)
+        yield partial(mix, place=0) if is_part and opened else (lambda images: images)
     finally:
-        for mark in chosen:
+        for mark in (*before, *after):
             del mark.__dict__["call"]

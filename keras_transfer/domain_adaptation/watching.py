@@ -44,6 +44,11 @@ class Validation(keras.callbacks.Callback):
             logs[self.key] = self._validator(*self._look(fed))
             self.seen = epoch + 1
 
+    def score(self, model: keras.Model) -> float:
+        """Returns what the validator says of the model with its weights of now."""
+        with quiet_tracing():
+            return self._validator(*self._look(self._domains.fed or self._domains.whole(model)))
+
     def predicted(self, model: keras.Model) -> np.ndarray:
         """Returns the class that the model, with its weights of now, predicts for each of the target's images."""
         fed = self._domains.fed or self._domains.whole(model)
