@@ -96,7 +96,7 @@ def test_models_are_where_the_servers_look(model, compose):
     default = re.fullmatch(r"\$\{SAVED_MODELS:-(.+)\}", models[0])[1]
     assert (FOLDER / default).resolve() == ROOT / "saved_models"
     assert model.base_path == f"{models[1]}/{model.name}" and config == [".", "/config", "ro"]
-    assert f"COPY {model.name} {model.base_path}\n" in read("Dockerfile")
+    assert f"COPY {model.name}/${{VERSION}} {model.base_path}/${{VERSION}}\n" in read("Dockerfile")
 
 
 def test_pods_are_found_and_asked_by_names_that_there_are(model, deployment, container):
