@@ -154,6 +154,8 @@ def test_what_cannot_work_is_refused(model):
         ((source, None), "Expected a `target`"),
         ((None, target), "Expected a labelled `source`"),
         ([source], r"`\(source, target\)` datasets"),
+        ((source.repeat(), target), "number of batches is known"),
+        ((source.filter(lambda images, labels: True), target), "number of batches is known"),
     ):
         with pytest.raises(kt.InputError, match=message):
             adapting.fit(wrong)

@@ -47,6 +47,18 @@ def test_the_card_is_filled_from_the_run(version, trained, data, report):
     assert set(card["versions"]) == {"keras_transfer", "keras", "tensorflow"}
 
 
+def test_an_adapted_model_says_so_and_its_best_epoch_is_the_validators(toy):
+    history = keras.callbacks.History()
+    history.epoch, history.validator = [0, 1, 2], "val_entropy"
+    history.history = {"val_loss": [0.1, 0.2, 0.3], "val_entropy": [-0.5, -0.1, -0.3]}
+    toy.history = history
+    card = model_card(toy, describe(toy, None, "crop"), None, None)
+    assert card["training"]["best_epoch"] == 2 and "adapted to pictures of another domain" in card["limits"][-1]
+    history.history["val_entropy"] = [float("nan")] * 3
+    assert model_card(toy, describe(toy, None, "crop"), None, None)["training"]["best_epoch"] is None
+    del toy.history
+
+
 def test_the_page_shows_the_same(version, report):
     page = (version / "model_card.md").read_text()
     assert page.startswith("# Model card: toy")

@@ -76,7 +76,8 @@ def adapt(
         weight: of the method's loss, 0 or more.
         schedule: as in `fine_tune`, "gradual" by default; without a source, the last stage alone.
         epochs: of all phases together, 10 by default; not with a tuple of phases. An epoch is one pass over the source.
-        learning_rate: rate of the first phase, 3e-3 by default, and 1e-4 without a source; not with a tuple of phases.
+        learning_rate: rate of the first phase, 3e-3 by default, and 1e-4 with neither source nor schedule; not with a
+            tuple of phases.
         optimizer: as in `fine_tune`.
         callbacks: any of Keras' own or yours.
         class_weight: of the source, as in `fine_tune`.
@@ -230,7 +231,8 @@ def _phases(
 ) -> tuple[Phase, ...]:
     names = stages(model)
     if schedule is None and not domains.sources:
-        schedule = (Phase(epochs or 10, (names[-1],), learning_rate or 1e-4),)
+        rate = 1e-4 if learning_rate is None else learning_rate
+        schedule = (Phase(10 if epochs is None else epochs, (names[-1],), rate),)
         epochs = learning_rate = None
     schedule = "gradual" if schedule is None else schedule
     if isinstance(schedule, str) or callable(schedule):

@@ -18,7 +18,8 @@ def joined(datasets: Datasets, method: Alignment) -> tf.data.Dataset:
     """Puts `(source, target)` side by side, for the step of an AdaptationModel.
 
     Raises:
-        InputError: if one that the method needs is missing, or the target's batches have labels.
+        InputError: if one that the method needs is missing, the target's batches have labels, or the number of batches
+            in an epoch is unknown or infinite.
     """
     if not isinstance(datasets, (tuple, list)) or len(datasets) != 2:
         raise InputError(f"Expected `(source, target)` datasets. Received: {type(datasets).__name__}.")
@@ -33,6 +34,12 @@ def joined(datasets: Datasets, method: Alignment) -> tf.data.Dataset:
             "Expected `target` batches of images alone, a tf.data.Dataset. Received: "
             f"{getattr(target, 'element_spec', target)!r}. Drop labels by target.map(lambda images, labels: images)."
         )
+    for each in sources or [target]:
+        if each is not None and each.cardinality() < 0:
+            raise InputError(
+                "Expected a dataset whose number of batches is known: a method's share of the loss may follow how far "
+                "training has come. Apply tf.data.experimental.assert_cardinality to it, or `take`."
+            )
     return side_by_side(sources, target if method.needs_target else None)
 
 

@@ -24,6 +24,10 @@ from keras_transfer.serving.description import Description, library_versions
 JSON, MARKDOWN = "model_card.json", "model_card.md"
 
 _FEW = 30  # images of a class, below which its figures are little more than anecdotes
+_ADAPTED = (
+    "It was adapted to pictures of another domain that nobody has labelled. Data and figures of this card are those "
+    "given to the export, as a rule of the labelled source: how good it is on the other domain they do not say."
+)
 
 
 def write_card(
@@ -55,7 +59,7 @@ def model_card(
         "data": None if data is None else _data(data),
         "training": trained,
         "evaluation": None if report is None else _evaluation(report, data, trained is not None),
-        "limits": _limits(description, data, report),
+        "limits": [*_limits(description, data, report), *([_ADAPTED] if hasattr(history, "validator") else [])],
         "versions": library_versions(),
     }
 
@@ -92,10 +96,12 @@ def _data(data: ImageData) -> dict[str, Any]:
 
 
 def _training(history: keras.callbacks.History, model: keras.Model) -> dict[str, Any]:
-    losses = history.history.get("val_loss")
+    judge = getattr(history, "validator", "val_loss")  # of an adaptation, where more is better
+    values = history.history.get(judge, [])
+    best = np.nanargmin if judge == "val_loss" else np.nanargmax
     return {
         "epochs": len(history.epoch),
-        "best_epoch": None if losses is None else int(np.nanargmin(losses)) + 1,
+        "best_epoch": int(best(values)) + 1 if np.isfinite(values).any() else None,
         "phases": [asdict(phase) for phase in getattr(history, "phases", ())] or None,
         "optimizer": type(model.optimizer).__name__ if getattr(model, "optimizer", None) else None,
     }
