@@ -151,7 +151,8 @@ def fit_segments(
                 part, train, validation = segment.feed()
                 if part is not model:
                     compile_part(part, 1 if watches_steps(callbacks) else segment.steps)
-                _build_metrics(part, train)
+                for built in {part, model}:  # callbacks ask the whole model which way a metric is better
+                    _build_metrics(built, train)
             part.fit(
                 train,
                 validation_data=validation,
@@ -168,9 +169,9 @@ def fit_segments(
     callbacks.on_train_end()
 
 
-def _build_metrics(part: keras.Model, train: tf.data.Dataset) -> None:
+def _build_metrics(model: keras.Model, train: tf.data.Dataset) -> None:
     """Makes the variables of metrics now: Keras makes them in the first step, which TensorFlow then traces twice."""
     labels = train.element_spec[1]
-    outputs = part.output_shape[1:]
-    part.compute_metrics(None, tf.zeros((1, *labels.shape[1:]), labels.dtype), tf.zeros((1, *outputs)))
-    part.reset_metrics()
+    outputs = model.output_shape[1:]
+    model.compute_metrics(None, tf.zeros((1, *labels.shape[1:]), labels.dtype), tf.zeros((1, *outputs)))
+    model.reset_metrics()
