@@ -174,7 +174,7 @@ def pacs(method: str, seed: int) -> dict[str, Any]:
 
 def judged(model: keras.Model, source: Any, target: Any) -> dict[str, float]:
     """Returns what each validator says of a trained model, on validation images of both domains."""
-    from keras_transfer.domain_adaptation.watching import network_of, outputs_of
+    from keras_transfer.adaptation.watching import network_of, outputs_of
 
     network = network_of(model)
     found = outputs_of(network, source.validation), outputs_of(network, target.validation)

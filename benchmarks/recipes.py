@@ -12,7 +12,7 @@ import tensorflow as tf
 from measure import SIZE
 
 import keras_transfer as kt
-from keras_transfer.models import layers_by_part
+from keras_transfer.models.stages import layers_by_part
 
 
 class EpochTimes(keras.callbacks.Callback):

@@ -40,7 +40,7 @@ def networks(paths: list[Path]) -> dict[str, Callable[[np.ndarray], np.ndarray]]
     import keras
     from sklearn.linear_model import LogisticRegression
 
-    from keras_transfer.data.images import load_image
+    from keras_transfer.data.pixels.images import load_image
 
     preprocess = keras.applications.mobilenet.preprocess_input
     base = keras.applications.MobileNetV2(
@@ -64,7 +64,7 @@ def networks(paths: list[Path]) -> dict[str, Callable[[np.ndarray], np.ndarray]]
 
 def main() -> None:
     """Compares classes and pixels, and prints a table."""
-    from keras_transfer.data.images import load_image
+    from keras_transfer.data.pixels.images import load_image
 
     results: dict[str, dict[str, float]] = {}
     print(
@@ -93,8 +93,8 @@ def main() -> None:
 
 
 def _decoded_whole(content: tf.Tensor) -> np.ndarray:
-    from keras_transfer.data.images import decode
-    from keras_transfer.data.resizing import RESIZES
+    from keras_transfer.data.pixels.images import decode
+    from keras_transfer.data.pixels.resizing import RESIZES
 
     return np.round(RESIZES.find("crop")(decode(content, WHOLE), SIZE).numpy())
 

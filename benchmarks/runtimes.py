@@ -64,8 +64,8 @@ def settled(network: str):
     import tensorflow as tf
 
     import keras_transfer as kt
-    from keras_transfer.applications import BACKBONES
     from keras_transfer.data.examples import Examples
+    from keras_transfer.models.backbones.applications import BACKBONES
 
     rng = np.random.default_rng(0)
     coarse = rng.uniform(0, 255, (48, 7, 7, 3))

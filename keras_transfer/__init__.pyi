@@ -1,31 +1,37 @@
-from . import alignment, augment, data, heads, hub, plots, pooling, rates, schedules, validators
+from . import data, hub, plots, schedules
 from ._checks import DataWarning, InputError
 from ._version import __version__
-from .backbones import Backbone
-from .batch_norm import BatchNormCheck, check_batch_norm
-from .caching import Cache, CachedDataset, extract_features
-from .callbacks import UnfreezeSchedule
-from .catalogue import available
-from .domain_adaptation import (
+from .adaptation import (
     AdaptationChoice,
     AdaptationModel,
     AdaptationReport,
     adapt,
     adaptation_report,
+    alignment,
     choose_adaptation,
+    validators,
 )
-from .evaluation import Report, evaluate
-from .fine_tuning import fine_tune
-from .freezing import set_trainable
-from .grad_cam import grad_cam
+from .caching import Cache, CachedDataset, extract_features
+from .catalogue import available
+from .data import augment
 from .hub import HubLayer, hub_backbone
-from .models import build_model, split, stages
-from .optimizers import layerwise
-from .phases import Phase
+from .insight.batch_norm import BatchNormCheck, check_batch_norm
+from .insight.evaluation import Report, evaluate
+from .insight.grad_cam import grad_cam
+from .models import heads, pooling
+from .models.backbones.backbone import Backbone
+from .models.building import build_model
+from .models.freezing import set_trainable
+from .models.stages import split, stages
 from .plots import plot_history, plot_schedule
-from .rate_finder import RateCurve, find_learning_rate
 from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
+from .schedules import rates
+from .schedules.phases import Phase
 from .serving import Difference, Prediction, ServedModel, Verification, export, load, sign, verify
+from .training.fine_tuning import fine_tune
+from .training.layerwise import layerwise
+from .training.rate_finder import RateCurve, find_learning_rate
+from .training.unfreezing import UnfreezeSchedule
 
 __all__ = [
     "AdaptationChoice",

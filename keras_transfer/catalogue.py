@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from keras_transfer._checks import unknown
-from keras_transfer.alignment import ALIGNMENTS
-from keras_transfer.applications import BACKBONES
-from keras_transfer.augment import AUGMENTATIONS, MIXINGS
-from keras_transfer.data.resizing import RESIZES
-from keras_transfer.heads import HEADS
-from keras_transfer.pooling import POOLINGS
-from keras_transfer.rates import RATES
+from keras_transfer.adaptation.alignment import ALIGNMENTS
+from keras_transfer.adaptation.validators import VALIDATORS
+from keras_transfer.data.augment.named import AUGMENTATIONS, MIXINGS
+from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.models.backbones.applications import BACKBONES
+from keras_transfer.models.heads import HEADS
+from keras_transfer.models.pooling import POOLINGS
 from keras_transfer.runtimes import FORMATS
-from keras_transfer.schedules import SCHEDULES
-from keras_transfer.validators import VALIDATORS
+from keras_transfer.schedules.named import SCHEDULES
+from keras_transfer.schedules.rates import RATES
 
 _REGISTRIES = {
     registry.kind: registry

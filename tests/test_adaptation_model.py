@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.domain_adaptation.adaptation_model import features_of
+from keras_transfer.adaptation.adaptation_model import features_of
 
 
 def datasets(count: int = 16, batch_size: int = 8) -> tuple[tf.data.Dataset, tf.data.Dataset]:

@@ -11,8 +11,8 @@ from conftest import toy_backbone, write_pictures
 from typer.testing import CliRunner
 
 import keras_transfer as kt
+from keras_transfer.adaptation.signs import signs_of_negative_transfer
 from keras_transfer.cli import app
-from keras_transfer.domain_adaptation.signs import signs_of_negative_transfer
 
 SMALL = ["--backbone", "MobileNet", "--backbone-option", "alpha=0.25", "--weights", "none", "--image-size", "32"]
 

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 import keras_transfer as kt
-from keras_transfer.alignment import ALIGNMENTS, Batch, find_method
-from keras_transfer.alignment.adversary import ramp
-from keras_transfer.alignment.cdan import certainty
+from keras_transfer.adaptation.alignment import ALIGNMENTS, Batch, find_method
+from keras_transfer.adaptation.alignment.adversary import ramp
+from keras_transfer.adaptation.alignment.cdan import certainty
 
 RNG = np.random.default_rng(0)
 METHODS = kt.available("alignment")

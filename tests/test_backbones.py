@@ -11,10 +11,10 @@ import pytest
 from conftest import make_lively, toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.applications import BACKBONES
 from keras_transfer.caching.activations import Activations
 from keras_transfer.data.examples import Examples
-from keras_transfer.models import layers_before
+from keras_transfer.models.backbones.applications import BACKBONES
+from keras_transfer.models.stages import layers_before
 
 # One of each common family is quick enough for every run; `make test-slow` runs them all.
 QUICK = {

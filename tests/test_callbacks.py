@@ -8,7 +8,7 @@ import pytest
 from conftest import toy_network
 
 import keras_transfer as kt
-from keras_transfer.refitting import fit_optimizer
+from keras_transfer._keras.refitting import fit_optimizer
 
 PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(2, "all", 1e-4))
 OPEN = ({"logits"}, {"logits", "third"}, {"logits", "third", "second", "first"})

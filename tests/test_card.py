@@ -10,8 +10,8 @@ import pytest
 from conftest import toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.serving.card import model_card, wilson
-from keras_transfer.serving.card_page import card_page
+from keras_transfer.serving.card.card import model_card, wilson
+from keras_transfer.serving.card.page import card_page
 from keras_transfer.serving.description import describe
 
 
@@ -89,7 +89,7 @@ def test_what_is_not_known_is_not_made_up(tmp_path, toy):
 def test_several_labels_have_a_row_each():
     model = kt.build_model(toy_backbone(), 2, image_size=32, activation="sigmoid", pooling="max", head="mlp")
     truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])
-    from keras_transfer.evaluation import report_on
+    from keras_transfer.insight.evaluation import report_on
 
     found = report_on(np.array([[0.9, 0.1], [0.2, 0.3], [0.8, 0.7], [0.6, 0.1]]), truth, ["cat", "dog"])
     card = model_card(model, describe(model, ["cat", "dog"], "crop"), None, found)

@@ -11,8 +11,8 @@ import tensorflow as tf
 from conftest import COLOURS, make_lively, toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.data.unlabelled import blinded, is_labelled
-from keras_transfer.domain_adaptation.watching import network_of, outputs_of
+from keras_transfer.adaptation.watching import network_of, outputs_of
+from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 
 METHODS = kt.available("alignment")
 LAST = (kt.Phase(2, 1, 1e-2),)  # the last stage and the head

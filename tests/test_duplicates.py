@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_transfer.data.duplicates import NEAR, grey_copy, joined, near_pairs, perceptual_hash
+from keras_transfer.data.splitting.duplicates import NEAR, grey_copy, joined, near_pairs, perceptual_hash
 
 
 def scene(seed: int, side: int = 160) -> Image.Image:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import keras_transfer as kt
-from keras_transfer.evaluation import report_on
+from keras_transfer.insight.evaluation import report_on
 
 # three classes, five images; predicted 0 0 1 1 2, true 0 1 1 1 0
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1], [0.2, 0.8, 0.0], [0.1, 0.6, 0.3], [0.25, 0.25, 0.5]])

@@ -9,7 +9,7 @@ import tensorflow as tf
 from conftest import toy_backbone, toy_network
 
 import keras_transfer as kt
-from keras_transfer.grad_cam import last_feature_map
+from keras_transfer.insight.grad_cam import last_feature_map
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 from test_images import encode, gradient
 
-from keras_transfer.data.headers import announced_size
+from keras_transfer.data.pixels.headers import announced_size
 
 
 @pytest.mark.parametrize(

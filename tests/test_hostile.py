@@ -18,7 +18,7 @@ from test_images import encode
 
 import keras_transfer as kt
 from keras_transfer.data.files import EXTENSIONS, check_encoded, image_format
-from keras_transfer.data.images import load_image
+from keras_transfer.data.pixels.images import load_image
 
 KINDS = {"jpg": "JPEG", "png": "PNG", "gif": "GIF", "bmp": "BMP", "webp": "WEBP"}
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -109,3 +113,25 @@ def test_what_is_not_there_is_a_sentence(tmp_path):
     tf.saved_model.save(empty, str(tmp_path / "empty"))
     with pytest.raises(kt.InputError, match="that can be called"):
         kt.build_model(str(tmp_path / "empty"), 2)
+
+
+@pytest.mark.parametrize("module", ["keras_transfer.hub", "keras_transfer.models.backbones.hub"])
+def test_a_saved_model_is_found_under_the_name_of_its_time(module, reusable, tmp_path):
+    """In a process that has imported Keras alone, as one that loads a file does."""
+    model = kt.build_model(reusable, 2, image_size=32)
+    model.save(tmp_path / "now.keras")
+    with zipfile.ZipFile(tmp_path / "now.keras") as now, zipfile.ZipFile(tmp_path / "then.keras", "w") as then:
+        for name in now.namelist():
+            content = now.read(name)
+            if name == "config.json":
+                assert b"keras_transfer.models.backbones.hub" in content
+                content = content.replace(b"keras_transfer.models.backbones.hub", module.encode())
+            then.writestr(name, content)
+    code = (
+        "import sys, keras, numpy; model = keras.models.load_model(sys.argv[1]); "
+        "images = numpy.load(sys.argv[2]); numpy.save(sys.argv[3], model.predict(images, verbose=0))"
+    )
+    np.save(tmp_path / "images.npy", IMAGES)
+    files = [tmp_path / name for name in ("then.keras", "images.npy", "answers.npy")]
+    subprocess.run([sys.executable, "-c", code, *files], check=True)
+    assert np.allclose(np.load(tmp_path / "answers.npy"), model.predict(IMAGES, verbose=0), atol=1e-6)

@@ -10,9 +10,9 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from keras_transfer import InputError
-from keras_transfer.data.headers import exif_orientation
-from keras_transfer.data.images import decode, load_image
-from keras_transfer.data.resizing import RESIZES
+from keras_transfer.data.pixels.headers import exif_orientation
+from keras_transfer.data.pixels.images import decode, load_image
+from keras_transfer.data.pixels.resizing import RESIZES
 
 WHOLE = 10**6  # a side no picture reaches
 

@@ -10,7 +10,7 @@ from conftest import toy_backbone
 from test_unfreezing import IMAGES, LABELS, FirstStep, multi
 
 import keras_transfer as kt
-from keras_transfer.joining import _restore, _settle, open_variables
+from keras_transfer._keras.joining import _restore, _settle, open_variables
 
 LOSS = "sparse_categorical_crossentropy"
 optimizers = keras.optimizers

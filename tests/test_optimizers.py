@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_transfer as kt
-from keras_transfer.models import layers_by_part
+from keras_transfer.models.stages import layers_by_part
 
 optimizers = keras.optimizers
 IMAGES = np.random.default_rng(0).uniform(0, 255, (12, 32, 32, 3)).astype("float32")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import keras_transfer as kt
 from keras_transfer.cli import app
-from keras_transfer.data.images import load_image
+from keras_transfer.data.pixels.images import load_image
 
 pytestmark = pytest.mark.real
 ANT = 310  # its number in ImageNet

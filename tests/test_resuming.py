@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import keras_transfer as kt
-from keras_transfer.freezing import random_states
+from keras_transfer.models.freezing import random_states
 
 PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(2, "all", 1e-4))
 

@@ -17,9 +17,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import keras_transfer as kt
-from keras_transfer.applications import BACKBONES
 from keras_transfer.cli import app
 from keras_transfer.data.examples import Examples
+from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.runtimes import FORMATS, Tolerance
 from keras_transfer.runtimes.measuring import accuracy, agreement, differences, mean_difference
 from keras_transfer.runtimes.samples import MIN_CALIBRATION

@@ -8,8 +8,9 @@ from itertools import pairwise
 import pytest
 
 from keras_transfer import InputError, Phase, available
-from keras_transfer.phases import open_parts, starts
-from keras_transfer.schedules import SCHEDULES, plan
+from keras_transfer.schedules.named import SCHEDULES, plan
+from keras_transfer.schedules.parts import open_parts
+from keras_transfer.schedules.phases import starts
 
 STAGES = ("a", "b", "c", "d", "e")
 

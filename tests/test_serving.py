@@ -16,7 +16,7 @@ from PIL import Image
 from test_duplicates import scene
 
 import keras_transfer as kt
-from keras_transfer.data.images import decode
+from keras_transfer.data.pixels.images import decode
 from keras_transfer.serving.versions import versions
 
 ELSEWHERE = """

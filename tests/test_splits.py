@@ -8,7 +8,7 @@ import tensorflow as tf
 from conftest import write_pictures
 
 import keras_transfer as kt
-from keras_transfer.data.splits import grouped
+from keras_transfer.data.splitting.splits import grouped
 
 
 @pytest.mark.parametrize("share", [0.2, 0.35, 0.7])

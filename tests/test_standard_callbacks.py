@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import itertools
 import threading
 
 import keras
@@ -55,7 +56,7 @@ def test_callbacks_that_watch_a_metric_find_its_direction(road, data, tmp_path):
         ]
         for monitor in MONITORS
     }
-    history = run(road, data, *sum(watching.values(), []))
+    history = run(road, data, *itertools.chain(*watching.values()))
     for monitor, callbacks in watching.items():
         best = {"max": max, "min": min}[MONITORS[monitor]](history.history[monitor])
         assert [callback.best for callback in callbacks] == [best] * 3

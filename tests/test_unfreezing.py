@@ -13,9 +13,9 @@ import tensorflow as tf
 from conftest import make_lively, toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.applications import BACKBONES
-from keras_transfer.models import layers_by_part
-from keras_transfer.phases import open_parts
+from keras_transfer.models.backbones.applications import BACKBONES
+from keras_transfer.models.stages import layers_by_part
+from keras_transfer.schedules.parts import open_parts
 
 optimizers = keras.optimizers
 
@@ -238,7 +238,7 @@ def test_a_late_joiner_starts_gently(name):
 def test_the_measure_sees_a_shared_clock(monkeypatch):
     phases = (kt.Phase(20, "head", 1e-3), kt.Phase(3, 1, 1e-3))
     assert first_steps(optimizers.Adam(beta_1=0.5), phases)[0] <= 1.001
-    monkeypatch.setattr("keras_transfer.callbacks.open_variables", lambda *_: None)
+    monkeypatch.setattr("keras_transfer.training.unfreezing.open_variables", lambda *_: None)
     assert first_steps(optimizers.Adam(beta_1=0.5), phases)[0] > 3, "what Keras does by itself"
 
 

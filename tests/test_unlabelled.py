@@ -7,7 +7,7 @@ import pytest
 from conftest import write_pictures
 
 import keras_transfer as kt
-from keras_transfer.data.unlabelled import blinded, is_labelled
+from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 
 
 def test_every_picture_below_a_folder_is_taken_whatever_the_folders(tmp_path):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_transfer as kt
-from keras_transfer.validators import VALIDATORS, Outputs, controlled_risk, density_ratio
+from keras_transfer.adaptation.validators import VALIDATORS, Outputs, controlled_risk, density_ratio
 
 RNG = np.random.default_rng(0)
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from conftest import toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.data.images import load_pixels
-from keras_transfer.serving.evidence import gather, weights_hash
+from keras_transfer.data.pixels.images import load_pixels
+from keras_transfer.serving.proof.evidence import gather, weights_hash
 from keras_transfer.serving.specimens import specimens
 
 

@@ -15,7 +15,7 @@ from keras_transfer.caching.folder import new_entry, open_entry
 from keras_transfer.caching.identity import key_of
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data import ImageData
-from keras_transfer.models import split as split_model
+from keras_transfer.models.stages import split as split_model
 
 Arrays = Sequence[MemoryArray | DiskArray]
 

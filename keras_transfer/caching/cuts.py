@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from keras_transfer._graph import nodes_before
-from keras_transfer.models import stages
-from keras_transfer.phases import HEAD, Unfrozen, open_parts
+from keras_transfer._keras.graph import nodes_before
+from keras_transfer.models.stages import stages
+from keras_transfer.schedules.parts import HEAD, Unfrozen, open_parts
 
 FEATURES = "features"
 

@@ -12,8 +12,8 @@ from keras_transfer._checks import InputError
 from keras_transfer.caching.activations import Activations, Arrays, forward
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data import ImageData
-from keras_transfer.data.pipelines import mapped, ready
-from keras_transfer.models import split as split_model
+from keras_transfer.data.pipelines.options import mapped, ready
+from keras_transfer.models.stages import split as split_model
 
 
 class CachedDataset:

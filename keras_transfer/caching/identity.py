@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_transfer._version import __version__
 from keras_transfer.data import ImageData
-from keras_transfer.data.images import MARGIN
+from keras_transfer.data.pixels.images import MARGIN
 
 
 def key_of(prefix: keras.Model, data: ImageData, split: str, views: int, dtype: str) -> str:

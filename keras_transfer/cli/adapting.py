@@ -75,9 +75,9 @@ def adapt(
         import keras
 
         from keras_transfer._folders import check_writable
-        from keras_transfer.artifacts import save_adaptation, save_run
-        from keras_transfer.data.folders import class_names
-        from keras_transfer.models import default_image_size
+        from keras_transfer.data.sources.folders import class_names
+        from keras_transfer.models.building import default_image_size
+        from keras_transfer.records.run import save_adaptation, save_run
 
         # 1 what was asked for
         candidates = [read_method(given) for given in method or ["mcc"]]
@@ -161,7 +161,7 @@ def read_method(text: str) -> tuple[str, float]:
 
 def _has_classes(folder: Path) -> bool:
     """Says whether pictures lie in folders, which then are classes."""
-    from keras_transfer.data.folders import class_names
+    from keras_transfer.data.sources.folders import class_names
 
     try:
         return len(class_names(folder)) > 0

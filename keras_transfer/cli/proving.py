@@ -26,7 +26,7 @@ def verify(
 ) -> None:
     """Ask an exported model again, by TensorFlow alone. Exit code 1 tells that its answers are not the model's."""
     with session(as_json) as kt:
-        from keras_transfer.serving.hashes import check_hashes
+        from keras_transfer.serving.proof.hashes import check_hashes
         from keras_transfer.serving.versions import find_version
 
         check_hashes(find_version(model), public_key)

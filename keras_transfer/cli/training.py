@@ -69,9 +69,9 @@ def train(
         import keras
 
         from keras_transfer._folders import check_writable
-        from keras_transfer.artifacts import save_run
-        from keras_transfer.data.folders import class_names
-        from keras_transfer.models import default_image_size
+        from keras_transfer.data.sources.folders import class_names
+        from keras_transfer.models.building import default_image_size
+        from keras_transfer.records.run import save_run
 
         options = read_options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))

@@ -21,8 +21,8 @@ def evaluate(
     """Measure an exported model on a folder of photographs, as its server would answer."""
     with session(as_json) as kt:
         from keras_transfer._folders import check_writable
-        from keras_transfer.data.folders import labelled_files
-        from keras_transfer.evaluation import report_on
+        from keras_transfer.data.sources.folders import labelled_files
+        from keras_transfer.insight.evaluation import report_on
 
         if plot is not None:
             check_writable(plot.parent)
@@ -71,7 +71,7 @@ def backbones(as_json: Json = False) -> None:
         from rich.console import Console
         from rich.table import Table
 
-        from keras_transfer.applications import BACKBONES
+        from keras_transfer.models.backbones.applications import BACKBONES
 
         table = Table("network", "image size", "smallest", "stages")
         rows = {name: BACKBONES.find(name) for name in sorted(BACKBONES.names())}

@@ -1,18 +1,19 @@
 """Images with labels from many sources, always in the same form: ImageData."""
 
-from keras_transfer.data.arrays import from_arrays
-from keras_transfer.data.checkup import Checkup, Finding
-from keras_transfer.data.doctor import check
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.folders import from_directory
-from keras_transfer.data.folds import folds
-from keras_transfer.data.frames import from_dataframe
 from keras_transfer.data.image_data import ImageData
-from keras_transfer.data.lists import save_split
-from keras_transfer.data.shift import Shift, compare
-from keras_transfer.data.tfds import from_tfds
-from keras_transfer.data.tfrecords import from_tfrecord
-from keras_transfer.data.unlabelled import unlabelled
+from keras_transfer.data.inspection.checkup import Checkup
+from keras_transfer.data.inspection.doctor import check
+from keras_transfer.data.inspection.finding import Finding
+from keras_transfer.data.inspection.shift import Shift, compare
+from keras_transfer.data.sources.arrays import from_arrays
+from keras_transfer.data.sources.folders import from_directory
+from keras_transfer.data.sources.frames import from_dataframe
+from keras_transfer.data.sources.tfds import from_tfds
+from keras_transfer.data.sources.tfrecords import from_tfrecord
+from keras_transfer.data.sources.unlabelled import unlabelled
+from keras_transfer.data.splitting.folds import folds
+from keras_transfer.data.splitting.lists import save_split
 
 __all__ = [
     "Checkup",

@@ -12,9 +12,9 @@ from typing import Any
 import tensorflow as tf
 from rich.progress import track
 
-from keras_transfer.data.headers import announced_size
-from keras_transfer.data.images import MAX_PIXELS, decode
-from keras_transfer.data.pipelines import mapped
+from keras_transfer.data.pipelines.options import mapped
+from keras_transfer.data.pixels.headers import announced_size
+from keras_transfer.data.pixels.images import MAX_PIXELS, decode
 
 EXTENSIONS = {
     ".jpg": "JPEG",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_transfer import augment as augmentations
 from keras_transfer._checks import InputError, positive
-from keras_transfer.data.resizing import RESIZES
+from keras_transfer.data.augment import named as augmentations
+from keras_transfer.data.pixels.resizing import RESIZES
 
 
 def check_form(

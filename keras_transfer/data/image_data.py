@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer import augment as augmentations
 from keras_transfer._checks import InputError
+from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, below, check_files
 from keras_transfer.data.form import check_classes, check_form
-from keras_transfer.data.order import shuffled
-from keras_transfer.data.pipelines import ready
-from keras_transfer.data.reading import augmented, batched, images_of
-from keras_transfer.plots import plot_images
+from keras_transfer.data.pipelines.options import ready
+from keras_transfer.data.pipelines.order import shuffled
+from keras_transfer.data.pipelines.reading import augmented, batched, images_of
+from keras_transfer.plots.images import plot_images
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -18,14 +18,14 @@ import tensorflow as tf
 from keras_transfer import data as sources
 from keras_transfer._checks import InputError
 from keras_transfer._folders import check_writable, writable_folder
-from keras_transfer.artifacts import save_run
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.demo.pictures import LEAVES, draw_leaf
-from keras_transfer.evaluation import evaluate
-from keras_transfer.fine_tuning import fine_tune
-from keras_transfer.models import build_model, default_image_size
+from keras_transfer.insight.evaluation import evaluate
+from keras_transfer.models.building import build_model, default_image_size
+from keras_transfer.records.run import save_run
 from keras_transfer.serving import load
+from keras_transfer.training.fine_tuning import fine_tune
 
 WEIGHTS = Path(__file__).parent / "weights" / "mobilenet_0.25_96_formula.weights.h5"
 IMAGE_SIZE = 96

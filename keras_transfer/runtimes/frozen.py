@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-from tensorflow.python.grappler import tf_optimizer
 
 from keras_transfer._checks import InputError
+from keras_transfer._keras.constants import flat_constants
 from keras_transfer.serving.description import Description
 
 SIGNATURE = "predict_images"
@@ -25,7 +23,6 @@ INPUT = "images"
 
 Answer = Callable[[np.ndarray], np.ndarray]
 
-_KEEP_APART = ("_XlaMustCompile", "_noinline")
 _BATCH = 16
 
 
@@ -75,11 +72,9 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
     def numbers(images: tf.Tensor) -> tf.Tensor:
         return signature(**{INPUT: images})[description.output]
 
-    constant = convert_variables_to_constants_v2(numbers.get_concrete_function())
-    (given,), (answered,) = constant.inputs, constant.outputs
-    graph = _flat(constant.graph.as_graph_def(), answered.name)
+    graph, given, answered = flat_constants(numbers.get_concrete_function())
     flat = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
-    function = flat.prune(given.name, [answered.name])
+    function = flat.prune(given, [answered])
 
     @tf.function(input_signature=[images], autograph=False)
     def named(images: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -91,7 +86,7 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(holder, str(folder), signatures=named, options=options)
     reference = _answers_of(signature, description.output, module)
-    return Frozen(description, graph, given.name, answered.name, folder, reference)
+    return Frozen(description, graph, given, answered, folder, reference)
 
 
 def open_frozen(frozen: Frozen) -> Answer:
@@ -119,23 +114,3 @@ def _load(version: Path) -> Any:
         return tf.saved_model.load(str(version))
     except (OSError, ValueError) as error:
         raise InputError(f"Expected a SavedModel in {str(version)!r}. {error}") from error
-
-
-def _flat(graph: Any, output: str) -> Any:
-    """Puts the content of functions in the place of their calls, also of those that XLA was to compile apart."""
-    if not graph.library.function:
-        return graph
-    for attributes in (part.attr for part in (*graph.node, *graph.library.function, *_inner_nodes(graph))):
-        for name in _KEEP_APART:
-            attributes.pop(name, None)
-    whole = meta_graph_pb2.MetaGraphDef()
-    whole.graph_def.CopyFrom(graph)
-    whole.collection_def["train_op"].node_list.value.append(output)  # how Grappler is told what is wanted
-    config = config_pb2.ConfigProto()
-    config.graph_options.rewrite_options.optimizers.append("function")
-    config.graph_options.rewrite_options.min_graph_nodes = -1
-    return tf_optimizer.OptimizeGraph(config, whole)
-
-
-def _inner_nodes(graph: Any) -> list[Any]:
-    return [node for function in graph.library.function for node in function.node_def]

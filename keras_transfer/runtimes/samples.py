@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer.data import ImageData, from_directory
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.reading import read_pixels
+from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.specimens import specimens
 

@@ -1,9 +1,9 @@
 """Serving: a trained model as a SavedModel that takes the bytes of image files, for TF Serving and for Python."""
 
-from keras_transfer.serving.differences import Difference, Verification
 from keras_transfer.serving.exporting import export
-from keras_transfer.serving.hashes import sign
 from keras_transfer.serving.loading import Prediction, ServedModel, load
-from keras_transfer.serving.verification import verify
+from keras_transfer.serving.proof.differences import Difference, Verification
+from keras_transfer.serving.proof.hashes import sign
+from keras_transfer.serving.proof.verification import verify
 
 __all__ = ["Difference", "Prediction", "ServedModel", "Verification", "export", "load", "sign", "verify"]

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer._version import __version__
-from keras_transfer.data.resizing import RESIZES
+from keras_transfer.data.pixels.resizing import RESIZES
 
 DESCRIPTION = "keras_transfer.json"
 

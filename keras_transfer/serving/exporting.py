@@ -14,13 +14,13 @@ import tensorflow as tf
 from keras_transfer._checks import InputError, positive
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
-from keras_transfer.evaluation import Report
-from keras_transfer.serving.card import write_card
+from keras_transfer.insight.evaluation import Report
+from keras_transfer.serving.card.card import write_card
 from keras_transfer.serving.description import Description, describe
-from keras_transfer.serving.hashes import write_hashes
+from keras_transfer.serving.proof.hashes import write_hashes
+from keras_transfer.serving.proof.verification import Probe, verify_export
 from keras_transfer.serving.signatures import signatures
 from keras_transfer.serving.specimens import specimens
-from keras_transfer.serving.verification import Probe, verify_export
 from keras_transfer.serving.versions import publish
 from keras_transfer.serving.warmup import write_warmup
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.serving.description import read_description
-from keras_transfer.serving.hashes import check_hashes
+from keras_transfer.serving.proof.hashes import check_hashes
 from keras_transfer.serving.versions import find_version
 
 Images = Sequence[str | os.PathLike[str] | bytes]

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_transfer.data.images import load_pixels
-from keras_transfer.grad_cam import heat_maps, last_feature_map, score_model
+from keras_transfer.data.pixels.images import load_pixels
+from keras_transfer.insight.grad_cam import heat_maps, last_feature_map, score_model
 from keras_transfer.serving.description import Description
 
 Answer = dict[str, tf.Tensor]

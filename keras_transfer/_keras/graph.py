@@ -1,0 +1,45 @@
+"""The graph of a functional model: which call of an operation runs before which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+from keras import KerasTensor
+
+Node = Any  # keras.src.ops.node.Node: one call of an operation, with its tensors
+
+
+def functional(model: keras.Operation) -> keras.Model | None:
+    """Returns the functional model that a Sequential one holds, a functional model itself, and None for all others."""
+    inner = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
+    return inner if hasattr(inner, "_nodes_by_depth") else None
+
+
+def nodes(model: keras.Model) -> list[Node]:
+    """Returns the calls that make up a functional model, each after those it depends on."""
+    by_depth = model._nodes_by_depth
+    return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
+
+
+def nodes_before(model: keras.Model, end: KerasTensor) -> list[Node]:
+    """Returns the calls that are needed to compute the tensor `end`, inputs first."""
+    everything = nodes(model)
+    producer = {id(tensor): node for node in everything for tensor in node.output_tensors}
+    needed: set[int] = set()
+    waiting = [producer[id(end)]]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in needed:
+            needed.add(id(node))
+            waiting += [producer[id(tensor)] for tensor in node.input_tensors if id(tensor) in producer]
+    return [node for node in everything if id(node) in needed]
+
+
+def crossing(model: keras.Model, before: Iterable[Node]) -> list[KerasTensor]:
+    """Returns the tensors that the calls in `before` hand to the rest of the model."""
+    before = list(before)
+    inside = {id(node) for node in before}
+    used = {id(tensor) for node in nodes(model) if id(node) not in inside for tensor in node.input_tensors}
+    return [tensor for node in before for tensor in node.output_tensors if id(tensor) in used]

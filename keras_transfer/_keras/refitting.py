@@ -1,0 +1,143 @@
+"""The optimizer of a model, made to fit what is trainable now.
+
+Keras builds an optimizer once for a list of variables, and can neither extend it nor save it with more or fewer than
+are trainable. Here an equal one takes its place, with all of the state that both have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, OptimizerMap
+
+from keras_transfer._checks import InputError
+from keras_transfer._keras.joining import close_variables, has_open_variables, whole
+from keras_transfer._keras.leaves import core, equal, leaves, patterns, scaled_like, steps_of
+from keras_transfer._keras.trainer import replace_optimizer
+
+PROGRESS = "_unfreeze_progress"  # where an optimizer that runs under a schedule keeps how far it has come
+BY_STAGE = "_made_for_phases"  # marks a MultiOptimizer that the phases of a schedule asked for
+
+
+def fit_optimizer(model: keras.Model) -> None:
+    """Gives the optimizer of a compiled model state for exactly the variables that are trainable now.
+
+    Keras can neither extend an optimizer nor save it with more or fewer variables than are trainable. One that was
+    built for others is replaced by an equal one; what both have is carried over: moments, averages, accumulated
+    gradients, the number of steps, the learning rate and the loss scale.
+    """
+    variables = model.trainable_variables
+    with model.distribute_strategy.scope():
+        old = model.optimizer
+        ran = PROGRESS in vars(old) or has_open_variables(old)
+        if not steps_of(old):
+            _start_averages(old)
+        if _keys(old) == {old._var_key(variable) for variable in variables} and not ran:
+            return
+        if not old.built:
+            old.build(variables)
+            _start_averages(old)
+            return
+        new, pairs = _equal_optimizer(old, model)
+        new.build(variables)
+        _start_averages(new)
+        for before, after in pairs:
+            _carry_over(before, after)
+        replace_optimizer(model, new)
+
+
+def fresh_optimizer(optimizer: Optimizer, model: keras.Model) -> Optimizer:
+    """Makes an optimizer with the same settings and no state, which shares nothing with the given one."""
+    return _equal_optimizer(optimizer, model)[0]
+
+
+def split_optimizer(model: keras.Model, parts: Optimizer) -> None:
+    """Puts a MultiOptimizer in place of the one optimizer of a model, whose state goes on in it."""
+    old, variables = model.optimizer, model.trainable_variables
+    parts.build(variables)
+    for leaf in leaves(parts):
+        _carry_over(core(old), leaf)
+    if core(old) is not old:
+        _carry_over(old, parts)
+    core(parts)._iterations.assign(core(old)._iterations)
+    vars(core(parts))[BY_STAGE] = True
+    replace_optimizer(model, parts)
+
+
+def knows_all(optimizer: Optimizer, variables: Sequence[keras.Variable]) -> bool:
+    """Says whether an optimizer was built for these variables, and maybe others."""
+    return bool(variables) and {optimizer._var_key(variable) for variable in variables} <= _keys(optimizer)
+
+
+def _keys(optimizer: Optimizer) -> set[Any]:
+    return {optimizer._var_key(variable) for variable in whole(core(optimizer))}
+
+
+def _start_averages(optimizer: Optimizer) -> None:
+    """Starts averages of weights from the weights: Keras starts them from 0 and mends that in its first step alone."""
+    for leaf in leaves(optimizer):
+        if leaf.use_ema and leaf.built:
+            for variable, average in zip(whole(leaf), leaf._model_variables_moving_average, strict=True):
+                average.assign(variable)
+
+
+def _equal_optimizer(optimizer: Optimizer, model: keras.Model) -> tuple[Optimizer, list[tuple[Optimizer, Optimizer]]]:
+    """Returns an equal optimizer without state, and with whom it and those inside it are paired."""
+    if isinstance(optimizer, LossScaleOptimizer):
+        inner, pairs = _equal_optimizer(optimizer.inner_optimizer, model)
+        scaled = scaled_like(optimizer, inner)
+        return scaled, [(optimizer, scaled), *pairs]
+    if not isinstance(optimizer, MultiOptimizer):
+        made = equal(optimizer)
+        return made, [(optimizer, made)]
+    known = getattr(optimizer, "_var_to_optimizer_idx", {})
+    select = optimizer._optimizer_map
+    if isinstance(select, OptimizerMap):
+        made_of = {id(leaf): equal(leaf) for leaf in (*select.values(), select.default_optimizer)}
+        chosen = {id(leaf): leaf for leaf in (*select.values(), select.default_optimizer)}
+        keys = {key: made_of[id(leaf)] for key, leaf in select.items()}
+        default = made_of[id(select.default_optimizer)]
+        idle = set(chosen) - {id(select(variable)) for variable in model.weights} - {id(select.default_optimizer)}
+        if idle:
+            raise InputError(
+                "Expected a MultiOptimizer each of whose optimizers has variables of this model. Received: "
+                f"{sorted(chosen[key].name for key in idle)} without any. Was it made for another model?"
+            )
+    else:  # a function, which may make a new optimizer with every call: keep what it gave
+        chosen, made_of = {}, {}
+        members: dict[int, list[tuple[keras.layers.Layer, keras.Variable]]] = {}
+        for layer in model.layers:
+            for variable in layer.weights:
+                place = known.get(optimizer._var_key(variable))
+                leaf = select(variable) if place is None else optimizer.optimizers[place]
+                if id(leaf) not in chosen:
+                    chosen[id(leaf)], made_of[id(leaf)], members[id(leaf)] = leaf, equal(leaf), []
+                members[id(leaf)].append((layer, variable))
+        *others, last = chosen
+        keys, default = {"|".join(patterns(members[key])): made_of[key] for key in others}, made_of[last]
+    made = MultiOptimizer(OptimizerMap(default, keys))
+    made.name, made.loss_scale_factor = optimizer.name, optimizer.loss_scale_factor
+    if BY_STAGE in vars(optimizer):
+        vars(made)[BY_STAGE] = True
+    return made, [(optimizer, made), *((chosen[key], made_of[key]) for key in chosen)]
+
+
+def _carry_over(old: Optimizer, new: Optimizer) -> None:
+    """Copies state: variables by the attribute that holds them, slots of variables by attribute and variable."""
+    close_variables(old)
+    theirs, ours = old._trainable_variables_indices, new._trainable_variables_indices
+    if old.built and not set(theirs) & set(ours):
+        return  # it trained another model
+    for name, value in list(vars(old).items()):
+        made = vars(new).get(name)
+        if isinstance(value, keras.Variable) and isinstance(made, keras.Variable):
+            made.assign(value)
+            continue
+        if name in ("_variables", "_trainable_variables") or not isinstance(value, list) or not isinstance(made, list):
+            continue
+        if len(value) == len(theirs) and len(made) == len(ours):
+            for key in set(theirs) & set(ours):
+                if isinstance(value[theirs[key]], keras.Variable):
+                    made[ours[key]].assign(value[theirs[key]])

@@ -1,0 +1,257 @@
+"""adapt: labelled images of one domain and unlabelled ones of another in, a model for the other out."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transfer._checks import DataWarning, InputError, positive
+from keras_transfer._keras.refitting import fresh_optimizer
+from keras_transfer.adaptation.adaptation_model import features_of
+from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, check_weight, find_method
+from keras_transfer.adaptation.alignment.method import Loss
+from keras_transfer.adaptation.batch_statistics import settle_batch_norm
+from keras_transfer.adaptation.domain_checks import find_domains
+from keras_transfer.adaptation.domains import DomainOrder, Domains
+from keras_transfer.adaptation.method_in_training import Running
+from keras_transfer.adaptation.signs import shares_of, signs_of_negative_transfer
+from keras_transfer.adaptation.validators import VALIDATORS, Validator
+from keras_transfer.adaptation.watching import Divergence, Validation
+from keras_transfer.caching import Cache
+from keras_transfer.data import ImageData
+from keras_transfer.models.stages import stages
+from keras_transfer.schedules.named import Schedule, plan
+from keras_transfer.schedules.parts import HEAD, open_parts
+from keras_transfer.schedules.phases import Phase, starts
+from keras_transfer.schedules.rates import Rate
+from keras_transfer.training.resuming import Resume, identity, named
+from keras_transfer.training.run import BestEpoch, Training, averaging, find_cache
+from keras_transfer.training.segments import trained_part
+from keras_transfer.training.tasks import class_weights, default_loss, default_metrics
+from keras_transfer.training.unfreezing import UnfreezeSchedule
+
+
+def adapt(
+    model: keras.Model,
+    source: ImageData | Sequence[ImageData] | None,
+    target: ImageData | None,
+    *,
+    method: str | Alignment | Loss = "mcc",
+    weight: float = 1.0,
+    schedule: str | Schedule | Sequence[Phase] | None = None,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: str | keras.optimizers.Optimizer = "adam",
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    class_weight: str | dict[int, float] | None = "auto",
+    rate: str | Rate | None = "constant",
+    validator: str | Validator | None = None,
+    patience: int | None = None,
+    train_batch_norm: bool = False,
+    cache: str | bool | Cache = "auto",
+    resume_dir: str | os.PathLike[str] | None = None,
+    verbose: str | int = "auto",
+) -> keras.callbacks.History:
+    """Trains a model on a labelled source so that it works on a target without labels.
+
+    The loss is the task's on the source plus `weight` times the method's on both. All else is as in `fine_tune`: the
+    phases of a schedule, one History, frozen parts that stand still and are computed once for either domain. The model
+    is the same plain model afterwards; what a method learns itself, such as a discriminator, is dropped.
+
+    Labels of the target, if it has any, are taken away before anything else: neither training nor the choice of the
+    best epoch sees them. The best epoch is that of the highest value of a validator, on the validation images of both.
+
+    Args:
+        model: a model made by `build_model`, with softmax; trained in place and left compiled.
+        source: images with labels; several for "mixstyle"; None for a method that needs none: the model must have
+            learnt the task before, and its head stays as it is unless the schedule opens it.
+        target: images of the other domain, such as `kt.data.unlabelled(...)`; None for "mixstyle" and "none".
+        method: name in `kt.available("alignment")`, an `Alignment` with other values, such as
+            `kt.alignment.MMD("laplacian")`, or a function of two batches.
+        weight: of the method's loss, 0 or more.
+        schedule: as in `fine_tune`, "gradual" by default; without a source, the last stage alone.
+        epochs: of all phases together, 10 by default; not with a tuple of phases. An epoch is one pass over the source.
+        learning_rate: rate of the first phase, 3e-3 by default, and 1e-4 with neither source nor schedule; not with a
+            tuple of phases.
+        optimizer: as in `fine_tune`.
+        callbacks: any of Keras' own or yours.
+        class_weight: of the source, as in `fine_tune`.
+        rate: as in `fine_tune`.
+        validator: name in `kt.available("validator")` or a function of two `kt.validators.Outputs`; by default
+            "information_maximization", or "source_accuracy" where there is no target.
+        patience: epochs without a better value of the validator after which training ends early.
+        train_batch_norm: as in `fine_tune`.
+        cache: as in `fine_tune`, for each domain.
+        resume_dir: as in `fine_tune`; it keeps what the method learns too.
+        verbose: as in Keras' `fit`.
+
+    Returns:
+        The History of all phases, as of `fine_tune`, with the method's loss as `alignment` and the validator's value
+        under `val_` and its name. `history.validator` is that key, `history.score` the value for the weights that the
+        model ends with: of the best epoch, or with AdaBN's statistics. Without a phase to train (AdaBN without a
+        source) the History is empty.
+
+    Raises:
+        InputError: if model, source and target do not fit, a domain is missing, an argument is unknown or out of range,
+            or `resume_dir` holds another run.
+    """
+    found = find_method(method)
+    check_weight(weight)
+    domains = find_domains(model, source, target, found)
+    if isinstance(found, AdaBN) and domains.target is None:
+        raise InputError("Expected a `target` for 'adabn', whose statistics it takes. Received: None.")
+    name, ask = _validator(validator, domains)
+    validation = Validation(domains, name, ask)
+    if domains.sources or domains.trains_on_target:
+        phases = _phases(model, domains, schedule, epochs, learning_rate)
+        _check_open(model, phases, found, domains)
+        history = _train(
+            model,
+            domains,
+            Running(found, weight, features_of(model).shape[-1], model.output_shape[-1]),
+            phases,
+            validation,
+            optimizer=optimizer,
+            callbacks=callbacks,
+            class_weight=class_weight,
+            unfreeze=UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate),
+            patience=patience,
+            cache=find_cache(cache),
+            resume_dir=resume_dir,
+            verbose=verbose,
+        )
+    else:
+        history = keras.callbacks.History()
+        history.on_train_begin()
+        history.set_model(model)
+        history.boundaries, history.phases = [], ()
+    if isinstance(found, AdaBN) and domains.target is not None:
+        with domains.target.naming_bad_files("train"):
+            settle_batch_norm(model, domains.target.in_order("train").map(lambda images, labels: images), verbose)
+        domains.fed = None  # what was kept of the frozen part is that of other statistics
+        history.score = validation.score(model)
+    else:
+        values = [value for value in history.history.get(validation.key, []) if np.isfinite(value)]
+        history.score = max(values, default=float("nan"))
+    if domains.sources and domains.target is not None:
+        _tell(validation.predicted(model), domains, found)
+    history.validator = validation.key
+    return history
+
+
+def _train(
+    model: keras.Model,
+    domains: Domains,
+    running: Running,
+    phases: Sequence[Phase],
+    validation: Validation,
+    *,
+    optimizer: str | keras.optimizers.Optimizer,
+    callbacks: Sequence[keras.callbacks.Callback],
+    class_weight: str | dict[int, float] | None,
+    unfreeze: UnfreezeSchedule,
+    patience: int | None,
+    cache: Cache | None,
+    resume_dir: str | os.PathLike[str] | None,
+    verbose: str | int,
+) -> keras.callbacks.History:
+    if patience is not None:
+        positive("patience", patience, whole=True)
+    has_task = bool(domains.sources)
+
+    def compile_as(part: keras.Model, steps: int = 1, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+        part.compile(
+            steps_per_execution=steps,
+            optimizer=optimizer or model.optimizer,
+            loss=default_loss(model),
+            metrics=default_metrics(model) if has_task else [],
+        )
+
+    compile_as(model, optimizer=fresh_optimizer(keras.optimizers.get(optimizer), model))
+    running.follow(model.optimizer)
+    part = trained_part(model, phases)
+    best = BestEpoch(part, patience or starts(phases)[-1], validation.key, "max")
+    weights = None
+    if has_task:
+        weights = class_weights(class_weight, domains.labels(), verbose)
+    own = [*averaging(model), unfreeze, DomainOrder(domains), running, validation, Divergence(part, best), best]
+    training = Training(model, domains.every, phases, unfreeze, own, callbacks, compile_as, weights, verbose)
+    resume = None
+    if resume_dir is not None:
+        settings: list[Any] = [patience, unfreeze.train_batch_norm, weights, unfreeze.rate, None, []]
+        run = identity(model, domains.every[0], phases, settings)
+        others = [identity(model, data, phases, settings) for data in domains.every[1:]]
+        run["other images"] = [[other["data"], other["images"]] for other in others]
+        run["method"] = [*_identity(running.method), running.weight, validation.key]
+        resume = Resume(Path(resume_dir), run, training.every())
+    return training.run(
+        lambda first: domains.plan(model, phases, cache, running, first=first, verbose=verbose), domains.steps, resume
+    )
+
+
+def _identity(method: Alignment) -> list[Any]:
+    """Returns what tells a method from others, the same in each process."""
+    values = {name: value for name, value in vars(method).items() if not name.startswith("_")}
+    return [type(method).__qualname__, keras.tree.map_structure(named, values)]
+
+
+def _tell(predicted: np.ndarray, domains: Domains, method: Alignment) -> None:
+    """Warns of signs of negative transfer in what is predicted for the target."""
+    names = domains.sources[0].class_names
+    what = "Adaptation may have done harm (negative transfer)"
+    if isinstance(method, SourceOnly):
+        what = "The source alone may not do for the target"
+    for sign in signs_of_negative_transfer(predicted, shares_of(domains.labels(), len(names)), names):
+        warnings.warn(f"{what}: {sign}.", DataWarning, stacklevel=3)
+
+
+def _validator(validator: str | Validator | None, domains: Domains) -> tuple[str, Validator]:
+    if validator is None:
+        validator = "source_accuracy" if domains.target is None else "information_maximization"
+    found = VALIDATORS.find(validator)
+    name = validator if isinstance(validator, str) else getattr(validator, "__name__", "validator")
+    if not domains.sources and name in ("source_accuracy", "deep_embedded_validation"):
+        raise InputError(f"Expected a labelled source for validator={name!r}. Received: source=None.")
+    if domains.target is None and name != "source_accuracy" and isinstance(validator, str):
+        raise InputError(f"Expected a `target` for validator={name!r}. Received: None. Use 'source_accuracy'.")
+    return name, found
+
+
+def _phases(
+    model: keras.Model,
+    domains: Domains,
+    schedule: str | Schedule | Sequence[Phase] | None,
+    epochs: int | None,
+    learning_rate: float | None,
+) -> tuple[Phase, ...]:
+    names = stages(model)
+    if schedule is None and not domains.sources:
+        rate = 1e-4 if learning_rate is None else learning_rate
+        schedule = (Phase(10 if epochs is None else epochs, (names[-1],), rate),)
+        epochs = learning_rate = None
+    schedule = "gradual" if schedule is None else schedule
+    if isinstance(schedule, str) or callable(schedule):
+        epochs = 10 if epochs is None else epochs
+        learning_rate = 3e-3 if learning_rate is None else learning_rate
+    return plan(schedule, epochs, learning_rate, names)
+
+
+def _check_open(model: keras.Model, phases: Sequence[Phase], method: Alignment, domains: Domains) -> None:
+    """Refuses phases in which there is nothing to learn, or to mix."""
+    head_alone = [phase for phase in phases if open_parts(stages(model), phase.unfrozen) == (HEAD,)]
+    if head_alone and not domains.sources:
+        raise InputError(
+            "Expected phases that open a stage, without a source: the head holds what was learnt of the classes, and "
+            f"alone it has nothing to learn from. Received: {head_alone[0]}."
+        )
+    if isinstance(method, MixStyle) and len(head_alone) == len(phases):
+        raise InputError(
+            "Expected a phase that opens a stage, for 'mixstyle': a vector of features has no style to mix. Received: "
+            f"{head_alone}."
+        )

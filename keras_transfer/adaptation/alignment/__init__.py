@@ -1,0 +1,34 @@
+"""Methods that bring two domains together, each a loss on a batch of features of either: one file a method."""
+
+from keras_transfer.adaptation.alignment.adabn import AdaBN
+from keras_transfer.adaptation.alignment.cdan import CDAN
+from keras_transfer.adaptation.alignment.coral import CORAL
+from keras_transfer.adaptation.alignment.dann import DANN
+from keras_transfer.adaptation.alignment.information_maximization import InformationMaximization
+from keras_transfer.adaptation.alignment.jmmd import JMMD
+from keras_transfer.adaptation.alignment.mcc import MCC
+from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Batch, FromFunction, find_method
+from keras_transfer.adaptation.alignment.mixstyle import MixStyle
+from keras_transfer.adaptation.alignment.mmd import KERNELS, MMD
+from keras_transfer.adaptation.alignment.source_only import SourceOnly
+from keras_transfer.adaptation.alignment.weights import check_weight
+
+__all__ = [
+    "ALIGNMENTS",
+    "CDAN",
+    "CORAL",
+    "DANN",
+    "JMMD",
+    "KERNELS",
+    "MCC",
+    "MMD",
+    "AdaBN",
+    "Alignment",
+    "Batch",
+    "FromFunction",
+    "InformationMaximization",
+    "MixStyle",
+    "SourceOnly",
+    "check_weight",
+    "find_method",
+]

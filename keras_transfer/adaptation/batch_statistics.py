@@ -1,0 +1,68 @@
+"""The statistics of BatchNorm, taken anew from images: AdaBN's one step."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from keras_transfer._checks import InputError
+from keras_transfer._keras.still import layers_inside
+from keras_transfer.adaptation.alignment.adabn import pooled
+from keras_transfer.models.freezing import everything_still
+
+
+def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str | int = "auto") -> int:
+    """Gives every BatchNorm layer of a model mean and variance of these images, and changes nothing else.
+
+    Args:
+        model: of which BatchNorm may be frozen.
+        images: batches of images.
+        verbose: 0 for no progress bar.
+
+    Returns:
+        The number of layers.
+
+    Raises:
+        InputError: if the model has no BatchNorm, or there are no images.
+    """
+    norms = [layer for layer in layers_inside(model) if isinstance(layer, layers.BatchNormalization)]
+    if not norms:
+        raise InputError(
+            "Expected a model with BatchNorm for 'adabn', which changes its statistics. Received: one without."
+        )
+    before = [
+        (norm, norm.trainable, norm.momentum, norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms
+    ]
+    means: list[list[np.ndarray]] = [[] for _ in norms]
+    variances: list[list[np.ndarray]] = [[] for _ in norms]
+    counts: list[int] = []
+    try:
+        with everything_still(model, except_for=norms):
+            for norm in norms:
+                norm.trainable, norm.momentum = True, 0.0  # the moving statistics are those of the batch
+            run = tf.function(lambda batch: model(batch, training=True), reduce_retracing=True)
+            total = int(images.cardinality())
+            progress = keras.utils.Progbar(
+                total if total > 0 else None, verbose=1 if verbose == "auto" else int(verbose)
+            )
+            for step, batch in enumerate(images, start=1):
+                run(batch)
+                counts.append(int(batch.shape[0]))
+                for place, norm in enumerate(norms):
+                    means[place].append(norm.moving_mean.numpy())
+                    variances[place].append(norm.moving_variance.numpy())
+                progress.update(step)
+        if not counts:
+            raise InputError("Expected images to take statistics from. Received: none.")
+        found = [pooled(mean, variance, counts) for mean, variance in zip(means, variances, strict=True)]
+    finally:
+        for norm, trainable, momentum, mean, variance in before:
+            norm.trainable, norm.momentum = trainable, momentum
+            norm.moving_mean.assign(mean)
+            norm.moving_variance.assign(variance)
+    for norm, (mean, variance) in zip(norms, found, strict=True):
+        norm.moving_mean.assign(mean)
+        norm.moving_variance.assign(variance)
+    return len(norms)

@@ -1,0 +1,116 @@
+"""choose_adaptation: several methods from the same weights, and the one that a validator likes best."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+
+from keras_transfer._checks import InputError
+from keras_transfer.adaptation.adapting import adapt
+from keras_transfer.adaptation.alignment import Alignment, check_weight, find_method
+from keras_transfer.adaptation.alignment.method import Loss, names_of
+from keras_transfer.adaptation.validators import Validator
+from keras_transfer.data import ImageData
+
+Candidate: TypeAlias = str | Alignment | Loss | tuple[str | Alignment | Loss, float]
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptationChoice:
+    """The result of `choose_adaptation`. `print(choice)` shows it as a table.
+
+    Attributes:
+        chosen: name of the candidate whose weights the model has.
+        validator: what the choice went by.
+        scores: the validator's value for the weights that each candidate ends with, by its name.
+        histories: the History of each candidate, by its name.
+    """
+
+    chosen: str
+    validator: str
+    scores: dict[str, float]
+    histories: dict[str, keras.callbacks.History]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything but the histories, ready for JSON; not-a-number becomes None."""
+        scores = {name: score if np.isfinite(score) else None for name, score in self.scores.items()}
+        return {"chosen": self.chosen, "validator": self.validator, "scores": scores}
+
+    def __str__(self) -> str:
+        width = max(map(len, self.scores))
+        ordered = sorted(self.scores.items(), key=lambda item: np.nan_to_num(item[1], nan=-np.inf), reverse=True)
+        rows = [f"{name:<{width}}  {score:8.4f}{'  chosen' if name == self.chosen else ''}" for name, score in ordered]
+        return "\n".join([f"{'':<{width}}  {self.validator}", *rows])
+
+
+def choose_adaptation(
+    model: keras.Model,
+    source: ImageData | Sequence[ImageData] | None,
+    target: ImageData | None,
+    *,
+    candidates: Sequence[Candidate],
+    validator: str | Validator | None = None,
+    options: Mapping[str, Any] | None = None,
+    verbose: str | int = "auto",
+) -> AdaptationChoice:
+    """Adapts a model by several methods, each from the weights that it has now, and keeps the best.
+
+    What is best a validator says, on the validation images of both domains, without labels of the target. Put "none"
+    among the candidates, so that a method that does harm can lose to training on the source alone.
+
+    Args:
+        model: a model made by `build_model`; it ends with the weights of the chosen candidate.
+        source: as in `adapt`.
+        target: as in `adapt`.
+        candidates: methods, or pairs of a method and its weight.
+        validator: as in `adapt`.
+        options: further arguments of `adapt`, such as `{"epochs": 20, "schedule": "last_n"}`.
+        verbose: as in Keras' `fit`.
+
+    Raises:
+        InputError: as `adapt`, before anything is trained where that can be known.
+    """
+    options = dict(options or {})
+    own = {"method", "weight", "validator", "resume_dir", "verbose"} & set(options)
+    if own:
+        raise InputError(f"Expected `options` of `adapt` that are not those of the choice. Received: {sorted(own)}.")
+    if not candidates:
+        raise InputError("Expected one candidate or more. Received: none.")
+    pairs = [candidate if isinstance(candidate, tuple) else (candidate, 1.0) for candidate in candidates]
+    methods = [find_method(method) for method, _ in pairs]
+    for _, weight in pairs:
+        check_weight(weight)
+    names = _distinct(names_of(methods), [weight for _, weight in pairs])
+    before = model.get_weights()
+    best: tuple[float, list[np.ndarray]] | None = None
+    scores, histories = {}, {}
+    for name, method, (_, weight) in zip(names, methods, pairs, strict=True):
+        if verbose:
+            print(f"candidate: {name}")
+        model.set_weights(before)
+        history = adapt(
+            model, source, target, method=method, weight=weight, validator=validator, verbose=verbose, **options
+        )
+        scores[name], histories[name] = history.score, history
+        if np.isfinite(history.score) and (best is None or history.score > best[0]):
+            best = scores[name], model.get_weights()
+    if best is None:
+        model.set_weights(before)
+        raise InputError("Expected a candidate that trains. Received: all diverged. Try a lower learning rate.")
+    model.set_weights(best[1])
+    chosen = max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf))
+    return AdaptationChoice(chosen, history.validator.removeprefix("val_"), scores, histories)
+
+
+def _distinct(names: Sequence[str], weights: Sequence[float]) -> list[str]:
+    """Names candidates apart: with their weight where it is not 1, and a number where names are still the same."""
+    found: list[str] = []
+    for name, weight in zip(names, weights, strict=True):
+        label = name if weight == 1 else f"{name} x{weight:g}"
+        same = sum(each == label or each.startswith(f"{label} #") for each in found)
+        found.append(f"{label} #{same + 1}" if same else label)
+    return found

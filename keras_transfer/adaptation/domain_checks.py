@@ -1,0 +1,116 @@
+"""What must hold of source and target before anything is trained."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+
+from keras_transfer._checks import DataWarning, InputError
+from keras_transfer.adaptation.alignment import Alignment
+from keras_transfer.adaptation.batches import check_present
+from keras_transfer.adaptation.domains import Domains
+from keras_transfer.data import ImageData
+from keras_transfer.data.sources.unlabelled import blinded, is_labelled
+from keras_transfer.models.stages import stages
+from keras_transfer.training.tasks import check_fit
+
+
+def find_domains(
+    model: keras.Model, source: ImageData | Sequence[ImageData] | None, target: ImageData | None, method: Alignment
+) -> Domains:
+    """Returns the domains, the target without its labels.
+
+    Raises:
+        InputError: if a domain is missing that the method needs, or does not fit the model or the others.
+    """
+    stages(model)
+    activation = model.get_layer("predictions").activation.__name__
+    if activation != "softmax":
+        raise InputError(f"Expected a model with activation='softmax', one class an image. Received: {activation!r}.")
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        raise InputError("Expected one device: adaptation compares the whole batches of both domains.")
+    sources = [] if source is None else [source] if isinstance(source, ImageData) else list(source)
+    check_present(len(sources), target is not None, method)
+    for data in sources:
+        check_fit(model, data)
+        _check_source(data, sources[0])
+    if target is not None:
+        check_target(model, target, sources)
+        for data in sources:
+            _check_apart(data, target)
+        target = blinded(target)
+    if not sources and target is None:
+        raise InputError("Expected a source, a target, or both. Received: neither.")
+    domains = Domains(sources, target, method.needs_target)
+    for data, what in zip(domains.every, [*["source"] * len(sources), "target"], strict=False):
+        count = len(data.splits["train"])
+        smallest = min(count, data.batch_size)
+        if smallest < method.smallest_batch:
+            raise InputError(
+                f"Expected batches of {method.smallest_batch} images or more of each domain for {method!r}. Received: "
+                f"{count} training images of the {what} in batches of {data.batch_size}."
+            )
+    return domains
+
+
+def _check_source(data: ImageData, first: ImageData) -> None:
+    if not is_labelled(data) or data.splits["train"].labels.ndim != 1:
+        raise InputError(f"Expected a source with one class an image. Received:\n{data}")
+    if data.mixes:
+        raise InputError(f"Expected images that are not mixed. Received: a source with augment={data.augment!r}.")
+    if data.class_names != first.class_names:
+        raise InputError(
+            f"Expected the same classes in all sources, {list(first.class_names)}. Received: {list(data.class_names)}."
+        )
+
+
+def check_target(model: keras.Model, target: ImageData, sources: Sequence[ImageData]) -> None:
+    """Raises InputError unless a target fits the model, and its classes, if it has any, are those of the sources."""
+    if not isinstance(target, ImageData):
+        raise InputError(f"Expected `target` from kt.data, such as kt.data.unlabelled(...). Received: {target!r}.")
+    if target.mixes:
+        raise InputError(f"Expected images that are not mixed. Received: a target with augment={target.augment!r}.")
+    size = tuple(model.input_shape[1:3])
+    if tuple(target.image_size) != size:
+        raise InputError(
+            f"Expected target images of the model's size {size}. Received: a target with "
+            f"image_size={target.image_size}. Give both domains the same image_size."
+        )
+    if is_labelled(target):
+        if target.splits["train"].labels.ndim != 1:
+            raise InputError(f"Expected a target with one class an image, or without labels. Received:\n{target}")
+        names = sources[0].class_names if sources else target.class_names
+        if target.class_names != names:
+            raise InputError(
+                f"Expected a target with the classes of the source, {list(names)}, or without labels. Received: "
+                f"{list(target.class_names)}. Read it without them: kt.data.unlabelled(folder)."
+            )
+        if len(names) != model.output_shape[-1]:
+            raise InputError(
+                f"Expected a target with the model's {model.output_shape[-1]} classes. Received: {list(names)}."
+            )
+
+
+def _check_apart(source: ImageData, target: ImageData) -> None:
+    """Refuses a target that is the source, and tells of one that shares pictures with it."""
+    if source is target:
+        raise InputError("Expected two domains. Received: the same data as source and target.")
+    ours, theirs = ([examples.items for examples in data.splits.values()] for data in (source, target))
+    if all(items.dtype.kind in "iuf" for items in (*ours, *theirs)):
+        alike = [a for a in ours for b in theirs if a.shape == b.shape and np.array_equal(a, b)]
+        if len(alike) == len(theirs):
+            raise InputError("Expected two domains. Received: the same images as source and target.")
+        return
+    known = {str(item) for items in ours for item in items if items.dtype.kind not in "iuf"}
+    images = [str(item) for items in theirs for item in items]
+    common = sum(image in known for image in images)
+    if common == len(images):
+        raise InputError(
+            f"Expected two domains. Received: a target all of whose {common} images are in the source too"
+            f"{f', both in {str(source.root)!r}' if source.root == target.root and source.root else ''}."
+        )
+    if common:
+        warnings.warn(f"{common} of {len(images)} target images are in the source too.", DataWarning, stacklevel=4)

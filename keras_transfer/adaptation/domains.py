@@ -1,0 +1,153 @@
+"""The domains of an adaptation: which images there are, whether they fit, and how each part of the model is fed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer.adaptation.adaptation_model import AdaptationModel
+from keras_transfer.adaptation.batches import side_by_side
+from keras_transfer.adaptation.method_in_training import Running
+from keras_transfer.caching import Cache
+from keras_transfer.data import ImageData
+from keras_transfer.schedules.phases import Phase
+from keras_transfer.training.segments import Segment, plan_segments
+
+
+@dataclass(eq=False)
+class Fed:
+    """The part of a model that is trained now, and what it is judged on.
+
+    Attributes:
+        part: the model or its open part.
+        validation: batches of the first source's validation, or of the target's where there is no source.
+        target: batches of the target's validation images, or of its training images where there are none; None
+            without a target.
+    """
+
+    part: keras.Model
+    validation: tf.data.Dataset | None = None
+    target: tf.data.Dataset | None = None
+
+
+@dataclass(eq=False)
+class Domains:
+    """Labelled sources and a target without labels.
+
+    Attributes:
+        sources: each with labels; may be none.
+        target: without its labels; None if there is none.
+        trains_on_target: its images are part of the training, not of the validation alone.
+        fed: what the latest segment trains.
+    """
+
+    sources: list[ImageData]
+    target: ImageData | None
+    trains_on_target: bool
+    fed: Fed | None = field(default=None)
+
+    @property
+    def training(self) -> list[ImageData]:
+        """Those whose images are trained on, sources first."""
+        return [*self.sources, *([self.target] if self.target is not None and self.trains_on_target else [])]
+
+    @property
+    def every(self) -> list[ImageData]:
+        """All of them, sources first."""
+        return [*self.sources, *([self.target] if self.target is not None else [])]
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch: one pass over the shortest source, or over the target where there is none."""
+        return min(map(full_batches, self.sources or self.training))
+
+    def passes(self, data: ImageData) -> int:
+        """Returns how often the images of a domain are begun in an epoch."""
+        return -(-self.steps // full_batches(data))
+
+    def labels(self) -> np.ndarray:
+        """Returns the labels of all training images of the sources: int `(count,)`."""
+        return np.concatenate([source.splits["train"].labels for source in self.sources])
+
+    def plan(
+        self,
+        model: keras.Model,
+        phases: Sequence[Phase],
+        cache: Cache | None,
+        running: Running,
+        *,
+        first: int,
+        verbose: str | int,
+    ) -> list[Segment]:
+        """Returns segments in which the same part is fed with the images, or the activations, of every domain.
+
+        Args:
+            model: the whole model.
+            phases: of the schedule.
+            cache: where activations are kept; None to train on images throughout.
+            running: the method in training.
+            first: epoch from which training goes on, counted from 0.
+            verbose: 0 to say nothing.
+        """
+        plans = [plan_segments(model, data, phases, cache, first=first, verbose=verbose) for data in self.every]
+        if len({tuple(segment.until for segment in plan) for plan in plans}) > 1:  # one of them cannot be kept
+            return self.plan(model, phases, None, running, first=first, verbose=verbose)
+        return [
+            Segment(
+                together[0].until, partial(self._feed, model, running, together), min(together[0].steps, self.steps)
+            )
+            for together in zip(*plans, strict=True)
+        ]
+
+    def whole(self, model: keras.Model) -> Fed:
+        """Returns the whole model with what it is judged on, as images."""
+        target = None
+        if self.target is not None:
+            batches = self.target.validation if self.target.validation is not None else self.target.in_order("train")
+            target = batches.map(lambda images, labels: images)
+        return Fed(model, self.sources[0].validation if self.sources else None, target)
+
+    def _feed(
+        self, model: keras.Model, running: Running, segments: Sequence[Segment]
+    ) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
+        feeds = [segment.feed() for segment in segments]
+        if len({feed[0] is model for feed in feeds}) > 1:  # the activations of one of them fit nowhere
+            feeds = [(model, data.train, data.validation) for data in self.every]
+        trains = [feed[1].take(full_batches(data)) for feed, data in zip(feeds, self.every, strict=True)]
+        target = None
+        if self.target is not None:
+            images = feeds[-1][2] if feeds[-1][2] is not None else trains[-1]
+            target = images.map(lambda images, labels: images)
+        self.fed = Fed(feeds[0][0], feeds[0][2] if self.sources else None, target)
+        targets = trains[len(self.sources) :] if self.trains_on_target else []
+        batches = side_by_side(
+            trains[: len(self.sources)], targets[0].map(lambda images, labels: images) if targets else None
+        )
+        batches = batches.take(self.steps).apply(tf.data.experimental.assert_cardinality(self.steps))
+        return AdaptationModel.of_part(self.fed.part, running), batches.prefetch(2), self.fed.validation
+
+
+class DomainOrder(keras.callbacks.Callback):
+    """Ties order and augmentation of all domains to the epoch's number, however often an epoch begins one anew."""
+
+    def __init__(self, domains: Domains):
+        super().__init__()
+        self._domains = domains
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, object] | None = None) -> None:
+        for data in self._domains.training:
+            data.start_epoch(epoch * self._domains.passes(data))
+
+
+def full_batches(data: ImageData) -> int:
+    """Returns the number of whole training batches, 1 where the images make up less than one.
+
+    The rest of an epoch is left out, another in each: methods compare batches, and a last one of two or three images
+    has no statistics.
+    """
+    return max(1, len(data.splits["train"]) // data.batch_size)

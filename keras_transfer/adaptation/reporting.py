@@ -1,0 +1,180 @@
+"""adaptation_report: what an adaptation did to source and target, in numbers, a picture and signs of harm."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from keras_transfer._checks import DataWarning, unknown
+from keras_transfer.adaptation.domain_checks import check_target
+from keras_transfer.adaptation.signs import shares_of, signs_of_negative_transfer
+from keras_transfer.adaptation.validators import Outputs
+from keras_transfer.adaptation.watching import network_of, outputs_of
+from keras_transfer.data import ImageData, Shift
+from keras_transfer.data.inspection.shift import shift_of
+from keras_transfer.data.sources.unlabelled import blinded, is_labelled
+from keras_transfer.insight.evaluation import Report, report_on
+from keras_transfer.plots.points import plot_domains
+from keras_transfer.training.relay import quiet_tracing
+from keras_transfer.training.tasks import check_fit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DRAWN = 500  # points of a domain in the picture
+
+
+@dataclass(frozen=True, eq=False)
+class AdaptationReport:
+    """The result of `adaptation_report`. `print(report)` shows it as tables.
+
+    Attributes:
+        class_names: name of each class.
+        distance: proxy A-distance of source and target in [0, 2], by "before" and "after": 0 if they cannot be told
+            apart.
+        source_shares: share of each class in the source's labels, by its name.
+        target_shares: share of the target's images for which each class is predicted, by "before" and "after", then by
+            name. Here and in `accuracy` they are those of the test split, of validation where there is none.
+        accuracy: the report on the target's labels by "before" and "after"; empty where there are none. Nothing was
+            trained or chosen by it.
+        signs: sentences on what looks like negative transfer.
+        shifts: features of both domains, by "before" and "after".
+    """
+
+    class_names: tuple[str, ...]
+    distance: dict[str, float]
+    source_shares: dict[str, float]
+    target_shares: dict[str, dict[str, float]]
+    accuracy: dict[str, Report]
+    signs: tuple[str, ...]
+    shifts: Mapping[str, Shift]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything but the features as plain numbers, lists and names, ready for JSON."""
+        return {
+            "class_names": list(self.class_names),
+            "distance": self.distance,
+            "source_shares": self.source_shares,
+            "target_shares": self.target_shares,
+            "accuracy": {when: report.to_dict() for when, report in self.accuracy.items()},
+            "signs": list(self.signs),
+        }
+
+    def plot(self, method: str = "pca") -> Figure:
+        """Draws the features of source and target in two dimensions, before and after.
+
+        Args:
+            method: "pca", the two directions in which both spread most, or "tsne", which shows clusters and takes
+                longer.
+
+        Raises:
+            InputError: if the method is unknown.
+        """
+        if method not in ("pca", "tsne"):
+            raise unknown("method", method, ["pca", "tsne"])
+        panels = {}
+        for when, shift in self.shifts.items():
+            first, second = (_some(features) for features in (shift.first, shift.second))
+            places = _two_dimensions(np.concatenate([first, second]), method)
+            title = f"{when}: proxy A-distance {shift.distance:.2f}"
+            panels[title] = (places[: len(first)], places[len(first) :])
+        return plot_domains(panels)
+
+    def __str__(self) -> str:
+        whens = list(self.distance)
+        width = max(16, *(len(name) + 2 for name in self.class_names))
+        header = "".join(f"{when:>10}" for when in whens)
+        lines = [f"{'':<{width}}{header}", f"{'proxy A-distance':<{width}}{_row(self.distance.values())}"]
+        if self.accuracy:
+            found = [self.accuracy[when].metrics["accuracy"] for when in whens]
+            lines += [f"{'accuracy':<{width}}{_row(found)}", "", f"{'recall of class':<{width}}{header}"]
+            for name in self.class_names:
+                recalls = [self.accuracy[when].per_class[name]["recall"] for when in whens]
+                lines.append(f"{name:<{width}}{_row(recalls)}")
+        lines += ["", f"{'share of class':<{width}}{'source':>10}{header}"]
+        for name in self.class_names:
+            shares = [self.source_shares[name], *(self.target_shares[when][name] for when in whens)]
+            lines.append(f"{name:<{width}}{_row(shares)}")
+        lines += [f"sign of negative transfer: {sign}" for sign in self.signs]
+        return "\n".join(lines)
+
+
+def adaptation_report(
+    model: keras.Model, source: ImageData, target: ImageData, *, before: keras.Model | None = None, seed: int = 0
+) -> AdaptationReport:
+    """Shows what an adaptation did: distance of the domains, accuracy where the target has labels, signs of harm.
+
+    The proxy A-distance is that of `kt.data.compare`, in what enters the last layer with weights. A small distance is
+    no success by itself: it says that domains cannot be told apart, not that classes lie on their own. Warns of each
+    sign of negative transfer: a class that is hardly predicted any more, or shares of classes far from the source's.
+
+    Args:
+        model: the adapted model.
+        source: images with labels.
+        target: images of the other domain, with or without labels.
+        before: the model before adaptation, such as `keras.models.clone_model(model)` with the weights it had.
+        seed: of the folds of the distance.
+
+    Raises:
+        InputError: if models, source and target do not fit, or a domain has fewer than 10 training images.
+    """
+    for each in (model, before or model):
+        check_fit(each, source)
+        check_target(each, target, [source])
+    names = source.class_names
+    models = {**({"before": before} if before is not None else {}), "after": model}
+    source_shares = shares_of(source.splits["train"].labels, len(names))
+    blind = blinded(target)
+    split = "test" if "test" in target.splits else "validation" if "validation" in target.splits else "train"
+    shifts, predicted, accuracy = {}, {}, {}
+    for when, network in models.items():
+        vectors = network_of(network)
+        with quiet_tracing():
+            first, second = (_outputs(vectors, data, "train").features for data in (source, blind))
+            outputs = _outputs(vectors, target, split)
+        shifts[when] = shift_of(first, second, seed)
+        predicted[when] = outputs.probabilities.argmax(axis=1)
+        if is_labelled(target) and outputs.labels is not None:
+            accuracy[when] = report_on(outputs.probabilities, outputs.labels, names)
+    signs = signs_of_negative_transfer(predicted["after"], source_shares, names, predicted.get("before"))
+    for sign in signs:
+        warnings.warn(f"Adaptation may have done harm (negative transfer): {sign}.", DataWarning, stacklevel=2)
+    return AdaptationReport(
+        names,
+        {when: shift.distance for when, shift in shifts.items()},
+        dict(zip(names, source_shares.tolist(), strict=True)),
+        {
+            when: dict(zip(names, shares_of(labels, len(names)).tolist(), strict=True))
+            for when, labels in predicted.items()
+        },
+        accuracy,
+        tuple(signs),
+        shifts,
+    )
+
+
+def _outputs(network: keras.Model, data: ImageData, split: str) -> Outputs:
+    with data.naming_bad_files(split):
+        return outputs_of(network, data.in_order(split))
+
+
+def _row(values: Any) -> str:
+    return "".join(f"{value:10.3f}" for value in values)
+
+
+def _some(features: np.ndarray) -> np.ndarray:
+    return features[np.linspace(0, len(features) - 1, min(len(features), _DRAWN)).round().astype(int)]
+
+
+def _two_dimensions(points: np.ndarray, method: str) -> np.ndarray:
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    if method == "pca":
+        return PCA(2, random_state=0).fit_transform(points)
+    return TSNE(2, init="pca", perplexity=min(30.0, (len(points) - 1) / 3), random_state=0).fit_transform(points)

@@ -1,0 +1,119 @@
+"""What watches over an adaptation: a validator after each epoch, and an end to training that has diverged."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import DataWarning
+from keras_transfer.adaptation.adaptation_model import features_of
+from keras_transfer.adaptation.domains import Domains, Fed
+from keras_transfer.adaptation.validators import Outputs, Validator
+from keras_transfer.training.relay import quiet_tracing
+
+
+class Validation(keras.callbacks.Callback):
+    """Adds what a validator says of the validation images to the logs of each epoch, under `val_` and its name.
+
+    Args:
+        domains: whose labels of the target it never sees.
+        name: of the validator.
+        validator: to ask.
+
+    Attributes:
+        key: name in the logs.
+        seen: number of epochs it has judged.
+    """
+
+    memory = ("seen",)
+
+    def __init__(self, domains: Domains, name: str, validator: Validator):
+        super().__init__()
+        self._domains, self._validator = domains, validator
+        self.key = f"val_{name}"
+        self.seen = 0  # epochs, so that Resume knows this callback
+        self._of: Fed | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        fed = self._domains.fed
+        if fed is not None and logs is not None:
+            logs[self.key] = self._validator(*self._look(fed))
+            self.seen = epoch + 1
+
+    def score(self, model: keras.Model) -> float:
+        """Returns what the validator says of the model with its weights of now."""
+        with quiet_tracing():
+            return self._validator(*self._look(self._domains.fed or self._domains.whole(model)))
+
+    def predicted(self, model: keras.Model) -> np.ndarray:
+        """Returns the class that the model, with its weights of now, predicts for each of the target's images."""
+        fed = self._domains.fed or self._domains.whole(model)
+        with quiet_tracing():
+            _, target = self._look(fed)
+        return np.zeros(0, int) if target is None else target.probabilities.argmax(axis=1)
+
+    def _look(self, fed: Fed) -> tuple[Outputs | None, Outputs | None]:
+        if self._of is not fed:
+            self._of, self._network = fed, network_of(fed.part)
+        source = None if fed.validation is None else outputs_of(self._network, fed.validation)
+        return source, None if fed.target is None else outputs_of(self._network, fed.target)
+
+
+class Divergence(keras.callbacks.Callback):
+    """Ends a training whose loss is no number, says so, and leaves the best weights, or those it began with.
+
+    Args:
+        part: of the model, with all weights that training changes.
+        best: which keeps the best weights.
+    """
+
+    def __init__(self, part: keras.Model, best: keras.callbacks.EarlyStopping):
+        super().__init__()
+        self._part, self._best = part, best
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._first = self._part.get_weights()
+        self.epoch: int | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if not np.isfinite([float(value) for value in (logs or {}).values()]).all():
+            self.epoch = epoch
+            self.model.stop_training = True
+            if logs is not None:
+                logs[self._best.monitor] = float("nan")  # a validator may find a value even so
+            if self._best.best_weights is None:
+                self._best.best_weights = self._first
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self.epoch is not None:
+            warnings.warn(
+                f"Training diverged in epoch {self.epoch + 1}: the loss is no number. It was stopped, and the model "
+                "has the weights of its best epoch before, or those it began with. Try a lower rate or weight.",
+                DataWarning,
+                stacklevel=2,
+            )
+
+
+def network_of(part: keras.Model) -> keras.Model:
+    """Returns the same network with two outputs: what methods align, and probabilities."""
+    return keras.Model(part.inputs, [features_of(part), part.outputs[0]])
+
+
+def outputs_of(network: keras.Model, batches: tf.data.Dataset) -> Outputs:
+    """Returns what a network, from images to features and probabilities, makes of batches of images or activations.
+
+    Batches of images alone have no labels.
+    """
+    features, probabilities, labels = [], [], []
+    for batch in batches:
+        images, given = batch if isinstance(batches.element_spec, tuple) else (batch, None)
+        found = network.predict_on_batch(images)
+        features.append(np.asarray(found[0], np.float32))
+        probabilities.append(np.asarray(found[1], np.float32))
+        if given is not None:
+            labels.append(np.asarray(given))
+    return Outputs(np.concatenate(features), np.concatenate(probabilities), np.concatenate(labels) if labels else None)

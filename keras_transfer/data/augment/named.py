@@ -1,0 +1,164 @@
+"""Augmentations: random changes to training images that leave their class as it is, or mix two of them.
+
+They run in tf.data, outside the model. Each draws its random numbers from the seed it is given and from nothing else,
+so that epoch 7 of a run sees the same images whenever it is repeated. `augment=` takes a name, a function of one image
+float32 `(height, width, 3)` in [0, 255], a layer of Keras such as `keras.layers.RandAugment()`, or a list of these,
+which are applied in order. `keras.layers.MixUp` and `CutMix`, or their names, mix the images of a batch and their
+labels, after everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import keras
+import tensorflow as tf
+
+from keras_transfer._checks import InputError, unknown
+from keras_transfer._registry import Registry
+from keras_transfer.data.augment.seeded_layers import Augmentation, Mixing, SeededLayer, copy_of, mixing_by
+
+Augment: TypeAlias = str | keras.layers.Layer | Callable[[tf.Tensor], tf.Tensor] | Sequence[Any]
+
+AUGMENTATIONS: Registry[Augmentation] = Registry("augmentation")
+MIXINGS: Registry[Callable[[], keras.layers.Layer]] = Registry("mixing")
+_MIXING_LAYERS = (keras.layers.MixUp, keras.layers.CutMix)
+
+# Zhang et al., "mixup: Beyond Empirical Risk Minimization" (2018), https://arxiv.org/abs/1710.09412
+MIXINGS.register("mixup")(lambda: keras.layers.MixUp(alpha=0.2))
+# Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers" (2019), https://arxiv.org/abs/1905.04899
+MIXINGS.register("cutmix")(lambda: keras.layers.CutMix(factor=1.0))
+
+
+@AUGMENTATIONS.register("none")
+def none(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Leaves the image as it is."""
+    return image
+
+
+@AUGMENTATIONS.register("light")
+def light(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Flips left and right, and crops to 70% of the area or more."""
+    seeds = tf.random.split(seed, 2)
+    return _random_crop(tf.image.stateless_random_flip_left_right(image, seeds[0]), 0.7, seeds[1])
+
+
+@AUGMENTATIONS.register("strong")
+def strong(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Flips left and right, crops to 35% of the area or more, and changes brightness, contrast and colour."""
+    seeds = tf.random.split(seed, 6)
+    image = _random_crop(tf.image.stateless_random_flip_left_right(image, seeds[0]), 0.35, seeds[1])
+    image = tf.image.stateless_random_brightness(image / 255, 0.2, seeds[2])
+    image = tf.image.stateless_random_contrast(image, 0.7, 1.3, seeds[3])
+    image = tf.image.stateless_random_saturation(tf.clip_by_value(image, 0, 1), 0.6, 1.4, seeds[4])
+    image = tf.image.stateless_random_hue(image, 0.04, seeds[5])
+    return tf.clip_by_value(image, 0, 1) * 255
+
+
+@AUGMENTATIONS.register("upright")
+def upright(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Crops to 80% of the area or more and changes light a little, and never flips or turns.
+
+    For images in which left and right or up and down mean something: X-rays, writing, signs, dials.
+    """
+    seeds = tf.random.split(seed, 3)
+    image = _random_crop(image, 0.8, seeds[0])
+    image = tf.image.stateless_random_brightness(image / 255, 0.1, seeds[1])
+    image = tf.image.stateless_random_contrast(image, 0.9, 1.1, seeds[2])
+    return tf.clip_by_value(image, 0, 1) * 255
+
+
+@AUGMENTATIONS.register("any_side_up")
+def any_side_up(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Flips both ways and, where the image is square, turns by quarters: all of its eight sides.
+
+    For images without an up and a down: from satellites, through microscopes, of parts on a belt.
+    """
+    seeds = tf.random.split(seed, 3)
+    image = tf.image.stateless_random_flip_left_right(image, seeds[0])
+    image = tf.image.stateless_random_flip_up_down(image, seeds[1])
+    if image.shape[0] is None or image.shape[0] != image.shape[1]:
+        return image
+    transposed = tf.random.stateless_uniform((), seeds[2]) < 0.5
+    return tf.where(transposed, tf.transpose(image, (1, 0, 2)), image)
+
+
+# two random changes of Keras' eleven: Cubuk et al. (2020), https://arxiv.org/abs/1909.13719
+AUGMENTATIONS.register("randaugment")(SeededLayer(lambda: keras.layers.RandAugment(num_ops=2, factor=0.3)))
+# several chains of changes, mixed: Hendrycks et al. (2020), https://arxiv.org/abs/1912.02781
+AUGMENTATIONS.register("augmix")(SeededLayer(lambda: keras.layers.AugMix()))
+# noise in a random part: Zhong et al. (2020), https://arxiv.org/abs/1708.04896
+AUGMENTATIONS.register("erasing")(SeededLayer(lambda: keras.layers.RandomErasing(factor=0.5)))
+
+
+def find(augment: Augment) -> Augmentation:
+    """Returns what is done to one image: a function of an image and a seed int64 `(2,)`.
+
+    Raises:
+        InputError: if no augmentation has that name or a part cannot be called.
+    """
+    parts = [_augmentation(part) for part in _parts(augment) if not _is_mixing(part)]
+
+    def change(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        for place, part in enumerate(parts):
+            # the first part has the seed itself, so that a list of one is that one
+            image = part(image, tf.random.experimental.stateless_fold_in(seed, place) if place else seed)
+        return image
+
+    return change
+
+
+def find_mixing(augment: Augment) -> Mixing | None:
+    """Returns what is done to a batch: a function of images, labels `(batch, num_classes)` and a seed; or None.
+
+    Raises:
+        InputError: if something follows it, or there are two.
+    """
+    parts = _parts(augment)
+    places = [place for place, part in enumerate(parts) if _is_mixing(part)]
+    if places and places != [len(parts) - 1]:
+        raise InputError(f"Expected one mixing of a batch at the end of `augment`. Received: augment={augment!r}.")
+    if not places:
+        return None
+    (last,) = parts[-1:]
+    return mixing_by(MIXINGS.find(last) if isinstance(last, str) else copy_of(last))
+
+
+def _parts(augment: Augment) -> list[Any]:
+    return list(augment) if isinstance(augment, (list, tuple)) else [augment]
+
+
+def _is_mixing(part: Any) -> bool:
+    return isinstance(part, _MIXING_LAYERS) or (isinstance(part, str) and part in MIXINGS.names())
+
+
+def _augmentation(part: Any) -> Augmentation:
+    if isinstance(part, str):
+        if part not in AUGMENTATIONS.names():
+            raise unknown("augmentation", part, [*AUGMENTATIONS.names(), *MIXINGS.names()])
+        found = AUGMENTATIONS.find(part)
+        return found.prepare() if isinstance(found, SeededLayer) else found
+    if isinstance(part, keras.layers.Layer):
+        return SeededLayer(copy_of(part)).prepare()
+    if not callable(part):
+        raise InputError(
+            f"Expected an augmentation's name, a function of an image or a Keras layer. Received: augment={part!r}."
+        )
+    return lambda image, seed: part(image)
+
+
+def _random_crop(image: tf.Tensor, smallest: float, seed: tf.Tensor) -> tf.Tensor:
+    """Cuts out a random part with about the picture's aspect and resizes it back."""
+    size = tf.shape(image)
+    begin, part, _ = tf.image.stateless_sample_distorted_bounding_box(
+        size,
+        tf.zeros([1, 0, 4]),
+        seed,
+        area_range=(smallest, 1.0),
+        aspect_ratio_range=(0.8, 1.25),
+        use_image_if_no_bounding_boxes=True,
+    )
+    resized = tf.image.resize(tf.slice(image, begin, part), size[:2])
+    resized.set_shape(image.shape)
+    return resized

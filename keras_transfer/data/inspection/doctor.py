@@ -1,0 +1,144 @@
+"""The doctor: looks at every image of a set as training will, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.files import LeftOut, decodable, examine_files, find_images
+from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.inspection.checkup import Checkup
+from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding
+from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities
+from keras_transfer.data.pipelines.options import mapped
+from keras_transfer.data.pixels.headers import announced_size
+from keras_transfer.data.sources.folders import OTHER_PICTURES, split_folders
+from keras_transfer.data.splitting.duplicates import grey_copy, perceptual_hash
+
+
+def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) -> Checkup:
+    """Decodes every image with the operation that training uses and reports what its owner should know.
+
+    - serious: files that cannot be used (unreadable, truncated, of another format than their name says, of more
+      pixels than `MAX_PIXELS`); the same picture in two splits or in two classes, also where it was resized or
+      compressed anew; one class, or a class of one image.
+    - warnings: the only file of its format; tiny pictures; classes of very different size or missing from a split;
+      pictures in formats TensorFlow cannot decode, or outside the class folders.
+    - notes: copies within a class; animations, of which the first frame counts; CMYK and 16-bit pictures, which are
+      converted.
+
+    Nothing is moved or deleted.
+
+    Args:
+        source: a folder as `from_directory` takes it, or images of any source.
+        image_size: the size wanted for training, in pixels, where `source` is a folder.
+
+    Raises:
+        InputError: if there is no folder, or no image in it.
+
+    Example:
+        >>> from keras_transfer.data import from_arrays
+        >>> noise = np.random.default_rng(0).integers(0, 255, (20, 40, 40, 3), "uint8")
+        >>> noise[1] = noise[0]
+        >>> print(check(from_arrays(noise, np.arange(20) % 2)))
+        20 images found, 20 usable, 0 left out
+          train          16 images: 0 8, 1 8
+          validation      4 images: 0 2, 1 2
+          height         40 median, 40 to 40
+          width          40 median, 40 to 40
+          aspect          1 median, 1 to 1
+        serious: copies in two classes (1)
+          train 0 = train 1: the same picture as 0 and as 1
+        1 serious
+    """
+    if isinstance(source, ImageData):
+        images, left_out, root = *_listed(source), source.root
+        extra: list[Finding] = []
+        seen = dict(_seen([image.item for image in images], max(source.image_size)))
+        looked = [(image, seen[index]) for index, image in enumerate(images)]
+    else:
+        root = Path(source).expanduser()
+        images, extra = _found(root)
+        left_out, by_path = examine_files([image.path for image in images], image_size, _size_and_grey)
+        looked = [(image, by_path[image.path]) for image in images if image.path in by_path]
+        images = [image for image, _ in looked]
+    for image, (size, grey) in looked:
+        image.size, image.bits = (int(size[0]), int(size[1])), perceptual_hash(grey)
+    findings = [
+        *(Finding("unreadable", SERIOUS, item.reason, (item.path,)) for item in left_out),
+        *copies(images),
+        *class_troubles(images),
+        *oddities(images),
+        *extra,
+    ]
+    order = (SERIOUS, WARNING, NOTE)
+    return Checkup(
+        found=len(images) + len(left_out),
+        left_out=tuple(left_out),
+        counts=counts_of(images),
+        sizes=_sizes(images),
+        findings=tuple(sorted(findings, key=lambda finding: order.index(finding.severity))),
+        root=root,
+    )
+
+
+def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:
+    """Lists what is named like an image below a folder, with the split and class that its place says."""
+    if not root.is_dir():
+        raise InputError(f"Expected a folder of class folders. Received: {str(root)!r}, which is not a folder.")
+    images: list[SeenImage] = []
+    findings: list[Finding] = []
+    for split, folder in split_folders(root).items():
+        for path in find_images(folder):
+            parts = path.relative_to(folder).parts
+            if len(parts) > 1:
+                images.append(SeenImage(path, split, parts[0], str(path)))
+            else:
+                findings.append(Finding("outside the class folders", WARNING, "is not used", (path,)))
+    others = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in OTHER_PICTURES and path.is_file()]
+    findings += [
+        Finding("other formats", WARNING, "TensorFlow cannot decode it; convert it to JPEG or PNG", (path,))
+        for path in others
+    ]
+    if not images:
+        raise InputError(f"Expected images in class folders below {str(root)!r}. Received none.")
+    return images, findings
+
+
+def _listed(data: ImageData) -> tuple[list[SeenImage], list[LeftOut]]:
+    """Lists the images of a data set; of several labels the first counts."""
+    images = []
+    for split, examples in data.splits.items():
+        labels = examples.labels if examples.labels.dtype.kind != "f" else np.zeros(len(examples), int)
+        for index, item in enumerate(examples.items):
+            label = int(labels[index] if labels.ndim == 1 else labels[index].argmax())
+            path = Path(item) if examples.in_files else Path(f"{split} {index}")
+            images.append(SeenImage(path, split, data.class_names[label], item))
+    return images, list(data.left_out)
+
+
+def _seen(items: Sequence[Any], side: int) -> Iterator[tuple[int, Any]]:
+    """Yields index, size and grey copy of images of any kind."""
+    if not isinstance(items[0], np.ndarray):
+        yield from decodable(items, side, isinstance(items[0], bytes), _size_and_grey)
+        return
+    arrays = tf.data.Dataset.from_tensor_slices(np.stack(items))
+    yield from enumerate(mapped(arrays, lambda image: (tf.shape(image)[:2], grey_copy(image))).as_numpy_iterator())
+
+
+def _size_and_grey(content: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    return announced_size(content), grey_copy(image)
+
+
+def _sizes(images: Sequence[SeenImage]) -> dict[str, tuple[float, float, float]]:
+    if not images:
+        return {}
+    height, width = np.array([image.size for image in images], float).T
+    values = {"height": height, "width": width, "aspect": width / np.maximum(height, 1)}
+    return {name: (float(v.min()), float(np.median(v)), float(v.max())) for name, v in values.items()}

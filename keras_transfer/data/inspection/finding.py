@@ -1,0 +1,31 @@
+"""Finding: something in a set of images that its owner should know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SERIOUS, WARNING, NOTE = "serious", "warning", "note"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something in a set of images that its owner should know.
+
+    Attributes:
+        kind: such as "unreadable" or "copies in two splits".
+        severity: "serious", for what makes training or its result wrong; "warning", for what may; or "note".
+        message: in words.
+        paths: of the files it is about, copies of one picture together.
+    """
+
+    kind: str
+    severity: str
+    message: str
+    paths: tuple[Path, ...] = ()
+
+
+COPIES_IN_SPLITS = "copies in two splits"
+
+
+COPIES_IN_CLASSES = "copies in two classes"

@@ -1,0 +1,110 @@
+"""From the bytes of an image file to the pixels a network sees: one code path for training and serving.
+
+Everything here is made of TensorFlow operations, so that the same function runs in tf.data and in an exported graph.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import tensorflow as tf
+
+from keras_transfer.data.pixels.headers import announced_size, exif_orientation, has_exif, is_jpeg
+from keras_transfer.data.pixels.resizing import RESIZES
+
+MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
+MAX_PIXELS = 2**30 // 4 // 3  # a quarter of a GiB in RGB, where Pillow begins to warn of decompression bombs
+
+_ENCODED, _PICTURE = tf.TensorSpec((), tf.string), tf.TensorSpec((None, None, 3), tf.uint8)
+# One call in the graph, not its many operations: what an image does not need then costs next to nothing.
+_apart = partial(tf.function, autograph=False, experimental_attributes={"_noinline": True})
+
+
+def load_image(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> tf.Tensor:
+    """Decodes, turns upright and resizes one image: what training, evaluation and serving all call.
+
+    Args:
+        encoded: scalar string, the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file.
+        image_size: (height, width) in pixels.
+        resize: "crop", "pad" or "stretch".
+
+    Returns:
+        float32 `(height, width, 3)`, whole numbers in [0, 255].
+    """
+    return tf.cast(load_pixels(encoded, image_size, resize), tf.float32)
+
+
+def load_pixels(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> tf.Tensor:
+    """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines."""
+    image = RESIZES.find(resize)(decode(encoded, max(image_size)), image_size)
+    return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), (*image_size, 3))
+
+
+@tf.function(input_signature=[_ENCODED, tf.TensorSpec((), tf.int32)], autograph=False)  # traced once for all pipelines
+def decode(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    """Decodes one image to RGB and turns it the way its EXIF orientation says.
+
+    A JPEG is decoded at 1/8, 1/4 or 1/2 of its size, the smallest at which its shorter side keeps `MARGIN` times
+    `side` pixels: the decoder then leaves out the fine frequencies that resizing would average away. Other formats are
+    decoded whole. Grey and palette images become RGB, transparency is dropped, 16 bits become 8.
+
+    Args:
+        encoded: scalar string, the bytes of a file.
+        side: the longer side of the size wanted, in pixels; a large number for the whole picture.
+
+    Returns:
+        uint8 `(height, width, 3)` in [0, 255].
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the bytes are not an image TensorFlow can decode, or announce more than
+            `MAX_PIXELS`.
+    """
+    return tf.cond(is_jpeg(encoded), lambda: _decode_jpeg(encoded, side), lambda: _decode_other(encoded))
+
+
+def _decode_jpeg(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    size = tf.image.extract_jpeg_shape(encoded)[:2]
+    with tf.control_dependencies([_limit(size)]):
+        room = tf.reduce_min(size) // tf.maximum(side, 1)
+    halvings = sum(tf.cast(room >= MARGIN * ratio, tf.int32) for ratio in (2, 4, 8))
+    image = tf.switch_case(
+        halvings, [partial(tf.io.decode_jpeg, encoded, channels=3, ratio=ratio) for ratio in (1, 2, 4, 8)]
+    )
+    image.set_shape((None, None, 3))
+    return tf.cond(has_exif(encoded), lambda: _upright(image, encoded), lambda: image)
+
+
+@_apart(input_signature=[_ENCODED])
+def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
+    with tf.control_dependencies([_limit(announced_size(encoded))]):
+        encoded = tf.identity(encoded)
+    return tf.ensure_shape(tf.io.decode_image(encoded, channels=3, expand_animations=False), (None, None, 3))
+
+
+def _limit(size: tf.Tensor) -> tf.Operation:
+    pixels = tf.reduce_prod(tf.cast(size, tf.int64))
+    return tf.raw_ops.Assert(condition=pixels <= MAX_PIXELS, data=["too many pixels", pixels])
+
+
+@_apart(input_signature=[_PICTURE, _ENCODED])
+def _upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
+    return _turn(image, exif_orientation(encoded))
+
+
+def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """Undoes what each EXIF orientation says was done to the picture."""
+    upright = tf.switch_case(
+        orientation - 1,
+        [
+            lambda: image,
+            lambda: image[:, ::-1],
+            lambda: image[::-1, ::-1],
+            lambda: image[::-1],
+            lambda: tf.transpose(image, (1, 0, 2)),
+            lambda: tf.transpose(image, (1, 0, 2))[:, ::-1],
+            lambda: tf.transpose(image, (1, 0, 2))[::-1, ::-1],
+            lambda: tf.transpose(image, (1, 0, 2))[::-1],
+        ],
+    )
+    upright.set_shape((None, None, 3))
+    return upright

@@ -1,0 +1,215 @@
+"""Data from class folders: one folder a class, or `train/`, `val/` and `test/` of them."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+
+from keras_transfer._checks import DataWarning, InputError
+from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
+from keras_transfer.data.form import check_classes
+from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.notes import note_left_out, note_odd_formats
+from keras_transfer.data.sources.assembling import Assembly
+from keras_transfer.data.splitting.duplicates import duplicate_groups
+from keras_transfer.data.splitting.lists import read_quarantine
+from keras_transfer.data.splitting.splits import group_ids
+
+OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".raw", ".cr2", ".nef"}
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+
+def from_directory(
+    directory: str | os.PathLike[str],
+    *,
+    image_size: int | tuple[int, int] = 224,
+    resize: str = "crop",
+    augment: Augment = "none",
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    groups: str | Callable[[Path], Hashable] | None = None,
+    exclude: Sequence[str] = (),
+    quarantine: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+) -> ImageData:
+    """Reads images from class folders.
+
+    The directory holds one folder a class, or `train/` and optionally `val/` and `test/`, each with one folder a
+    class. Without `val/`, a share of each class is kept for validation. All files are decoded once to find those that
+    cannot be used: they are named in a warning, listed in `left_out`, and stay where they are.
+
+    Args:
+        directory: folder to read.
+        image_size: height and width in pixels, or one number for both.
+        resize: "crop" (keeps the aspect, cuts the longer side), "pad" (keeps the aspect, fills with black) or
+            "stretch".
+        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: images in a batch.
+        validation_split: share of each class for validation, in (0, 1), where there is no `val/`.
+        groups: what must not be on both sides of the split: "duplicates" for pictures that look the same, or a
+            function of a file's path that returns its group, such as a patient.
+        exclude: patterns of paths below `directory` to leave out, such as "*.gif".
+        quarantine: file of `Checkup.save_quarantine`, which lists images to leave out.
+        seed: of the split, the order and the augmentation.
+
+    Raises:
+        InputError: if the directory or a class holds no usable image, there is one class only, or a split has a class
+            that `train/` has not; or if `groups` cannot be split.
+    """
+    if groups is not None and groups != "duplicates" and not callable(groups):
+        raise InputError(f"Expected groups='duplicates', a function of a path, or None. Received: groups={groups!r}.")
+    with warnings.catch_warnings(action="ignore", category=DataWarning):  # they come once, from the listing below
+        names = class_names(directory)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    names, splits, left_out = labelled_files(directory, assembly.side, exclude=exclude, quarantine=quarantine)
+    if groups is not None and "validation" not in splits:
+        items = splits["train"].items
+        keys = (
+            duplicate_groups(items, assembly.side, encoded=False)
+            if isinstance(groups, str)
+            else [*map(groups, map(Path, items))]
+        )
+        splits["train"] = replace(splits["train"], groups=group_ids(list(keys)))
+    return assembly.data(splits, names, left_out, Path(directory).expanduser())
+
+
+def class_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Returns the names of the class folders, without decoding anything.
+
+    Raises:
+        InputError: as `from_directory`.
+    """
+    names = tuple(_files(directory)[1]["train"])
+    check_classes(names)
+    return names
+
+
+def labelled_files(
+    directory: str | os.PathLike[str],
+    side: int,
+    *,
+    exclude: Sequence[str] = (),
+    quarantine: str | os.PathLike[str] | None = None,
+) -> tuple[tuple[str, ...], dict[str, Examples], list[LeftOut]]:
+    """Lists the usable images of class folders, by split; all of a flat set count as "train".
+
+    Args:
+        directory: as in `from_directory`, and so are `exclude` and `quarantine`.
+        side: the longer side of the size wanted, in pixels.
+
+    Returns:
+        Class names, examples by split, and the files that are left out.
+
+    Raises:
+        InputError: as `from_directory`.
+    """
+    root = Path(directory).expanduser()
+    parts, files = _files(root)
+    names = tuple(files["train"])
+    everything = [path for by_class in files.values() for paths in by_class.values() for path in paths]
+    left_out = [LeftOut(path, "is excluded") for path in everything if _matches(path, root, exclude)]
+    candidates = set(everything) - {item.path for item in left_out}
+    left_out += [item for item in read_quarantine(quarantine, root) if item.path in candidates]
+    excluded = {item.path for item in left_out}
+    left_out += check_files([path for path in everything if path not in excluded], side)
+    unusable = {item.path for item in left_out}
+    note_left_out(left_out, len(everything), root)
+    note_odd_formats([path for path in everything if path not in unusable], root)
+    splits = {split: _examples(by_class, names, unusable) for split, by_class in files.items()}
+    for split, examples in splits.items():
+        missing = [name for label, name in enumerate(names) if label not in examples.labels]
+        if missing and split == "train":
+            raise InputError(
+                f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}."
+            )
+        if len(missing) == len(names):
+            raise InputError(f"Expected usable images in {str(parts[split])!r}, or no such folder. Received none.")
+    return names, splits, left_out
+
+
+def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str, dict[str, list[Path]]]]:
+    """Lists the folder of each split and its files by class."""
+    root = Path(directory).expanduser()
+    if not root.is_dir():
+        raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
+    parts = split_folders(root)
+    files = {split: _class_files(folder) for split, folder in parts.items()}
+    if not any(files.values()):
+        raise InputError(_no_images(root))
+    for split, by_class in files.items():
+        strangers = sorted(set(by_class) - set(files["train"]))
+        if strangers:
+            raise InputError(
+                f"Expected the classes of {str(parts['train'])!r} in {str(parts[split])!r}, {list(files['train'])}. "
+                f"Received also: {strangers}."
+            )
+    return parts, files
+
+
+def split_folders(root: Path) -> dict[str, Path]:
+    """Finds `train/` and its like; a directory without `train/` is one flat set of classes."""
+    found: dict[str, Path] = {}
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        split = SPLIT_NAMES.get(folder.name.lower())
+        if split in found:
+            raise InputError(f"Expected one {split} folder. Received: {found[split].name!r} and {folder.name!r}.")
+        if split is not None and any(path.is_dir() for path in folder.iterdir()):
+            found[split] = folder
+    return found if "train" in found else {"train": root}
+
+
+def _class_files(folder: Path) -> dict[str, list[Path]]:
+    """Lists the image files of each class folder; folders without any are no classes."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    listed = {path.name: find_images(path) for path in classes}
+    for name, paths in listed.items():
+        others = [path.suffix for path in (folder / name).rglob("*") if path.suffix.lower() in OTHER_PICTURES]
+        if others:
+            warnings.warn(
+                f"{name} holds {len(others)} pictures TensorFlow cannot decode, {sorted(set(others))}, "
+                f"beside {len(paths)} others. Convert them to JPEG or PNG to use them.",
+                DataWarning,
+                stacklevel=5,
+            )
+    return {name: paths for name, paths in listed.items() if paths}
+
+
+def _examples(by_class: dict[str, list[Path]], class_names: Sequence[str], unusable: set[Path]) -> Examples:
+    used = [
+        (str(path), label)
+        for label, name in enumerate(class_names)
+        for path in by_class.get(name, [])
+        if path not in unusable
+    ]
+    return Examples(
+        np.array([path for path, _ in used], dtype=object), np.array([label for _, label in used], np.int64)
+    )
+
+
+def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:
+    relative = path.relative_to(root).as_posix()
+    return any(fnmatch(relative, pattern) or fnmatch(path.name, pattern) for pattern in patterns)
+
+
+def _no_images(root: Path) -> str:
+    loose = len([path for path in root.iterdir() if path.suffix.lower() in EXTENSIONS])
+    where = f"{loose} images lie in it directly" if loose else f"it holds {sorted(p.name for p in root.iterdir())[:5]}"
+    return (
+        f"Expected one folder for each class below {str(root)!r}, with images named {', '.join(EXTENSIONS)}. "
+        f"Received: no image in any class folder; {where}."
+    )

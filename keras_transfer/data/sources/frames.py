@@ -1,0 +1,133 @@
+"""Data from a table: a pandas DataFrame or a CSV file with a row for each image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files
+from keras_transfer.data.form import check_classes
+from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.notes import note_left_out
+from keras_transfer.data.sources.assembling import Assembly
+from keras_transfer.data.sources.tables import Table, labels_of, row_name
+from keras_transfer.data.splitting.lists import read_quarantine
+from keras_transfer.data.splitting.splits import group_ids
+
+
+def from_dataframe(
+    frame: Any,
+    *,
+    image_column: str = "image",
+    label_column: str | Sequence[str] = "label",
+    label_separator: str | None = None,
+    split_column: str | None = None,
+    group_column: str | None = None,
+    root: str | os.PathLike[str] | None = None,
+    class_names: Sequence[str] | None = None,
+    image_size: int | tuple[int, int] = 224,
+    resize: str = "crop",
+    augment: Augment = "none",
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    quarantine: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+) -> ImageData:
+    """Reads images that a table lists, one in each row.
+
+    Rows without a label, and files that are missing or cannot be used, are named in a warning, listed in `left_out`,
+    and stay where they are.
+
+    Args:
+        frame: a pandas DataFrame, or anything with `columns` that are lists of values; or the path of a CSV file.
+        image_column: paths of the images, absolute or below `root`.
+        label_column: class names or whole numbers; or several columns of 0 and 1, one for each label of an image.
+        label_separator: text between the labels of one image, such as "|", where it may have several.
+        split_column: "train", "validation" (or "val") and "test"; without it a share of each class is kept for
+            validation.
+        group_column: what must not be on both sides of the split, such as a patient.
+        root: folder of the images; that of the CSV file by default, else the current one.
+        class_names: the classes in their order; by default those that occur, sorted.
+        image_size: height and width in pixels, or one number for both.
+        resize: "crop", "pad" or "stretch".
+        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: images in a batch.
+        validation_split: share of each class for validation, in (0, 1), where there is no split "validation".
+        quarantine: file of `Checkup.save_quarantine`, which lists images to leave out.
+        seed: of the split, the order and the augmentation.
+
+    Raises:
+        InputError: if a column is missing, a label or split is unknown or of the wrong type, one image has two
+            labels or is in two splits, a split or group cannot be made, or no image can be used.
+
+    Example:
+        >>> table = {"image": ["a.jpg", "b.jpg"], "label": ["cat", "dog"]}
+        >>> from_dataframe(table, root="nowhere")
+        Traceback (most recent call last):
+        keras_transfer._checks.InputError: Expected usable images in the split 'train'. Received: 2 rows, none of them
+        usable; a.jpg cannot be read (No such file or directory).
+    """
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    table = Table(frame, root)
+    paths = table.paths(image_column)
+    labels, names = labels_of(table, label_column, label_separator, class_names)
+    check_classes(names)
+    splits = table.splits(split_column)
+    groups = None if group_column is None else group_ids(table.column(group_column))
+    left_out = _repeated(paths, labels, splits)
+    left_out |= {row: "has no label" for row, label in enumerate(labels) if label is None and row not in left_out}
+    listed = {item.path: item.reason for item in read_quarantine(quarantine, table.root)}
+    left_out |= {row: listed[path] for row, path in enumerate(paths) if path in listed and row not in left_out}
+    unusable = _unusable([path for row, path in enumerate(paths) if row not in left_out], assembly.side)
+    left_out |= {row: unusable[path] for row, path in enumerate(paths) if path in unusable and row not in left_out}
+    gone = [LeftOut(paths[row], reason) for row, reason in sorted(left_out.items())]
+
+    def examples(split: str) -> Examples:
+        rows = [row for row, of in enumerate(splits) if of == split and row not in left_out]
+        if not rows:
+            count, why = splits.count(split), f"; {gone[0].path.name} {gone[0].reason}" if gone else ""
+            raise InputError(
+                f"Expected usable images in the split {split!r}. Received: {count} rows, none of them usable{why}."
+            )
+        return Examples(
+            np.array([str(paths[row]) for row in rows], dtype=object),
+            np.array([labels[row] for row in rows], np.int64),
+            groups=None if groups is None else groups[rows],
+        )
+
+    found = {
+        split: examples(split) for split in ("train", *(name for name in ("validation", "test") if name in splits))
+    }
+    note_left_out(gone, len(paths), table.root)
+    return assembly.data(found, names, gone, table.root)
+
+
+def _repeated(paths: Sequence[Path], labels: Sequence[Any], splits: Sequence[str]) -> dict[int, str]:
+    """Finds rows that say again what an earlier one said."""
+    first: dict[Path, int] = {}
+    again = {}
+    for row, path in enumerate(paths):
+        earlier = first.setdefault(path, row)
+        if earlier == row:
+            continue
+        if (labels[earlier], splits[earlier]) != (labels[row], splits[row]):
+            raise InputError(
+                f"Expected each image once. Received: {str(path)!r} in {row_name(earlier)} and {row_name(row)}, "
+                "with different labels or splits."
+            )
+        again[row] = f"is listed in {row_name(earlier)} already"
+    return again
+
+
+def _unusable(paths: Sequence[Path], side: int) -> dict[Path, str]:
+    named = [path for path in paths if path.suffix.lower() in EXTENSIONS]
+    why = f"is not named like an image ({', '.join(EXTENSIONS)})"
+    strange = {path: why for path in paths if path.suffix.lower() not in EXTENSIONS}
+    return strange | {item.path: item.reason for item in check_files(named, side)}

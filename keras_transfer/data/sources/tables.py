@@ -1,0 +1,116 @@
+"""A table with a row for each image: its columns, and the labels in them."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_transfer._checks import InputError, unknown
+from keras_transfer.data.sources.folders import SPLIT_NAMES
+from keras_transfer.data.splitting.lists import read_columns
+
+
+class Table:
+    """Columns of values with the same length, and the folder below which paths are meant."""
+
+    def __init__(self, frame: Any, root: str | os.PathLike[str] | None):
+        beside = Path()
+        if isinstance(frame, (str, os.PathLike)):
+            beside = Path(frame).expanduser().parent
+            frame = read_columns(frame)
+        if not hasattr(frame, "columns") and not hasattr(frame, "keys"):
+            raise InputError(f"Expected a DataFrame or the path of a CSV file. Received: {type(frame).__name__}.")
+        names = list(frame.columns if hasattr(frame, "columns") else frame)
+        self._columns = {name: list(frame[name]) for name in names}
+        self.root = beside if root is None else Path(root).expanduser()
+
+    def column(self, name: str) -> list[Any]:
+        """Returns the values of a column."""
+        if name not in self._columns:
+            raise unknown("column", name, [str(each) for each in self._columns])
+        return self._columns[name]
+
+    def paths(self, name: str) -> list[Path]:
+        """Returns the paths of images in a column."""
+        values = self.column(name)
+        for row, value in enumerate(values):
+            if not isinstance(value, (str, os.PathLike)) or not str(value):
+                raise InputError(f"Expected paths in the column {name!r}. Received: {value!r} in {row_name(row)}.")
+        return [self.root / Path(value).expanduser() for value in values]
+
+    def splits(self, name: str | None) -> list[str]:
+        """Returns the split of each row; "train" for all where no column says it."""
+        if name is None:
+            return ["train"] * len(next(iter(self._columns.values()), ()))
+        found = []
+        for row, value in enumerate(self.column(name)):
+            split = SPLIT_NAMES.get(str(value).strip().lower())
+            if split is None:
+                raise InputError(
+                    f"Expected one of {sorted(SPLIT_NAMES)} in the column {name!r}. "
+                    f"Received: {value!r} in {row_name(row)}."
+                )
+            found.append(split)
+        return found
+
+
+def labels_of(
+    table: Table, columns: str | Sequence[str], separator: str | None, class_names: Sequence[str] | None
+) -> tuple[list[Any], tuple[str, ...]]:
+    """Returns the label of each row, None where there is none, and the names of the classes."""
+    if not isinstance(columns, str):
+        names = tuple(columns)
+        by_label = [[_zero_or_one(value, name, row) for row, value in enumerate(table.column(name))] for name in names]
+        return [list(row) for row in zip(*by_label, strict=True)], names
+    named = [_class_name(value, columns, row) for row, value in enumerate(table.column(columns))]
+    split: Callable[[str], list[str]] = lambda text: [text]  # noqa: E731
+    if separator is not None:
+        split = lambda text: [part.strip() for part in text.split(separator) if part.strip()]  # noqa: E731
+    occurring = {part for name in named if name is not None for part in split(name)}
+    numbers = all(part.isdecimal() for part in occurring)
+    names = tuple(map(str, class_names or sorted(occurring, key=int if numbers else str)))
+    strangers = occurring - set(names)
+    if strangers:
+        stranger = sorted(strangers)[0]
+        row = next(row for row, name in enumerate(named) if name is not None and stranger in split(name))
+        raise InputError(
+            f"Expected the classes {list(names)} in the column {columns!r}. Received: {stranger!r} in {row_name(row)}."
+        )
+    if separator is None:
+        return [None if name is None else names.index(name) for name in named], names
+    several = [None if name is None else [int(each in split(name)) for each in names] for name in named]
+    return several, names
+
+
+def _class_name(value: Any, column: str, row: int) -> str | None:
+    if value is None or (isinstance(value, float) and math.isnan(value)) or value == "":
+        return None
+    if isinstance(value, (float, np.floating)):
+        if not float(value).is_integer():
+            raise InputError(
+                f"Expected class names or whole numbers in the column {column!r}. "
+                f"Received: {value!r} in {row_name(row)}. For regression use kt.data.from_arrays."
+            )
+        value = int(value)  # pandas turns whole numbers into floats where one is missing
+    if not isinstance(value, (str, int, np.integer)):
+        raise InputError(
+            f"Expected class names or whole numbers in the column {column!r}. Received: {type(value).__name__} in "
+            f"{row_name(row)}."
+        )
+    return str(value)
+
+
+def _zero_or_one(value: Any, column: str, row: int) -> int:
+    if str(value) not in ("0", "1", "0.0", "1.0", "True", "False"):
+        raise InputError(f"Expected 0 or 1 in the column {column!r}. Received: {value!r} in {row_name(row)}.")
+    return int(str(value) in ("1", "1.0", "True"))
+
+
+def row_name(row: int) -> str:
+    """Names a row, counted from 1 below the header."""
+    return f"row {row + 1}"

@@ -1,0 +1,89 @@
+"""Data from TensorFlow Datasets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.files import LeftOut, check_encoded
+from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.notes import note_left_out
+from keras_transfer.data.sources.assembling import Assembly
+
+
+def from_tfds(
+    name: str | Any,
+    *,
+    image_size: int | tuple[int, int] = 224,
+    resize: str = "crop",
+    augment: Augment = "none",
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    seed: int = 0,
+) -> ImageData:
+    """Takes a dataset of TensorFlow Datasets with the features "image" and "label".
+
+    The encoded images of all splits are held in memory. A split "validation" or "test" is used where there is one;
+    without "validation" a share of each class is kept for it.
+
+    Args:
+        name: name of a dataset, downloaded by tfds if need be, or a prepared builder.
+        image_size: height and width in pixels, or one number for both.
+        resize: "crop", "pad" or "stretch".
+        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: images in a batch.
+        validation_split: share of each class for validation, in (0, 1).
+        seed: of the split, the order and the augmentation.
+
+    Raises:
+        InputError: if the dataset is unknown, cannot be downloaded, or has other features.
+    """
+    import tensorflow_datasets
+
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    try:
+        builder: Any = name
+        if isinstance(name, str):
+            builder = tensorflow_datasets.builder(name)
+            builder.download_and_prepare()
+    except Exception as error:
+        raise InputError(
+            f"The dataset {name!r} of TensorFlow Datasets is not on this machine and cannot be downloaded "
+            f"({type(error).__name__}: {str(error).strip().splitlines()[0][:200]}). "
+            "Use kt.data.from_directory with photographs of your own."
+        ) from error
+    features = builder.info.features
+    if not {"image", "label"} <= set(features or ()):
+        raise InputError(f"Expected a dataset with 'image' and 'label'. Received: {name!r} with {features}.")
+    splits, count = {}, 0
+    left_out: list[LeftOut] = []
+    for split in ("train", "validation", "test"):
+        if split in builder.info.splits:
+            examples = _examples(builder, split)
+            names = [f"{builder.name}/{split}#{number}" for number in range(len(examples))]
+            bad = dict(check_encoded(list(examples.items), names, assembly.side))
+            splits[split] = examples.take(np.array([index for index in range(len(examples)) if index not in bad], int))
+            left_out += bad.values()
+            count += len(examples)
+    note_left_out(left_out, count, None)
+    if "train" not in splits:
+        raise InputError(
+            f"Expected a dataset with a split 'train'. Received: {name!r} with {list(builder.info.splits)}."
+        )
+    return assembly.data(splits, features["label"].names, left_out)
+
+
+def _examples(builder: Any, split: str) -> Examples:
+    import tensorflow_datasets
+
+    skip = {"image": tensorflow_datasets.decode.SkipDecoding()}
+    pairs = [
+        (row["image"], int(row["label"]))
+        for row in builder.as_dataset(split=split, decoders=skip, shuffle_files=False).as_numpy_iterator()
+    ]
+    encoded = np.array([image for image, _ in pairs], dtype=object)
+    return Examples(encoded, np.array([label for _, label in pairs], np.int64), encoded=True)

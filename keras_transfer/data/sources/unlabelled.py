@@ -1,0 +1,101 @@
+"""Images without labels: a target to adapt to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+import numpy as np
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.files import LeftOut, check_files, find_images
+from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.notes import note_left_out
+from keras_transfer.data.sources.assembling import Assembly
+
+UNKNOWN = "unknown"
+
+
+def unlabelled(
+    images: str | os.PathLike[str] | np.ndarray,
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    resize: str = "crop",
+    augment: Augment = "none",
+    batch_size: int = 32,
+    validation_split: float = 0.2,
+    exclude: Sequence[str] = (),
+    seed: int = 0,
+) -> ImageData:
+    """Takes images without labels, such as the target of `adapt`.
+
+    Args:
+        images: a folder, of which every image below it is taken, whatever the folders' names; or an array uint8 or
+            float32 `(count, height, width, 3)` in [0, 255].
+        image_size: height and width in pixels, or one number for both; 224 for files, the array's own size for arrays.
+        resize: "crop", "pad" or "stretch".
+        augment: what changes training images; see `kt.augment`.
+        batch_size: images in a batch.
+        validation_split: share for validation, in (0, 1).
+        exclude: patterns of files to leave out, of the name or the path below the folder.
+        seed: of the split, the order and the augmentation.
+
+    Returns:
+        Images whose labels are not-a-number, and whose one class is called "unknown".
+
+    Raises:
+        InputError: if there are no images, fewer than two, or an argument does not fit.
+
+    Example:
+        >>> unlabelled(np.zeros((10, 8, 8, 3), "uint8"))
+        ImageData: 1 classes, 8x8, resize='crop'
+          train           8 images: all 8
+          validation      2 images: all 2
+    """
+    left_out: list[LeftOut] = []
+    root = None
+    if isinstance(images, np.ndarray):
+        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype not in (np.uint8, np.float32):
+            raise InputError(
+                f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} "
+                f"{images.shape}."
+            )
+        size, items = image_size or images.shape[1:3], images
+    else:
+        root = Path(images).expanduser()
+        if not root.is_dir():
+            raise InputError(f"Expected a folder of images. Received: {str(images)!r}, which is not a folder.")
+        size = image_size or 224
+        names = [(path, path.relative_to(root).as_posix()) for path in find_images(root)]
+        wanted = [
+            path for path, name in names if not any(fnmatch(name, each) or fnmatch(path.name, each) for each in exclude)
+        ]
+        left_out = check_files(wanted, size if isinstance(size, int) else max(size))
+        note_left_out(left_out, len(wanted), root)
+        bad = {item.path for item in left_out}
+        items = np.array([str(path) for path in wanted if path not in bad], dtype=object)
+    if len(items) < 2:
+        raise InputError(f"Expected 2 usable images or more, to train on and to validate with. Received: {len(items)}.")
+    assembly = Assembly(size, resize, augment, batch_size, validation_split, seed)
+    return assembly.data({"train": Examples(items, _unknown(len(items)))}, (UNKNOWN,), left_out, root)
+
+
+def blinded(data: ImageData) -> ImageData:
+    """Returns the same images, in the same splits, without their labels."""
+    splits = {name: replace(examples, labels=_unknown(len(examples))) for name, examples in data.splits.items()}
+    return replace(data, splits=splits, class_names=(UNKNOWN,))
+
+
+def is_labelled(data: ImageData) -> bool:
+    """Says whether images have labels."""
+    labels = data.splits["train"].labels
+    return labels.dtype.kind != "f" or not np.isnan(labels).any()
+
+
+def _unknown(count: int) -> np.ndarray:
+    return np.full((count, 1), np.nan, np.float32)

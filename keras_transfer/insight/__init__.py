@@ -1,0 +1,4 @@
+"""Insight: what a model does, as numbers and pictures: its report, its heat maps, its BatchNorm layers.
+
+It may import `models`, `data`, `plots` and what is below them; it trains nothing.
+"""

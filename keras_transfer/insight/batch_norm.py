@@ -1,0 +1,97 @@
+"""check_batch_norm: which BatchNorm layers of any model will move in `fit` although they were meant to be still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from keras_transfer._checks import InputError
+from keras_transfer._keras.behaviour import keeps_training_false
+from keras_transfer._keras.graph import functional, nodes
+from keras_transfer._keras.still import layers_inside
+
+
+@dataclass(frozen=True)
+class BatchNormCheck:
+    """BatchNorm layers that were called with `training=False`, by what `fit` does to them.
+
+    Attributes:
+        moving: names of those whose statistics move in the next `fit`.
+        waiting: names of those that are frozen now and will move when they are unfrozen.
+        still: names of those that stay still, trainable or not, since the installed Keras keeps `training=False`.
+    """
+
+    moving: tuple[str, ...]
+    waiting: tuple[str, ...]
+    still: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.still:
+            return f"{_count(self.still)} stay still: this Keras keeps training=False. Earlier releases move them."
+        if not self.moving and not self.waiting:
+            return "No BatchNorm layer was called with training=False. Those that are trainable learn, as in any model."
+        lines = []
+        if self.moving:
+            lines.append(
+                f"{_count(self.moving)} will move in fit, although called with training=False: fit overrides it."
+            )
+        if self.waiting:
+            lines.append(f"{_count(self.waiting)} are frozen now, and will move when they are unfrozen.")
+        lines.append(
+            "Keep them still: after `base.trainable = True` set `layer.trainable = False` for each BatchNormalization "
+            "layer, then compile. Or pass the network to keras_transfer.build_model, which keeps them still by itself."
+        )
+        return "\n".join(lines)
+
+
+def check_batch_norm(model: keras.Model) -> BatchNormCheck:
+    """Finds BatchNorm layers that `base(x, training=False)` was meant to keep still.
+
+    Keras' guide to transfer learning builds models this way. Up to Keras 3.15.1 the argument does not last: in `fit`
+    the outer model runs with training=True and overrides it (keras #20285), so that the statistics of every trainable
+    BatchNorm layer move as soon as the base is unfrozen. A later Keras keeps the argument (PR #23364); which of the
+    two is installed is tried out.
+
+    Args:
+        model: any functional or Sequential model; a model of `build_model` has nothing to find.
+
+    Returns:
+        The layers by name; printed, it says what to do.
+
+    Raises:
+        InputError: for a subclassed model, whose calls cannot be seen.
+
+    Example:
+        >>> base = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.BatchNormalization(name="norm")])
+        >>> images = keras.Input((8, 8, 3))
+        >>> model = keras.Model(images, base(images, training=False))
+        >>> found = check_batch_norm(model)
+        >>> found.moving or found.still
+        ('norm',)
+    """
+    graph = functional(model)
+    if graph is None:
+        raise InputError(f"Expected a functional or Sequential model. Received: {type(model).__name__}.")
+    pinned = list({id(layer): layer for layer in _pinned(graph)}.values())
+    if keeps_training_false():
+        return BatchNormCheck((), (), tuple(layer.name for layer in pinned))
+    moving = [layer.name for layer in pinned if layer.trainable]
+    return BatchNormCheck(tuple(moving), tuple(layer.name for layer in pinned if not layer.trainable))
+
+
+def _pinned(model: keras.Model) -> Iterator[layers.BatchNormalization]:
+    """Yields BatchNorm layers in calls with training=False, also in models inside the model."""
+    for node in nodes(model):
+        if node.arguments.kwargs.get("training") is False:
+            inside = layers_inside(node.operation) if isinstance(node.operation, layers.Layer) else ()
+            yield from (layer for layer in inside if isinstance(layer, layers.BatchNormalization))
+        elif (inner := functional(node.operation)) is not None:
+            yield from _pinned(inner)
+
+
+def _count(names: tuple[str, ...]) -> str:
+    listed = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    return f"{len(names)} BatchNorm layer{'s' if len(names) > 1 else ''} ({listed})"

@@ -1,0 +1,113 @@
+"""Backbones: what must be known of a pretrained network to build on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import KerasTensor
+
+from keras_transfer._checks import InputError
+from keras_transfer._registry import Registry
+
+Weights = str | os.PathLike[str] | None
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network without its classifier, and what must be known to use it.
+
+    Attributes:
+        network: a `keras.Model`, or a constructor that takes `weights`, `input_shape` and options and returns one.
+        preprocess: function of an image tensor in [0, 255] that gives what the network was trained on; None for a
+            network that takes [0, 255] itself.
+        image_size: default height and width in pixels.
+        min_image_size: smallest height and width the network can take.
+        stages: name of each stage and where it ends, input to output; the last one ends with the network. An end is
+            a layer's name (a regular expression, the last layer that matches), "before NAME" (the input of that
+            layer) or "CLASS #2" (the second layer of that class). Empty for one stage called "backbone".
+
+    Example:
+        >>> images = keras.Input((None, None, 3))
+        >>> edges = keras.layers.Conv2D(8, 3, name="edges")(images)
+        >>> parts = keras.layers.Conv2D(16, 3, name="parts")(edges)
+        >>> own = Backbone(keras.Model(images, parts), lambda x: x / 255, 32, stages=(("early", "edges"), ("late", "")))
+        >>> own.image_size
+        32
+    """
+
+    network: keras.Model | Callable[..., keras.Model]
+    preprocess: Callable[[KerasTensor], KerasTensor] | None = None
+    image_size: int = 224
+    min_image_size: int = 1
+    stages: tuple[tuple[str, str], ...] = field(default=(("backbone", ""),))
+
+    def build(self, weights: Weights, image_size: tuple[int, int], options: Mapping[str, Any] | None) -> keras.Model:
+        """Returns the network for images `(height, width)`, with its weights.
+
+        Raises:
+            InputError: if the weights cannot be found, downloaded or loaded, or an option is not the constructor's.
+        """
+        if isinstance(self.network, keras.Model):
+            if options:
+                raise InputError(f"Expected no `backbone_options` with a model of your own. Received: {options!r}.")
+            if weights not in ("imagenet", None):
+                _load(self.network, _existing(weights))
+            return self.network
+        if weights is not None and weights != "imagenet":
+            weights = _existing(weights)
+        try:
+            return self.network(weights=weights, input_shape=(*image_size, 3), **(options or {}))
+        except InputError:
+            raise
+        except TypeError as error:
+            raise InputError(f"Expected `backbone_options` of {_name(self.network)}. {error}") from error
+        except Exception as error:
+            raise _weights_error(_name(self.network), weights, options, error) from error
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone")
+
+
+def _existing(weights: str | os.PathLike[str]) -> str:
+    path = Path(weights).expanduser()
+    if not path.is_file():
+        raise InputError(
+            "Expected `weights` to be 'imagenet', None or a file of weights. "
+            f"Received: weights={str(weights)!r}, which is not a file."
+        )
+    return str(path)
+
+
+def _load(network: keras.Model, path: str) -> None:
+    try:
+        network.load_weights(path)
+    except Exception as error:
+        raise _weights_error(network.name, path, None, error) from error
+
+
+def _name(network: Callable[..., keras.Model]) -> str:
+    args = getattr(network, "args", ())
+    return args[0] if args else getattr(network, "func", network).__name__
+
+
+def _weights_error(name: str, weights: Weights, options: object, error: Exception) -> Exception:
+    """Says in a sentence what Keras' error means to the one who passed `weights`."""
+    no_network = isinstance(error, (OSError, HTTPException)) or "URL fetch failure" in str(error)
+    if weights == "imagenet" and no_network:
+        return InputError(
+            f"The ImageNet weights of {name} are not in Keras' cache and cannot be downloaded here ({error}). "
+            "Pass weights=FILE with weights you downloaded elsewhere, or weights=None to start from scratch."
+        )
+    if weights is None or weights == "imagenet":
+        return InputError(f"Keras cannot build {name} with backbone_options={options!r}: {error}")
+    reason = str(error).strip().splitlines()[0][:300]
+    return InputError(
+        f"Expected `weights` of {name} without its classifier, with backbone_options={options!r}. Received: "
+        f"weights={os.fspath(weights)!r}, which do not fit: {reason}"
+    )

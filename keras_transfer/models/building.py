@@ -1,0 +1,163 @@
+"""build_model: a backbone, a pooling and a head in one plain functional `keras.Model` that takes raw pictures.
+
+Layers lie flat in the model: `model.get_layer("conv5_block3_out").output` works."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import KerasTensor, layers
+
+from keras_transfer._checks import InputError, positive, unknown
+from keras_transfer._keras.graph import nodes
+from keras_transfer.models.backbones.applications import BACKBONES
+from keras_transfer.models.backbones.backbone import Backbone, Weights
+from keras_transfer.models.backbones.copying import copy_network, end_of_stage, wrap
+from keras_transfer.models.backbones.hub import hub_backbone, is_handle
+from keras_transfer.models.heads import DEFAULT_LOSSES, HEADS, Head
+from keras_transfer.models.origins import Origin, name_of, remember
+from keras_transfer.models.pooling import Pooling, pool
+from keras_transfer.models.stages import _MARK
+
+
+def build_model(
+    backbone: str | os.PathLike[str] | Backbone | keras.Model,
+    num_classes: int,
+    *,
+    weights: Weights = "imagenet",
+    image_size: int | tuple[int, int] | None = None,
+    pooling: str | Pooling = "avg",
+    head: str | Head = "linear",
+    activation: str = "softmax",
+    backbone_options: Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a network that takes raw pictures and returns one number a class.
+
+    Args:
+        backbone: name in `kt.available("backbone")`, a TF-Hub handle or SavedModel folder, a `kt.Backbone`, or a
+            `keras.Model` that takes images in [0, 255] itself (its weights are copied).
+        num_classes: numbers to return for each image, 1 or more (2 or more with softmax).
+        weights: "imagenet" (downloaded by Keras), None for random ones, or a file. A model of your own and a hub
+            model bring their weights: "imagenet" and None leave them as they are.
+        image_size: height and width in pixels, or one number for both; the backbone's own size by default.
+        pooling: name in `kt.available("pooling")` or a function of a feature map.
+        head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
+        activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
+        backbone_options: further arguments of the backbone's constructor, such as `{"alpha": 0.25}`.
+
+    Returns:
+        A functional model. Input `images`: `(batch, height, width, 3)` in [0, 255], uint8 or float32; the backbone's
+        preprocessing is inside. Layers named `features` (the pooled vector) and `predictions`
+        (float32 `(batch, num_classes)`). All of it is trainable; see `set_trainable`.
+
+    Raises:
+        InputError: for an unknown name, an image size below the backbone's minimum, or weights that are missing,
+            cannot be downloaded or belong to another network.
+
+    Example:
+        >>> model = build_model("MobileNet", 3, weights=None, image_size=32, backbone_options={"alpha": 0.25})
+        >>> model.output.shape
+        (None, 3)
+    """
+    if activation not in DEFAULT_LOSSES:
+        raise unknown("activation", activation, list(DEFAULT_LOSSES))
+    positive("num_classes", num_classes, whole=True)
+    if activation == "softmax" and num_classes < 2:
+        raise InputError(
+            f"Expected 2 or more classes with softmax. Received: num_classes={num_classes}. "
+            "For a yes-or-no question use two classes, or activation='sigmoid'."
+        )
+    apply_head = HEADS.find(head)
+    part = _find(backbone)
+    size = _size(image_size, part)
+    images = keras.Input((*size, 3), name="images", dtype="float32")
+
+    # the backbone
+    feature_map = _lay(wrap(part.build(weights, size, backbone_options)), part, images)
+    # the features
+    if len(feature_map.shape) not in (2, 4):
+        raise InputError(
+            "Expected a backbone that returns a feature map (batch, height, width, channels) or a vector "
+            f"(batch, channels). Received: shape {feature_map.shape}."
+        )
+    features = pool(feature_map, pooling)
+    # the head
+    logits = apply_head(features, num_classes)
+    if logits.shape != (None, num_classes):
+        raise InputError(f"Expected a head that returns (batch, {num_classes}). Received: shape {logits.shape}.")
+    predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
+    model = keras.Model(images, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
+    named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
+    remember(model, Origin(named, _said(weights, part), name_of(pooling), name_of(head), dict(backbone_options or {})))
+    return model
+
+
+def default_image_size(backbone: str | Backbone | keras.Model) -> int:
+    """Returns the height and width in pixels for which a backbone was made."""
+    return _find(backbone).image_size
+
+
+def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model) -> Backbone:
+    if isinstance(backbone, keras.Model):
+        return Backbone(backbone, image_size=_own_size(backbone))
+    if isinstance(backbone, os.PathLike):
+        backbone = str(Path(backbone).expanduser())
+    if isinstance(backbone, str) and is_handle(backbone):
+        return hub_backbone(backbone)
+    if isinstance(backbone, (str, Backbone)):
+        return BACKBONES.find(backbone)
+    raise InputError(f"Expected a backbone's name, a kt.Backbone or a keras.Model. Received: {backbone!r}.")
+
+
+def _own_size(network: keras.Model) -> int:
+    """Returns the image size of a network built for one, else 224."""
+    shape = getattr(network, "input_shape", None)
+    return shape[1] if isinstance(shape, tuple) and len(shape) == 4 and shape[1] else 224
+
+
+def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int, int]:
+    if image_size is None:
+        image_size = part.image_size
+    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(size) != 2 or not all(isinstance(side, int) and side >= part.min_image_size for side in size):
+        raise InputError(
+            f"Expected `image_size` of {part.min_image_size} pixels or more for this backbone, one number or "
+            f"(height, width). Received: image_size={image_size!r}."
+        )
+    return size
+
+
+def _said(weights: Weights, part: Backbone) -> str:
+    """Says in a word where the weights of the backbone come from."""
+    if weights is None or weights == "imagenet":
+        brought = isinstance(part.network, keras.Model)
+        return "its own" if brought else "random" if weights is None else "imagenet"
+    return Path(weights).name
+
+
+def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTensor:
+    """Lays a network's layers out on `images`: preprocessing in front, a mark after each stage.
+
+    The layers are copied with their weights. Calling the network itself would nest it: its inner outputs could not
+    be reached from the model (keras-io #1999), and `trainable` of inner layers would depend on the outer one.
+    """
+    ends = {id(end_of_stage(network, end)): name for name, end in part.stages}
+    marks = [
+        next((ends[id(tensor)] for tensor in node.output_tensors if id(tensor) in ends), None)
+        for node in nodes(network)
+        if not node.is_input
+    ]
+    waiting = iter(marks)
+    inputs = part.preprocess(images) if part.preprocess else images
+
+    def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+        args, kwargs = keras.tree.map_structure(lambda given: inputs if given is images else given, (args, kwargs))
+        output = operation(*args, **kwargs)
+        mark = next(waiting)
+        return output if mark is None else layers.Identity(name=_MARK + mark)(output)
+
+    return copy_network(network, images, call).output

@@ -1,0 +1,94 @@
+"""Stages: where they end in a model, which layers they hold, and how to cut a model between them.
+
+The end of each stage is marked in the graph by a Keras Identity layer named `stage_NAME`, so that stages are known
+after a reload, without this package."""
+
+from __future__ import annotations
+
+import keras
+from keras import KerasTensor, layers
+
+from keras_transfer._checks import InputError, unknown
+from keras_transfer._keras.graph import crossing, nodes_before
+from keras_transfer.schedules.parts import HEAD
+
+_MARK = "stage_"
+
+
+def stages(model: keras.Model) -> tuple[str, ...]:
+    """Returns the names of the backbone's stages, input to output; also after a `.keras` reload.
+
+    Raises:
+        InputError: if the model was not made by `build_model`.
+    """
+    marks = [mark.name.removeprefix(_MARK) for mark in marks_of_stages(model)]
+    if not marks:
+        raise InputError(
+            "Expected a model made by keras_transfer.build_model. Received: "
+            f"{type(model).__name__} {getattr(model, 'name', '')!r}, in which no stage is marked. "
+            "Pass your network to build_model(backbone=kt.Backbone(network, stages=...), ...)."
+        )
+    return tuple(marks)
+
+
+def marks_of_stages(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers at which stages end, which compute nothing; none in a model of other making."""
+    return [layer for layer in getattr(model, "layers", []) if _is_mark(layer)]
+
+
+def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
+    """Cuts a model in two that share its weights: `suffix(prefix(x))` equals `model(x)`.
+
+    Args:
+        model: a model made by `build_model`.
+        at: the first stage of the suffix, or "features" for a suffix that is the head alone.
+
+    Returns:
+        `(prefix, suffix)`. Where several tensors cross the cut (NASNet), the prefix returns and the suffix takes
+        their list.
+
+    Raises:
+        InputError: if there is no such stage.
+    """
+    tensors = crossing(model, nodes_before(model, _start(model, at)))
+    cut = tensors[0] if len(tensors) == 1 else tensors
+    return keras.Model(model.inputs[0], cut, name=f"before_{at}"), keras.Model(cut, model.outputs[0], name=f"from_{at}")
+
+
+def layers_before(model: keras.Model, at: str) -> list[keras.layers.Layer]:
+    """Returns the layers that run before a stage, or before "head": what follows the last stage.
+
+    Raises:
+        InputError: if there is no such stage.
+    """
+    found = [node.operation for node in nodes_before(model, _start(model, at))]
+    return [operation for operation in found if isinstance(operation, keras.layers.Layer)]
+
+
+def layers_by_part(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
+    """Returns the layers of each stage, input to output, and under "head" those that follow the last stage."""
+    parts = (*stages(model), HEAD)
+    seen: set[int] = set()
+    found = {}
+    for part, following in zip(parts, (*parts[1:], None), strict=True):
+        upto = layers_before(model, following) if following else model.layers
+        found[part] = [layer for layer in upto if id(layer) not in seen]
+        seen.update(map(id, found[part]))
+    return found
+
+
+def _start(model: keras.Model, at: str) -> KerasTensor:
+    """Finds the tensor with which a stage begins; "head" begins after the last stage, "features" is the vector."""
+    names = stages(model)
+    if at == "features":
+        return model.get_layer("features").output
+    if at == HEAD:
+        return model.get_layer(_MARK + names[-1]).output
+    if at not in names:
+        raise unknown("stage", at, [*names, "features"])
+    index = names.index(at)
+    return model.get_layer(_MARK + names[index - 1]).output if index else model.inputs[0]
+
+
+def _is_mark(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, layers.Identity) and layer.name.startswith(_MARK)

@@ -1,0 +1,22 @@
+"""Pictures: samples, learning curves, schedules and confusion matrices, as matplotlib figures without global state.
+
+It may import `schedules` and what is below it; it knows arrays and names, but no model and no data set.
+"""
+
+from keras_transfer.plots.curves import plot_history, plot_rates
+from keras_transfer.plots.figure import Figure
+from keras_transfer.plots.images import plot_images
+from keras_transfer.plots.matrices import plot_confusion
+from keras_transfer.plots.points import plot_domains, plot_two_sets
+from keras_transfer.plots.schedule import plot_schedule
+
+__all__ = [
+    "Figure",
+    "plot_confusion",
+    "plot_domains",
+    "plot_history",
+    "plot_images",
+    "plot_rates",
+    "plot_schedule",
+    "plot_two_sets",
+]

@@ -1,0 +1,44 @@
+"""Curves: metrics over epochs, and the loss over learning rates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from keras_transfer.plots.figure import Figure
+
+
+def plot_history(history: Mapping[str, Sequence[float]], boundaries: Sequence[int] = ()) -> Figure:
+    """Draws learning curves, training and validation, with a line where each phase begins.
+
+    Args:
+        history: values by metric and epoch, such as `keras.callbacks.History.history`.
+        boundaries: first epoch of each phase after the first, counted from 0.
+    """
+    metrics = [name for name in history if not name.startswith(("val_", "learning_rate"))]
+    figure = Figure(figsize=(5 * len(metrics), 3.6), layout="constrained")
+    for place, name in enumerate(metrics, start=1):
+        axes = figure.add_subplot(1, len(metrics), place)
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            if key in history:
+                axes.plot(np.arange(1, len(history[key]) + 1), history[key], marker=".", label=label)
+        for epoch in boundaries:
+            axes.axvline(epoch + 0.5, color="grey", linestyle=":", linewidth=1)
+        axes.set_xlabel("epoch")
+        axes.set_title(name.replace("_", " "))
+        axes.legend()
+    return figure
+
+
+def plot_rates(rates: Sequence[float], losses: Sequence[float], suggestion: float) -> Figure:
+    """Draws the loss over the learning rate, both as a learning-rate finder met them, and the suggested rate."""
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(rates, losses)
+    axes.axvline(suggestion, color="tab:orange", linestyle=":", label=f"suggested: {suggestion:.2g}")
+    axes.set_xscale("log")
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("loss, smoothed")
+    axes.legend()
+    return figure

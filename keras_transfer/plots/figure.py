@@ -1,0 +1,16 @@
+"""A matplotlib figure that Jupyter shows by itself."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from matplotlib import figure as matplotlib_figure
+
+
+class Figure(matplotlib_figure.Figure):
+    """A matplotlib figure that Jupyter shows by itself, without pyplot and its global state."""
+
+    def _repr_png_(self) -> bytes:
+        picture = BytesIO()
+        self.savefig(picture, format="png", dpi=100)
+        return picture.getvalue()

@@ -1,0 +1,89 @@
+"""What a run leaves beside its served versions: the model, its history, its report and the pictures of both."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_transfer._folders import placed
+from keras_transfer.adaptation import AdaptationReport
+from keras_transfer.data import ImageData
+from keras_transfer.insight.evaluation import Report, evaluate
+from keras_transfer.plots.curves import plot_history
+from keras_transfer.serving.exporting import export
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run leaves: its report, the served version, and the names of the files beside it."""
+
+    report: Report
+    version: Path
+    files: list[str]
+
+
+def save_run(
+    folder: Path,
+    model: keras.Model,
+    data: ImageData,
+    history: keras.callbacks.History,
+    dataset: tf.data.Dataset,
+) -> Run:
+    """Evaluates and exports a trained model, and writes the record of its training beside the export.
+
+    The record is `model.keras`, `history.csv`, `report.json`, `learning_curve.png`, `confusion_matrix.png` and
+    `samples.png`. Each file is written aside and renamed, so an earlier run's file is replaced whole or not at all.
+
+    Args:
+        folder: folder of served versions.
+        model: the trained model.
+        data: the data it was trained on.
+        history: of the training.
+        dataset: batches to evaluate on, of `data`.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    folder = folder.expanduser()
+    report = evaluate(model, dataset, class_names=data.class_names)
+    version = export(model, folder, data=data, report=report)
+    with placed(folder, "The run's files") as staging:
+        model.save(staging / "model.keras")
+        _write_csv(staging / "history.csv", history)
+        (staging / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+        plot_history(history.history, history.boundaries).savefig(staging / "learning_curve.png", dpi=120)
+        report.plot().savefig(staging / "confusion_matrix.png", dpi=120)
+        data.show(16).savefig(staging / "samples.png", dpi=120)
+        names = sorted(path.name for path in staging.iterdir())
+    return Run(report, version, names)
+
+
+def save_adaptation(folder: Path, report: AdaptationReport, choice: dict[str, Any]) -> list[str]:
+    """Writes `adaptation.json` and `adaptation.png` beside a run, each aside and renamed, and returns their names.
+
+    Args:
+        folder: of served versions.
+        report: what the adaptation did.
+        choice: how it was chosen, ready for JSON.
+
+    Raises:
+        InputError: if the folder cannot be written.
+    """
+    with placed(folder, "The adaptation's files") as staging:
+        found = {**report.to_dict(), "choice": choice}
+        (staging / "adaptation.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        report.plot().savefig(staging / "adaptation.png", dpi=120)
+        return sorted(path.name for path in staging.iterdir())
+
+
+def _write_csv(path: Path, history: keras.callbacks.History) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", *history.history])
+        writer.writerows(zip([epoch + 1 for epoch in history.epoch], *history.history.values(), strict=True))

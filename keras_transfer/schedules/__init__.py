@@ -1,0 +1,33 @@
+"""Schedules: which parts of a model learn, for how many epochs, at which rate. Pure data.
+
+It may import `_checks` and `_registry`, and neither Keras nor TensorFlow nor NumPy. A schedule is a function
+`(epochs, learning_rate, stages) -> tuple[Phase, ...]`, or such a tuple written by hand.
+"""
+
+from keras_transfer.schedules import rates
+from keras_transfer.schedules.named import (
+    SCHEDULES,
+    Schedule,
+    chain_thaw,
+    feature_extraction,
+    fine_tune,
+    gradual,
+    last_n,
+    linear_probe_then_fine_tune,
+    plan,
+    surgical,
+)
+
+__all__ = [
+    "SCHEDULES",
+    "Schedule",
+    "chain_thaw",
+    "feature_extraction",
+    "fine_tune",
+    "gradual",
+    "last_n",
+    "linear_probe_then_fine_tune",
+    "plan",
+    "rates",
+    "surgical",
+]

@@ -1,0 +1,56 @@
+"""Parts: the stages of a backbone, input to output, and "head", all that follows them. Pure data, without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keras_transfer._checks import InputError, unknown
+
+HEAD = "head"
+
+
+Unfrozen = str | int | tuple[str, ...]
+
+
+def open_parts(stages: Sequence[str], unfrozen: Unfrozen) -> tuple[str, ...]:
+    """Names the open parts, input to output.
+
+    Raises:
+        InputError: if there is no such part.
+
+    Example:
+        >>> open_parts(("conv1", "conv2", "conv3"), 2)
+        ('conv2', 'conv3', 'head')
+        >>> open_parts(("conv1", "conv2", "conv3"), ("head", "conv1"))
+        ('conv1', 'head')
+    """
+    parts = (*stages, HEAD)
+    if isinstance(unfrozen, (tuple, list)):
+        for name in unfrozen:
+            if name not in parts:
+                raise unknown("unfrozen", name, list(parts))
+        if not unfrozen:
+            raise InputError(f"Expected one part or more of {list(parts)}. Received: unfrozen={unfrozen!r}.")
+        return tuple(part for part in parts if part in unfrozen)
+    if isinstance(unfrozen, int) and not isinstance(unfrozen, bool):
+        if not 0 <= unfrozen <= len(stages):
+            raise InputError(
+                f"Expected 0 to {len(stages)} last stages of {list(stages)}. Received: unfrozen={unfrozen}."
+            )
+        return parts[len(stages) - unfrozen :]
+    if unfrozen == "all":
+        return parts
+    if unfrozen not in parts:
+        raise unknown("unfrozen", unfrozen, [HEAD, "all", *stages])
+    return parts[parts.index(unfrozen) :]
+
+
+def rate_factor(decay: float, stages: Sequence[str], part: str) -> float:
+    """Returns the factor by which a decay by stages slows a part: 1 for the head, less for each stage away from it.
+
+    Example:
+        >>> [rate_factor(0.5, ("conv1", "conv2"), part) for part in ("conv1", "conv2", "head")]
+        [0.25, 0.5, 1.0]
+    """
+    parts = (*stages, HEAD)
+    return decay ** (len(stages) - parts.index(part))

@@ -1,0 +1,51 @@
+"""Phases: some epochs of training with the same open parts, at one rate. Pure data, without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keras_transfer._checks import InputError, positive
+from keras_transfer.schedules.parts import Unfrozen
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Some epochs of training with the same open parts.
+
+    Attributes:
+        epochs: number of epochs, 1 or more.
+        unfrozen: "head", "all", a stage name (open from it to the output), a number of last stages, or a tuple of
+            exactly those parts that are open, stage names and "head".
+        learning_rate: rate of the head, above 0.
+        layer_decay: factor of the rate for each stage away from the head, in (0, 1]. The last stage learns at
+            `learning_rate * layer_decay`, the one before it at `learning_rate * layer_decay**2`.
+
+    Raises:
+        InputError: if a value is out of its range.
+    """
+
+    epochs: int
+    unfrozen: Unfrozen
+    learning_rate: float
+    layer_decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        positive("epochs", self.epochs, whole=True)
+        positive("learning_rate", self.learning_rate)
+        positive("layer_decay", self.layer_decay)
+        if self.layer_decay > 1:
+            raise InputError(f"Expected `layer_decay` in (0, 1]. Received: layer_decay={self.layer_decay!r}.")
+
+
+def starts(phases: Sequence[Phase]) -> list[int]:
+    """Returns the first epoch of each phase, counted from 0, and the end of the last one.
+
+    Example:
+        >>> starts([Phase(3, "head", 1e-3), Phase(2, "all", 1e-5)])
+        [0, 3, 5]
+    """
+    edges = [0]
+    for phase in phases:
+        edges.append(edges[-1] + phase.epochs)
+    return edges

@@ -1,0 +1,163 @@
+"""The model card of a version: what it is, what it was made of, how good it is and what it is not for.
+
+After Mitchell et al., "Model Cards for Model Reporting" (2019), https://arxiv.org/abs/1810.03993, as far as a run knows
+the answers: what only people know, such as the intended use, is left for them to write.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transfer.data import ImageData
+from keras_transfer.insight.evaluation import Report
+from keras_transfer.models.origins import name_of, origin_of
+from keras_transfer.serving.card.page import card_page
+from keras_transfer.serving.description import Description, library_versions
+
+JSON, MARKDOWN = "model_card.json", "model_card.md"
+
+_FEW = 30  # images of a class, below which its figures are little more than anecdotes
+_ADAPTED = (
+    "It was adapted to pictures of another domain that nobody has labelled. Data and figures of this card are those "
+    "given to the export, as a rule of the labelled source: how good it is on the other domain they do not say."
+)
+
+
+def write_card(
+    folder: Path, model: keras.Model, description: Description, data: ImageData | None, report: Report | None
+) -> None:
+    """Writes the card into a version's folder, for programs as JSON and for people as Markdown."""
+    card = model_card(model, description, data, report)
+    (folder / JSON).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    (folder / MARKDOWN).write_text(card_page(card), encoding="utf-8")
+
+
+def model_card(
+    model: keras.Model, description: Description, data: ImageData | None, report: Report | None
+) -> dict[str, Any]:
+    """Returns what a run knows of its model; None stands for what it does not know."""
+    origin, history = origin_of(model), getattr(model, "history", None)
+    trained = _training(history, model) if getattr(history, "epoch", None) else None
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": {
+            "network": model.name if origin is None else origin.backbone,
+            "built_of": None if origin is None else {**asdict(origin), "options": dict(origin.options)},
+            "parameters": model.count_params(),
+            "image_size": list(description.image_size),
+            "resize": description.resize,
+            "activation": description.activation,
+            "class_names": list(description.class_names),
+        },
+        "data": None if data is None else _data(data),
+        "training": trained,
+        "evaluation": None if report is None else _evaluation(report, data, trained is not None),
+        "limits": [*_limits(description, data, report), *([_ADAPTED] if hasattr(history, "validator") else [])],
+        "versions": library_versions(),
+    }
+
+
+def wilson(successes: float, trials: float) -> list[float] | None:
+    """Returns the 95% confidence interval of a share; None without trials.
+
+    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference" (1927), by SciPy.
+
+    Example:
+        >>> [round(bound, 3) for bound in wilson(90, 100)]
+        [0.826, 0.945]
+    """
+    from scipy.stats import binomtest
+
+    if not trials:
+        return None
+    interval = binomtest(round(successes), round(trials)).proportion_ci(0.95, method="wilson")
+    return [float(interval.low), float(interval.high)]
+
+
+def _data(data: ImageData) -> dict[str, Any]:
+    return {
+        "folder": data.root.name if data.root is not None else None,  # its path is nobody else's business
+        "images": {split: len(examples) for split, examples in data.splits.items()},
+        "counts": data.counts,
+        "left_out": len(data.left_out),
+        "augmentation": [name_of(part) for part in data.augment]
+        if isinstance(data.augment, (list, tuple))
+        else name_of(data.augment),
+        "batch_size": data.batch_size,
+        "seed": data.seed,
+    }
+
+
+def _training(history: keras.callbacks.History, model: keras.Model) -> dict[str, Any]:
+    judge = getattr(history, "validator", "val_loss")  # of an adaptation, where more is better
+    values = history.history.get(judge, [])
+    best = np.nanargmin if judge == "val_loss" else np.nanargmax
+    return {
+        "epochs": len(history.epoch),
+        "best_epoch": int(best(values)) + 1 if np.isfinite(values).any() else None,
+        "phases": [asdict(phase) for phase in getattr(history, "phases", ())] or None,
+        "optimizer": type(model.optimizer).__name__ if getattr(model, "optimizer", None) else None,
+    }
+
+
+def _evaluation(report: Report, data: ImageData | None, chosen_by_validation: bool) -> dict[str, Any]:
+    counts = {name: int(row["support"]) for name, row in report.per_class.items()}
+    split = None
+    if data is not None:
+        split = next((name for name in ("test", "validation") if data.counts.get(name) == counts), None)
+    one_class = report.confusion.ndim == 2
+    images = int(report.confusion.sum() if one_class else report.confusion[0].sum())
+    found = report.to_dict()
+    intervals = {}
+    if one_class:
+        for name in ("accuracy", "top_5_accuracy"):
+            if name in report.metrics:
+                intervals[name] = wilson(report.metrics[name] * images, images)
+    per_class = {}
+    for index, (name, row) in enumerate(found["per_class"].items()):
+        matrix = report.confusion if one_class else report.confusion[index]
+        position = index if one_class else 1
+        hits = float(matrix[position, position])
+        per_class[name] = {
+            **row,
+            "precision_interval": wilson(hits, float(matrix[:, position].sum())),
+            "recall_interval": wilson(hits, float(matrix[position].sum())),
+        }
+    return {
+        "images": images,
+        "split": split,
+        "chose_the_epoch": split == "validation" and chosen_by_validation,
+        "metrics": found["metrics"],
+        "intervals": intervals,
+        "per_class": per_class,
+    }
+
+
+def _limits(description: Description, data: ImageData | None, report: Report | None) -> list[str]:
+    """Says what a reader must not conclude."""
+    height, width = description.image_size
+    limits = [
+        f"It sees pictures at {width} x {height} pixels: what is smaller than a pixel there is not seen.",
+    ]
+    if description.activation not in ("sigmoid", "linear"):
+        limits.append("It names one of its classes for every picture, also for one that shows none of them.")
+    if description.resize == "crop":
+        limits.append("What lies outside the middle square of a picture is cut off." if height == width else "")
+    if report is None:
+        limits.append("It was exported without a report: how good it is stands nowhere in this card.")
+    else:
+        few = [name for name, row in report.per_class.items() if row["support"] < _FEW]
+        if few:
+            limits.append(f"Fewer than {_FEW} pictures judged {', '.join(few)}: see the intervals.")
+    if data is not None:
+        limits.append("Its figures hold for pictures like those it was judged on, and not for another camera or place.")
+        copies = "Pictures that look the same were not looked for; `keras-transfer check` finds them."
+        limits.append(copies if all(part.groups is None for part in data.splits.values()) else "")
+    return [limit for limit in limits if limit]

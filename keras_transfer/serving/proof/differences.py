@@ -1,0 +1,166 @@
+"""Differences: the answers of a served model against those of the model in memory, number by number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from keras_transfer.serving.description import Description
+from keras_transfer.serving.proof.evidence import Evidence
+
+_WORST = 3  # pictures named of each output
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one output of one signature is from what was expected.
+
+    Attributes:
+        signature: its name.
+        output: name of the output.
+        largest: largest difference of any number; where a picture's answer has numbers above 1, in units of the
+            largest of them. Of what must be equal, 1 where it is not.
+        mean: mean of the same.
+        worst: indices of the pictures with the largest differences, the largest first.
+    """
+
+    signature: str
+    output: str
+    largest: float
+    mean: float
+    worst: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The result of comparing a SavedModel with the model in memory; prints as a table.
+
+    Attributes:
+        images: number of pictures.
+        tolerance: largest difference that is accepted.
+        differences: of each signature and output.
+    """
+
+    images: int
+    tolerance: float
+    differences: tuple[Difference, ...]
+
+    @property
+    def failures(self) -> tuple[Difference, ...]:
+        """The differences beyond the tolerance, not-a-number among them."""
+        return tuple(found for found in self.differences if not found.largest <= self.tolerance)
+
+    @property
+    def passed(self) -> bool:
+        """Whether all differences are within the tolerance."""
+        return not self.failures
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain numbers and names, ready for JSON."""
+        return {
+            "passed": self.passed,
+            "images": self.images,
+            "tolerance": self.tolerance,
+            "largest_difference": _plain(float(np.max([found.largest for found in self.differences]))),
+            "mean_difference": _plain(float(np.mean([found.mean for found in self.differences]))),
+            "differences": {
+                f"{found.signature}/{found.output}": {"largest": _plain(found.largest), "mean": _plain(found.mean)}
+                for found in self.differences
+            },
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{'signature':<22}{'output':<15}{'largest':>9}{'mean':>9}"]
+        for found in self.differences:
+            mark = "  beyond the tolerance" if found in self.failures else ""
+            lines.append(f"{found.signature:<22}{found.output:<15}{found.largest:>9.1e}{found.mean:>9.1e}{mark}")
+        verdict = "passed" if self.passed else "FAILED"
+        return "\n".join([*lines, f"{verdict}: {self.images} pictures, tolerance {self.tolerance:g}"])
+
+
+def compare(
+    answers: Mapping[str, np.ndarray], evidence: Evidence, description: Description, tolerance: float
+) -> Verification:
+    """Compares what a served model answered with what the model in memory answers.
+
+    Args:
+        answers: by signature and output, such as "features/features".
+        evidence: the pictures. Without answers of a model in memory, the signatures must agree among themselves.
+        description: of the version.
+        tolerance: largest difference that is accepted.
+    """
+    found = [
+        _difference(key, answers.get(key), expected) for key, expected in _expected(answers, evidence, description)
+    ]
+    return Verification(len(evidence), tolerance, tuple(found))
+
+
+def together(parts: Sequence[Verification]) -> Verification:
+    """Joins what was found with several sets of pictures, one after another."""
+    joined: dict[tuple[str, str], Difference] = {}
+    before = 0
+    for part in parts:
+        for found in part.differences:
+            key = (found.signature, found.output)
+            moved = replace(found, worst=tuple(before + index for index in found.worst))
+            other = joined.get(key, moved)
+            larger = moved if not moved.largest <= other.largest else other
+            share = part.images / (before + part.images)
+            joined[key] = replace(larger, mean=other.mean + (found.mean - other.mean) * share)
+        before += part.images
+    return Verification(before, parts[0].tolerance, tuple(joined.values()))
+
+
+def _expected(
+    answers: Mapping[str, np.ndarray], evidence: Evidence, description: Description
+) -> Sequence[tuple[str, np.ndarray]]:
+    names, output = np.array([name.encode() for name in description.class_names]), description.output
+    missing = np.zeros((len(evidence), len(names)), np.float32)
+    outputs = evidence.answers.get("outputs", answers.get(f"predict_images/{output}", missing))
+    expected = {"decode_images/images": evidence.pixels}
+    for signature in ("serving_default", "predict_images", "predict_images_uint8"):
+        expected[f"{signature}/{output}"] = outputs
+        said = answers.get(f"{signature}/{output}", outputs)
+        # what follows from the numbers must follow from those answered: equal to one unit of the last place they
+        # may still name another class
+        if description.activation in ("sigmoid", "linear"):
+            expected[f"{signature}/class_names"] = np.tile(names, (len(evidence), 1))
+            if description.activation == "sigmoid":
+                expected[f"{signature}/present"] = said > 0.5
+        else:
+            expected[f"{signature}/class_ids"] = said.argmax(axis=1)
+            expected[f"{signature}/class_names"] = names[said.argmax(axis=1)]
+    if "features" in evidence.answers:
+        expected["features/features"] = evidence.answers["features"]
+    if "top_k/class_ids" in answers:
+        best = answers["top_k/class_ids"]
+        expected[f"top_k/{output}"] = -np.sort(-outputs, axis=1)[:, : best.shape[1]]
+        expected["top_k/class_names"] = names[best]
+    if "heat_maps" in evidence.answers:
+        expected["explain/heat_maps"] = evidence.answers["heat_maps"]
+        expected["explain/class_ids"] = outputs.argmax(axis=1)
+        expected["explain/images"] = evidence.pixels
+    return list(expected.items())
+
+
+def _difference(key: str, answered: np.ndarray | None, expected: np.ndarray) -> Difference:
+    signature, output = key.split("/")
+    if answered is None or answered.shape != expected.shape:
+        return Difference(signature, output, float("nan"), float("nan"), ())
+    if expected.dtype.kind == "f":
+        others = tuple(range(1, expected.ndim))
+        apart = np.abs(answered.astype(np.float64) - expected)
+        apart /= np.maximum(1, np.abs(expected).max(axis=others, keepdims=True))
+    else:
+        apart = (answered != expected).astype(np.float64)
+    by_picture = apart.reshape(len(apart), -1).max(axis=1)
+    worst = np.argsort(-by_picture)[:_WORST]
+    return Difference(signature, output, float(by_picture.max()), float(apart.mean()), tuple(map(int, worst)))
+
+
+def _plain(number: float) -> float | None:
+    """Writes not-a-number as None, which JSON has."""
+    return None if np.isnan(number) else number

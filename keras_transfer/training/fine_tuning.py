@@ -1,0 +1,119 @@
+"""fine_tune: a pretrained model and labelled images in, a trained model and its History out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_transfer._checks import positive
+from keras_transfer._keras.refitting import fresh_optimizer
+from keras_transfer.caching import Cache
+from keras_transfer.data import ImageData
+from keras_transfer.models.stages import stages
+from keras_transfer.schedules.named import Schedule, plan
+from keras_transfer.schedules.phases import Phase, starts
+from keras_transfer.schedules.rates import Rate
+from keras_transfer.training.resuming import Resume, identity
+from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging, find_cache
+from keras_transfer.training.segments import plan_segments, trained_part
+from keras_transfer.training.tasks import check_fit, check_labels, class_weights, default_loss, default_metrics
+from keras_transfer.training.unfreezing import UnfreezeSchedule
+
+
+def fine_tune(
+    model: keras.Model,
+    data: ImageData,
+    *,
+    schedule: str | Schedule | Sequence[Phase] = "gradual",
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    optimizer: str | keras.optimizers.Optimizer = "adam",
+    loss: str | keras.losses.Loss | None = None,
+    metrics: Sequence[Any] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    class_weight: str | dict[int, float] | None = "auto",
+    rate: str | Rate | None = "constant",
+    patience: int | None = None,
+    train_batch_norm: bool = False,
+    cache: str | bool | Cache = "auto",
+    resume_dir: str | os.PathLike[str] | None = None,
+    verbose: str | int = "auto",
+) -> keras.callbacks.History:
+    """Trains a model by the phases of a schedule, and ends with the weights of its best epoch.
+
+    All phases are one training: epochs are continuous, and optimizer and callbacks keep their state. What is frozen
+    runs once and is kept (see `Cache`); the open part trains on what it gave, in the same batches and with the same
+    result. The best epoch is that of the lowest validation loss; with an optimizer that averages weights (`use_ema`),
+    of the averages.
+
+    Args:
+        model: a model made by `build_model`; trained in place and left compiled.
+        data: images with labels; its classes are those of the model.
+        schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
+        epochs: epochs of all phases together, 10 by default; not with a tuple of phases.
+        learning_rate: rate of the first phase, 3e-3 by default; not with a tuple of phases.
+        optimizer: name or object, of which the settings are used and nothing else; its rate is that of the phases,
+            unless it is a schedule object of Keras.
+        loss: by default the one that fits the model's activation: cross-entropy for softmax and sigmoid, squared
+            error for linear.
+        metrics: by default accuracy, or mean absolute error for a linear activation.
+        callbacks: any of Keras' own or yours.
+        class_weight: "auto" weighs classes evenly if the largest has 1.5 times the images of the smallest or more,
+            and says so; "balanced" always does; None never; or a weight for each label.
+        rate: how the learning rate moves within each phase: name in `kt.available("rate")` or a function from progress
+            in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
+        patience: epochs without a better validation loss after which training ends early; None to train them all.
+        train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
+        cache: where the activations of the frozen part are kept: "auto", "memory", "disk", a `Cache` with further
+            settings, or False to compute them in every epoch. While images are augmented, `Cache(views=...)` is needed.
+        resume_dir: folder in which the run is kept after each epoch. A run that was killed goes on from there when
+            the same call is made again, and ends with the weights it would have had; one that is finished gives its
+            result at once. Of one run alone; delete it to train again.
+        verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
+
+    Returns:
+        The History of all phases; `history.phases` holds them, and `history.boundaries` the first epoch of each phase
+        after the first, from 0.
+
+    Raises:
+        InputError: if model and data do not fit, an argument is unknown or out of range, or `resume_dir` holds
+            another run.
+    """
+    check_fit(model, data)
+    kept = find_cache(cache)
+    if isinstance(schedule, str) or callable(schedule):
+        epochs = 10 if epochs is None else epochs
+        learning_rate = 3e-3 if learning_rate is None else learning_rate
+    phases = plan(schedule, epochs, learning_rate, stages(model))
+    total = starts(phases)[-1]
+    unfreeze = UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate)
+    if patience is not None:
+        positive("patience", patience, whole=True)
+    if loss is None:
+        check_labels(model, data)
+
+    def compile_as(part: keras.Model, steps: int = 1, optimizer: keras.optimizers.Optimizer | None = None) -> None:
+        part.compile(
+            steps_per_execution=steps,
+            optimizer=optimizer or model.optimizer,
+            loss=loss or default_loss(model, data.train.element_spec[1]),
+            metrics=list(metrics) if metrics is not None else default_metrics(model),
+        )
+
+    compile_as(model, optimizer=fresh_optimizer(keras.optimizers.get(optimizer), model))
+    weights = class_weights(class_weight, data.splits["train"].labels, verbose)
+    own = [*averaging(model), unfreeze, EpochOrder(data)]
+    if "validation" in data.splits:
+        own.append(BestEpoch(trained_part(model, phases), patience or total))
+    training = Training(model, [data], phases, unfreeze, own, callbacks, compile_as, weights, verbose)
+    resume = None
+    if resume_dir is not None:
+        settings = [patience, train_batch_norm, weights, rate, loss, list(metrics or ())]
+        resume = Resume(Path(resume_dir), identity(model, data, phases, settings), training.every())
+    return training.run(
+        lambda first: plan_segments(model, data, phases, kept, first=first, verbose=verbose), len(data.train), resume
+    )

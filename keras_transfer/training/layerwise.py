@@ -1,0 +1,98 @@
+"""layerwise: a learning rate for each stage, by Keras' own MultiOptimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, OptimizerMap
+from keras.optimizers.schedules import LearningRateSchedule
+
+from keras_transfer._checks import InputError, positive
+from keras_transfer._keras.leaves import equal, patterns, rate_of, rate_schedule, scaled_like
+from keras_transfer.models.stages import layers_by_part, stages
+from keras_transfer.schedules.parts import rate_factor
+
+# what scales with the rate in the configs of Keras' schedules
+_RATES = ("initial_learning_rate", "end_learning_rate", "warmup_target", "values")
+
+
+def layerwise(
+    optimizer: str | Optimizer, model: keras.Model, decay: float, *, exclude_norm_and_bias: bool = False
+) -> Optimizer:
+    """Makes an optimizer whose learning rate shrinks with each stage away from the head.
+
+    The head learns at the rate of `optimizer`, the last stage at that times `decay`, the one before it at that times
+    `decay**2`. Weight decay follows, since Keras multiplies it by the learning rate. The result is Keras' own
+    MultiOptimizer, with an equal optimizer for each stage; it saves and loads with the model, and Keras'
+    LearningRateScheduler and ReduceLROnPlateau change each of its rates.
+
+    Discriminative fine-tuning of Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification"
+    (2018), section 3.2, equation 2, https://arxiv.org/abs/1801.06146, by stages for layers.
+
+    Args:
+        optimizer: name or object; its rate, a number or a schedule of Keras, is that of the head.
+        model: a model made by `build_model`.
+        decay: factor for each stage, in (0, 1].
+        exclude_norm_and_bias: no weight decay for normalisation layers and biases (all variables with one axis).
+
+    Returns:
+        An optimizer to `compile` this model with.
+
+    Raises:
+        InputError: for a decay out of range, an optimizer that is a MultiOptimizer already or clips by a global norm
+            (Keras would clip each stage by its own norm), or a rate that cannot be scaled.
+
+    Example:
+        >>> from keras_transfer import build_model
+        >>> model = build_model("MobileNet", 2, weights=None, image_size=32, backbone_options={"alpha": 0.25})
+        >>> optimizer = layerwise("adam", model, 0.5)
+        >>> [f"{float(part.learning_rate):.3g}" for part in optimizer.optimizers[-2:]]
+        ['0.0005', '0.001']
+    """
+    positive("decay", decay)
+    if decay > 1:
+        raise InputError(f"Expected `decay` in (0, 1]. Received: decay={decay!r}.")
+    optimizer = keras.optimizers.get(optimizer)
+    if isinstance(optimizer, LossScaleOptimizer):
+        parts = layerwise(optimizer.inner_optimizer, model, decay, exclude_norm_and_bias=exclude_norm_and_bias)
+        return scaled_like(optimizer, parts)
+    if isinstance(optimizer, MultiOptimizer):
+        raise InputError("Expected one optimizer, which layerwise gives to each stage. Received: a MultiOptimizer.")
+    if optimizer.global_clipnorm:
+        raise InputError(
+            "Expected `clipnorm` or `clipvalue`: in a MultiOptimizer Keras would clip each stage by its own norm. "
+            f"Received: global_clipnorm={optimizer.global_clipnorm}."
+        )
+    names = stages(model)
+    groups: list[tuple[Optimizer, list[str]]] = []
+    for part, layers in layers_by_part(model).items():  # the head comes last: what fits nowhere learns like it
+        factor = rate_factor(decay, names, part)
+        settings = {"learning_rate": _scaled(optimizer, factor), "name": f"{optimizer.name}_{part}"}
+        variables = [(layer, variable) for layer in layers for variable in layer.weights]
+        excluded = [pair for pair in variables if exclude_norm_and_bias and len(pair[1].shape) < 2]
+        if excluded:
+            other = settings | {"weight_decay": 0.0, "name": f"{optimizer.name}_{part}_no_decay"}
+            groups.append((equal(optimizer, **other), patterns(excluded)))
+            taken = {id(variable) for _, variable in excluded}
+            variables = [pair for pair in variables if id(pair[1]) not in taken]
+        groups.append((equal(optimizer, **settings), patterns(variables)))
+    made = MultiOptimizer(OptimizerMap(groups[-1][0], {"|".join(found): leaf for leaf, found in groups[:-1] if found}))
+    made.loss_scale_factor = optimizer.loss_scale_factor
+    return made
+
+
+def _scaled(optimizer: Optimizer, factor: float) -> float | LearningRateSchedule:
+    rate = rate_schedule(optimizer)
+    if rate is None:
+        return rate_of(optimizer) * factor
+    config: Mapping[str, Any] = rate.get_config() if isinstance(rate, LearningRateSchedule) else {}
+    given = {name: config[name] for name in _RATES if config.get(name) is not None}
+    changed = keras.tree.map_structure(lambda number: number * factor, given)
+    if not changed:
+        raise InputError(
+            "Expected a learning rate that is a number or a schedule of keras.optimizers.schedules. "
+            f"Received: {rate!r}."
+        )
+    return type(rate).from_config({**config, **changed})

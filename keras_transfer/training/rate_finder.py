@@ -1,0 +1,140 @@
+"""find_learning_rate: a short trial run through growing rates, after which everything is as it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.optimizers import MultiOptimizer, Optimizer
+
+from keras_transfer._checks import InputError, positive
+from keras_transfer._keras.leaves import core, equal
+from keras_transfer.data import ImageData
+from keras_transfer.models.freezing import unfrozen_as
+from keras_transfer.plots.curves import plot_rates
+from keras_transfer.schedules.parts import HEAD, Unfrozen
+from keras_transfer.training.tasks import default_loss
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SMOOTHING = 0.9
+_DIVERGED = 4.0  # times the best loss
+
+
+@dataclass(frozen=True, eq=False)
+class RateCurve:
+    """The loss at each learning rate of a trial run.
+
+    Attributes:
+        rates: learning rates tried, growing.
+        losses: loss at each, smoothed over the last ten or so.
+        suggestion: the rate at which the loss falls fastest.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    suggestion: float
+
+    def plot(self) -> Figure:
+        """Draws the loss over the rate."""
+        return plot_rates(self.rates.tolist(), self.losses.tolist(), self.suggestion)
+
+    def __str__(self) -> str:
+        return (
+            f"learning rate {self.suggestion:.2g}: there the loss falls fastest "
+            f"(tried {self.rates[0]:.2g} to {self.rates[-1]:.2g})"
+        )
+
+
+def find_learning_rate(
+    model: keras.Model,
+    data: ImageData | tf.data.Dataset,
+    *,
+    unfrozen: Unfrozen = HEAD,
+    optimizer: str | Optimizer = "adam",
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    verbose: int = 1,
+) -> RateCurve:
+    """Trains for some steps at rates that grow from each to the next, and suggests one.
+
+    Model, optimizer and the order of ImageData are left exactly as they were. The learning-rate range test of Smith,
+    "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3, https://arxiv.org/abs/1506.01186, with
+    rates that grow by a factor for the paper's constant steps. The run ends early where the loss reaches four times
+    its best value.
+
+    Args:
+        model: a model made by `build_model`, compiled or not; its loss is used, or the one `fine_tune` would take.
+        data: images with labels, or batches of them.
+        unfrozen: what learns; see `set_trainable`.
+        optimizer: name or object of the kind to find a rate for; it is not used itself.
+        lowest: first rate.
+        highest: last rate.
+        steps: number of batches, 20 or more.
+        verbose: 0 for no progress bar.
+
+    Raises:
+        InputError: for values out of range, no batches, a MultiOptimizer, or a loss that is not a number.
+    """
+    positive("lowest", lowest)
+    positive("steps", steps, whole=True)
+    if steps < 20 or highest <= lowest:
+        raise InputError(
+            f"Expected 20 steps or more, from `lowest` up to `highest`. Received: steps={steps}, {lowest} to {highest}."
+        )
+    chosen = core(keras.optimizers.get(optimizer))
+    if isinstance(chosen, MultiOptimizer):
+        raise InputError("Expected one optimizer, whose rate is to be found. Received: a MultiOptimizer.")
+    rates = np.geomspace(lowest, highest, steps)
+    epoch = data.epoch if isinstance(data, ImageData) else 0
+    batches = data.train if isinstance(data, ImageData) else data
+    before = [variable.numpy() for variable in model.variables]
+    try:
+        with unfrozen_as(model, unfrozen), model.distribute_strategy.scope():
+            twin = keras.Model(model.inputs, model.outputs)  # shares weights, not optimizer, metrics and History
+            twin.compile(
+                optimizer=equal(chosen, learning_rate=lowest),
+                loss=model.loss or default_loss(model, batches.element_spec[1]),
+            )
+            losses = _losses(twin, batches.repeat(), rates, verbose)
+    finally:
+        for variable, value in zip(model.variables, before, strict=True):
+            variable.assign(value)
+        if isinstance(data, ImageData):
+            data.start_epoch(epoch)
+    return RateCurve(rates[: len(losses)], losses, _steepest(rates, losses))
+
+
+def _losses(model: keras.Model, batches: tf.data.Dataset, rates: np.ndarray, verbose: int) -> np.ndarray:
+    progress = keras.utils.Progbar(len(rates), verbose=verbose)
+    smoothed: list[float] = []
+    mean = 0.0
+    for step, (rate, (images, labels, *_)) in enumerate(zip(rates, batches, strict=False), start=1):
+        model.optimizer.learning_rate = rate
+        model.reset_metrics()
+        loss = float(model.train_on_batch(images, labels))
+        if not np.isfinite(loss):
+            break
+        mean = _SMOOTHING * mean + (1 - _SMOOTHING) * loss
+        smoothed.append(mean / (1 - _SMOOTHING**step))
+        progress.update(step, [("loss", loss)], finalize=step == len(rates))
+        if smoothed[-1] > _DIVERGED * min(smoothed):
+            break
+    if len(smoothed) < 10:
+        raise InputError(
+            f"Expected ten batches or more with a loss that is a number. Received: {len(smoothed)}. "
+            "Are there images, and is `lowest` low enough?"
+        )
+    return np.array(smoothed)
+
+
+def _steepest(rates: np.ndarray, losses: np.ndarray) -> float:
+    """Returns the rate of the steepest fall before the lowest loss, past the first steps, which are noise."""
+    upto = max(int(losses.argmin()), 6)
+    slopes = np.gradient(losses[: upto + 1], np.log(rates[: upto + 1]))
+    return float(rates[5 + slopes[5:].argmin()])

@@ -1,0 +1,179 @@
+"""Segments: one training in several `fit` calls, each on the part of a model that is open then.
+
+Callbacks, History and optimizer see one model and continuous epochs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import keras
+import tensorflow as tf
+from keras.callbacks import CallbackList
+
+from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._keras.trainer import finalized_at_the_end
+from keras_transfer.caching.activations import Activations
+from keras_transfer.caching.cuts import FEATURES, frozen_cut, in_order
+from keras_transfer.caching.dataset import ordered_batches, train_batches
+from keras_transfer.caching.settings import Cache
+from keras_transfer.data import ImageData
+from keras_transfer.models.stages import split
+from keras_transfer.schedules.parts import HEAD
+from keras_transfer.schedules.phases import Phase, starts
+from keras_transfer.training.relay import Relay, quiet_tracing, watches_steps
+
+_HEAD_STEPS = 32  # steps of the head in one execution: one of them takes less time than starting it does
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Some epochs in which the same part of a model is trained on the same data.
+
+    Attributes:
+        until: epoch after the last one, counted from 0.
+        feed: makes `(part, train, validation)` when its turn comes: the model or its open part, with the weights of the
+            whole, and batches of what it takes.
+        steps: how many of them in one execution, unless a callback watches them.
+    """
+
+    until: int
+    feed: Callable[[], tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]]
+    steps: int = 1
+
+
+def plan_segments(
+    model: keras.Model, data: ImageData, phases: Sequence[Phase], cache: Cache | None, *, first: int, verbose: str | int
+) -> list[Segment]:
+    """Returns segments that train on activations wherever something is frozen and the cache allows it.
+
+    Args:
+        model: the whole model.
+        data: its images.
+        phases: of the schedule.
+        cache: where activations are kept; None to train on images throughout.
+        first: epoch from which training goes on, counted from 0; activations are not computed for earlier ones.
+        verbose: 0 to say nothing.
+    """
+    edges = starts(phases)[1:]
+    cuts = [frozen_cut(model, phase.unfrozen) if cache else None for phase in phases]
+    left = [(cut, until) for cut, until in zip(cuts, edges, strict=True) if until > first]
+    wanted = [cut for cut, _ in left if cut is not None]
+    if cache and wanted and data.mixes:
+        _say(verbose, "off, since images are mixed, and mixing activations is not the same")
+        wanted = []
+    elif cache and wanted and data.augmented and not cache.views:
+        _say(verbose, "off, since images are augmented anew in every epoch; Cache(views=4) keeps 4 views of each")
+        wanted = []
+    if not cache or not wanted:
+        return [Segment(edges[-1], lambda: (model, data.train, data.validation))]
+    splits = [name for name in ("train", "validation") if name in data.splits]
+    activations = Activations(model, data, wanted, cache, splits, verbose)
+
+    def feed(cut: str | None) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
+        if cut is None:
+            return model, data.train, data.validation
+        try:
+            arrays = activations.at(cut)
+        except MemoryError as error:
+            _say(verbose, f"off, since {error}")
+            return model, data.train, data.validation
+        except InputError as error:
+            warnings.warn(f"The activation cache is not used. {error}", DataWarning, stacklevel=2)
+            return model, data.train, data.validation
+        except OSError as error:
+            warnings.warn(
+                f"The activation cache cannot be written ({error}). Training goes on without it.",
+                DataWarning,
+                stacklevel=2,
+            )
+            return model, data.train, data.validation
+        part = split(model, cut)[1]
+        return (
+            part,
+            train_batches(data, arrays["train"], activations.views),
+            ordered_batches(data, "validation", arrays),
+        )
+
+    place = activations.place(activations.cuts)
+    if place is not None:
+        views = f", {cache.views} views of each" if cache.views else ""
+        size = activations.size(activations.cuts) / 1e6
+        _say(verbose, f"what enters {', '.join(activations.cuts)} is computed once{views}, {size:,.1f} MB in {place}")
+    ends = [position for position, (cut, _) in enumerate(left) if [*left, (object(), 0)][position + 1][0] != cut]
+    return [
+        Segment(until, partial(feed, cut), _HEAD_STEPS if cut in (HEAD, FEATURES) else 1)
+        for cut, until in (left[end] for end in ends)
+    ]
+
+
+def trained_part(model: keras.Model, phases: Sequence[Phase]) -> keras.Model:
+    """Returns the part of a model that any of the phases opens, which shares its weights: maybe all of it."""
+    cuts = {frozen_cut(model, phase.unfrozen) for phase in phases}
+    if None in cuts:
+        return model
+    return split(model, in_order(model, {cut for cut in cuts if cut})[0])[1]
+
+
+def _say(verbose: str | int, line: str) -> None:
+    if verbose:
+        print(f"cache: {line}")
+
+
+def fit_segments(
+    model: keras.Model,
+    segments: Sequence[Segment],
+    callbacks: CallbackList,
+    *,
+    first: int,
+    compile_part: Callable[[keras.Model, int], None],
+    class_weight: dict[int, float] | None,
+) -> None:
+    """Trains a compiled model segment by segment, as one `fit` would.
+
+    Args:
+        model: the whole model.
+        segments: of `plan_segments`.
+        callbacks: of the whole model.
+        first: epoch from which training goes on, counted from 0.
+        compile_part: compiles a part with the loss and metrics of the whole and the optimizer it has then, to run a
+            number of steps in one execution.
+        class_weight: as in `fit`.
+    """
+    model.stop_training = False
+    callbacks.on_train_begin()
+    with finalized_at_the_end(model), quiet_tracing():
+        for segment in segments:
+            if segment.until <= first:
+                continue
+            with model.distribute_strategy.scope():
+                part, train, validation = segment.feed()
+                if part is not model:
+                    compile_part(part, 1 if watches_steps(callbacks) else segment.steps)
+                for built in {part, model}:  # callbacks ask the whole model which way a metric is better
+                    _build_metrics(built, train)
+            part.fit(
+                train,
+                validation_data=validation,
+                initial_epoch=first,
+                epochs=segment.until,
+                callbacks=[Relay(callbacks, model)],
+                class_weight=class_weight,
+                shuffle=False,  # the data shuffles itself
+                verbose=0,
+            )
+            first = segment.until
+            if model.stop_training:
+                break
+    callbacks.on_train_end()
+
+
+def _build_metrics(model: keras.Model, train: tf.data.Dataset) -> None:
+    """Makes the variables of metrics now: Keras makes them in the first step, which TensorFlow then traces twice."""
+    labels = train.element_spec[1]
+    outputs = model.output_shape[1:]
+    model.compute_metrics(None, tf.zeros((1, *labels.shape[1:]), labels.dtype), tf.zeros((1, *outputs)))
+    model.reset_metrics()

@@ -1,0 +1,244 @@
+"""UnfreezeSchedule: a schedule's phases inside one `model.fit`."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras.callbacks import EarlyStopping
+from keras.optimizers import MultiOptimizer
+
+from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._keras.joining import open_variables
+from keras_transfer._keras.leaves import core, leaves
+from keras_transfer._keras.refitting import PROGRESS, fit_optimizer, knows_all, split_optimizer
+from keras_transfer._keras.trainer import forget_restored_epoch, restored_epoch
+from keras_transfer.models.freezing import restart_randomness, set_trainable
+from keras_transfer.models.stages import layers_by_part, stages
+from keras_transfer.schedules.named import Schedule, plan
+from keras_transfer.schedules.parts import open_parts
+from keras_transfer.schedules.phases import Phase, starts
+from keras_transfer.schedules.rates import RATES, Rate, constant
+from keras_transfer.training.layerwise import layerwise
+from keras_transfer.training.phase_rates import RatesByStage, RatesInProportion, check_settable
+from keras_transfer.training.progress import Progress
+
+_END = 1 - 1e-6  # progress in a phase stays below 1
+
+
+class UnfreezeSchedule(keras.callbacks.Callback):
+    """Opens stages and sets the learning rate at the epochs a schedule says, while one `fit` runs.
+
+    There is nothing else to call: when training begins it gives the optimizer room for all variables, and freezes for
+    the first phase. There is one History, and the state of other callbacks and of the optimizer goes on through all
+    phases. A variable that joins late starts like any other: its first step is no larger than its learning rate
+    allows. After the last phase the model stays as that phase left it, and its optimizer fits what is trainable, so
+    that it saves and reloads with the model.
+
+    It works with the optimizers of Keras, with a MultiOptimizer (whose rates keep their ratios) and under a
+    distribution strategy. A learning rate that is a schedule object of Keras is left alone. Phases with `layer_decay`
+    below 1 turn the optimizer into a MultiOptimizer. `model.optimizer` is another object after `fit` than before.
+    Stand before Keras' BackupAndRestore in the list, and a run that was killed goes on in the right phase. Dropout and
+    other randomness in the model depend on its seeds and the epoch alone, so that the run ends with the weights it
+    would have had.
+
+    Args:
+        schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
+        epochs: number of epochs the schedule shares out; needed with a name.
+        learning_rate: rate of the first phase; needed with a name.
+        train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
+        rate: how the learning rate moves within each phase: name in `kt.available("rate")` or a function from
+            progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to other callbacks,
+            such as LearningRateScheduler.
+        monitor: metric, such as "val_loss", or an EarlyStopping of Keras that holds one with its own settings. If
+            given, the next phase begins when the metric has not improved for two epochs, or for the `patience` of the
+            EarlyStopping, and the epochs of the phases do not count.
+
+    Attributes:
+        phases: what the schedule gave for this model, once training has begun.
+        began: epoch, counted from 0, at which each phase so far began.
+
+    Raises:
+        InputError: for an unknown name; when training begins, for a model not made by `build_model`, a phase that
+            opens a part the model has not, or phases with `layer_decay` below 1 where the optimizer cannot have a
+            rate for each stage (see `layerwise`).
+
+    Example:
+        >>> callback = UnfreezeSchedule("gradual", epochs=9, learning_rate=1e-3)
+    """
+
+    def __init__(
+        self,
+        schedule: str | Schedule | Sequence[Phase],
+        *,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        train_batch_norm: bool = False,
+        rate: str | Rate | None = "constant",
+        monitor: str | EarlyStopping | None = None,
+    ):
+        super().__init__()
+        if not callable(schedule):  # a wrong name or number is an error now, not in `fit`
+            plan(schedule, epochs, learning_rate, ("stage",))
+        if monitor is not None and rate not in ("constant", None):
+            raise InputError(
+                "Expected rate='constant' or None with `monitor`, since the length of a phase is not known then. "
+                f"Received: rate={rate!r}."
+            )
+        self.schedule = schedule
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.train_batch_norm = train_batch_norm
+        self.rate = None if rate is None else RATES.find(rate)
+        if getattr(monitor, "restore_best_weights", False):
+            raise InputError("Expected an EarlyStopping without restore_best_weights as `monitor`: it stops nothing.")
+        self.monitor = EarlyStopping(monitor, patience=2) if isinstance(monitor, str) else monitor
+        self.phases: tuple[Phase, ...] = ()
+        self._progress: Progress
+        self._current: int | None = None
+
+    @property
+    def began(self) -> list[int]:
+        """Epoch, counted from 0, at which each phase so far began."""
+        return self._progress.began if hasattr(self, "_progress") else []
+
+    @property
+    def watches_steps(self) -> bool:
+        """Whether the rate moves within an epoch."""
+        return self.rate not in (None, constant)
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        forget_restored_epoch(model)
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        model = self.model
+        if restored_epoch(model):
+            raise InputError("Expected UnfreezeSchedule before BackupAndRestore in the list of callbacks.")
+        self._stages = stages(model)
+        self.phases = plan(self.schedule, self.epochs, self.learning_rate, self._stages)
+        self._check_fit()
+        trained = vars(model.optimizer)[PROGRESS].trained if PROGRESS in vars(model.optimizer) else None
+        by_stage = any(phase.layer_decay != 1 for phase in self.phases)
+        if by_stage:
+            check_settable(model.optimizer, self.rate)
+        set_trainable(model, "all", train_batch_norm=self.train_batch_norm)
+        self._variables = {
+            part: [variable for layer in layers for variable in layer.trainable_variables]
+            for part, layers in layers_by_part(model).items()
+        }
+        known = [part for part, variables in self._variables.items() if knows_all(model.optimizer, variables)]
+        fit_optimizer(model)
+        if by_stage and not isinstance(core(model.optimizer), MultiOptimizer):
+            with model.distribute_strategy.scope():
+                split_optimizer(model, layerwise(model.optimizer, model, 1.0))
+        self._rates = (RatesByStage if by_stage else RatesInProportion)(model.optimizer, self._variables)
+        known = [part for part in known if trained is None or part in trained]
+        self._progress = Progress(model.optimizer, len(self.phases), list(self._variables), known)
+        self._current, self._seen = None, False
+        if self.monitor:
+            self.monitor.set_model(model)
+            self.monitor.on_train_begin()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
+        restart_randomness(self.model, epoch)
+        progress = self._progress
+        index = progress.due if self.monitor else self.phase_index(epoch)
+        if index == self._current:
+            return
+        goes_on = self._current is None and progress.phase == index  # a run that was killed within this phase
+        if goes_on and self.monitor and progress.watched:
+            self.monitor.wait, self.monitor.best = progress.watched
+        if not goes_on:
+            before = () if progress.phase is None else open_parts(self._stages, self.phases[progress.phase].unfrozen)
+            progress.enter(index, epoch, before)
+        self._current = index
+        self._open(self.phases[index])
+        if not goes_on:
+            self._set_rate(0.0)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.watches_steps:
+            index = self._current or 0
+            epochs = self._epoch - starts(self.phases)[index] + batch / self.params["steps"]
+            self._set_rate(min(epochs / self.phases[index].epochs, _END))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if not self.monitor or self._current == len(self.phases) - 1:
+            return
+        metric = self.monitor.monitor
+        if metric not in (logs or {}):
+            if metric.startswith("val_"):
+                return  # validation does not have to follow every epoch
+            raise InputError(f"Expected `monitor` to be one of {sorted(logs or {})}. Received: {metric!r}.")
+        self._seen = True
+        stop, self.model.stop_training = self.model.stop_training, False
+        self.monitor.on_epoch_end(epoch, logs)
+        due = self._current + self.model.stop_training
+        if self.model.stop_training:
+            self.monitor.on_train_begin()
+        self.model.stop_training = stop
+        self._progress.watch(due, self.monitor.wait, self.monitor.best)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._current is None and self._progress.phase is not None:  # a run that was killed after its last epoch
+            self._open(self.phases[self._progress.phase])
+        fit_optimizer(self.model)  # Keras reloads an optimizer only if it fits what is trainable
+        self._progress.remove()
+        if self.monitor and not self._seen and self._current == 0 and len(self.phases) > 1:
+            warnings.warn(
+                f"No stage was opened: the metric {self.monitor.monitor!r} never came. Is there validation data?",
+                DataWarning,
+                stacklevel=2,
+            )
+
+    def phase_index(self, epoch: int) -> int:
+        """Returns the number of the phase that an epoch, counted from 0, belongs to by the schedule."""
+        later = [index for index, start in enumerate(starts(self.phases)[:-1]) if start <= epoch]
+        return later[-1]
+
+    def _open(self, phase: Phase) -> None:
+        set_trainable(self.model, phase.unfrozen, train_batch_norm=self.train_batch_norm)
+        self._progress.opened(open_parts(self._stages, phase.unfrozen))
+        late = {
+            id(variable): self._progress.late_by(part)
+            for part in open_parts(self._stages, phase.unfrozen)
+            for variable in self._variables[part]
+            if self._progress.late_by(part)
+        }
+        open_variables(self.model.optimizer, late, self.model.trainable_variables)
+        self.model.make_train_function(force=True)
+
+    def _set_rate(self, progress: float) -> None:
+        if self.rate is not None:
+            phase = self.phases[self._current or 0]
+            self._rates.set(phase, phase.learning_rate * self.rate(progress))
+
+    def _check_fit(self) -> None:
+        """Refuses what cannot work, before anything is changed."""
+        for phase in self.phases:
+            open_parts(self._stages, phase.unfrozen)
+        if self.watches_steps and not self.params.get("steps"):
+            raise InputError(
+                "Expected a dataset whose number of batches is known, with a rate that moves. Apply "
+                "tf.data.experimental.assert_cardinality to it, or use rate='constant'."
+            )
+        accumulates = any(leaf.gradient_accumulation_steps for leaf in leaves(self.model.optimizer))
+        if accumulates and self.model.distribute_strategy.num_replicas_in_sync > 1:
+            raise InputError("Expected no gradient accumulation on several devices: Keras cannot do both.")
+        total, epochs = starts(self.phases)[-1], self.params.get("epochs") or 0
+        reached = sum(start < epochs for start in starts(self.phases)[:-1])
+        if not self.monitor and (reached < len(self.phases) or (epochs > total and self.watches_steps)):
+            warnings.warn(
+                f"The schedule has {total} epochs and fit {epochs}: "
+                + (
+                    "its last phases are not reached."
+                    if epochs < total
+                    else "after it the rate stays at its last value."
+                ),
+                DataWarning,
+                stacklevel=2,
+            )
