@@ -1,5 +1,13 @@
 from . import data, hub, plots, schedules
-from ._checks import DataWarning, InputError
+from ._checks import (
+    DataError,
+    DataWarning,
+    DiskError,
+    DownloadError,
+    InputError,
+    KerasTransferError,
+    VerificationError,
+)
 from ._version import __version__
 from .adaptation import (
     AdaptationChoice,
@@ -41,10 +49,14 @@ __all__ = [
     "BatchNormCheck",
     "Cache",
     "CachedDataset",
+    "DataError",
     "DataWarning",
     "Difference",
+    "DiskError",
+    "DownloadError",
     "HubLayer",
     "InputError",
+    "KerasTransferError",
     "Phase",
     "Prediction",
     "RateCurve",
@@ -54,6 +66,7 @@ __all__ = [
     "ServedModel",
     "UnfreezeSchedule",
     "Verification",
+    "VerificationError",
     "__version__",
     "adapt",
     "adaptation_report",

@@ -6,11 +6,33 @@ import math
 from difflib import get_close_matches
 
 
-class InputError(ValueError):
+class KerasTransferError(Exception):
+    """The root of all errors that this package raises on purpose."""
+
+
+class InputError(KerasTransferError, ValueError):
     """Something the user passed cannot work; the message says what was expected, what came, and how to mend it.
 
-    The shell prints it without a traceback and exits with code 2.
+    Raised as it is for an argument that is unknown, out of range or does not fit another one. Its subclasses tell the
+    other causes apart, so that `except InputError` catches all of them. The shell prints the message without a
+    traceback and exits with code 2.
     """
+
+
+class DataError(InputError):
+    """Images, labels, tables or records cannot be used as they are."""
+
+
+class DownloadError(InputError):
+    """Weights or a data set are not on this machine and cannot be downloaded."""
+
+
+class VerificationError(InputError):
+    """A file does not answer what the model answered, or is not the file that was written and signed."""
+
+
+class DiskError(InputError):
+    """A file or folder cannot be written or read: no permission, no space, or damaged."""
 
 
 class DataWarning(UserWarning):
@@ -36,3 +58,12 @@ def positive(what: str, value: object, *, whole: bool = False) -> None:
     if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
         number = "a whole number" if whole else "a number"
         raise InputError(f"Expected `{what}` to be {number} above 0. Received: {what}={value!r}.")
+
+
+def check_backend(backend: str) -> None:
+    """Raises InputError unless Keras computes with TensorFlow."""
+    if backend != "tensorflow":
+        raise InputError(
+            f"Expected Keras to compute with TensorFlow. Received: backend {backend!r}. Before Keras is imported, set "
+            'KERAS_BACKEND=tensorflow, or "backend": "tensorflow" in ~/.keras/keras.json.'
+        )

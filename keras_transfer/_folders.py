@@ -8,28 +8,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DiskError
 
 
 def writable_folder(root: Path) -> Path:
     """Makes `root` if it is missing and a hidden folder in it to write aside in.
 
     Raises:
-        InputError: if that is not possible.
+        DiskError: if that is not possible.
     """
     root = root.expanduser()
     try:
         root.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
     except OSError as error:
-        raise InputError(f"Expected a folder that can be written to. Received: {str(root)!r} ({error}).") from error
+        raise DiskError(f"Expected a folder that can be written to. Received: {str(root)!r} ({error}).") from error
 
 
 def check_writable(root: Path) -> None:
-    """Raises InputError unless `root` can be made and written to; leaves nothing behind.
+    """Raises DiskError unless `root` can be made and written to; leaves nothing behind.
 
     Raises:
-        InputError: if that is not possible.
+        DiskError: if that is not possible.
     """
     root = root.expanduser()
     missing = [folder for folder in (root, *root.parents) if not folder.exists()]
@@ -47,7 +47,7 @@ def placed(folder: Path, what: str) -> Iterator[Path]:
         what: the files, for the error.
 
     Raises:
-        InputError: if that is not possible.
+        DiskError: if that is not possible.
     """
     folder = folder.expanduser()
     staging = writable_folder(folder)
@@ -56,7 +56,7 @@ def placed(folder: Path, what: str) -> Iterator[Path]:
         for path in sorted(staging.iterdir()):
             path.replace(folder / path.name)
     except OSError as error:
-        raise InputError(f"{what} cannot be written to {str(folder)!r}: {error}.") from error
+        raise DiskError(f"{what} cannot be written to {str(folder)!r}: {error}.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 
@@ -65,7 +65,7 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a text file aside and renames it: a file that is there is replaced whole or not at all.
 
     Raises:
-        InputError: if that is not possible.
+        DiskError: if that is not possible.
     """
     path = path.expanduser()
     with placed(path.parent, path.name) as staging:

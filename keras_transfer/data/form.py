@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._checks import DataError, InputError, positive
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.pixels.resizing import RESIZES
 
@@ -31,7 +31,7 @@ def check_form(
 def check_classes(class_names: Sequence[str]) -> None:
     """Raises InputError unless there is something to tell apart."""
     if len(class_names) < 2:
-        raise InputError(
+        raise DataError(
             f"Expected images of 2 or more classes. Received: {len(class_names)}, {list(class_names)}. "
             "A classifier needs something to tell apart: add a folder with pictures of everything else."
         )

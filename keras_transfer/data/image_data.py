@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, below, check_files
@@ -125,7 +125,7 @@ class ImageData:
             if not bad:
                 raise
             named = "; ".join(f"{below(item.path, self.root)} {item.reason}" for item in bad[:10])
-            raise InputError(
+            raise DataError(
                 f"Expected the files that were there when the data was made. Received: {len(bad)} that changed, "
                 f"{named}. Read the data again to leave them out."
             ) from error

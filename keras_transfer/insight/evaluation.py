@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.plots.matrices import plot_confusion
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
         outputs.append(np.asarray(model.predict_on_batch(images)))
         labels.append(np.asarray(batch_labels))
     if not labels:
-        raise InputError("Expected images to evaluate on. Received: an empty dataset.")
+        raise DataError("Expected images to evaluate on. Received: an empty dataset.")
     probabilities, truth = np.concatenate(outputs), np.concatenate(labels)
     if truth.ndim == 2 and activation is keras.activations.softmax:
         truth = truth.argmax(axis=1)  # one-hot labels of one class an image
@@ -105,13 +105,13 @@ def report_on(probabilities: np.ndarray, truth: np.ndarray, class_names: Sequenc
     count = probabilities.shape[-1]
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) != count:
-        raise InputError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
+        raise DataError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
     if count == 1 and truth.ndim == 1:
         truth = truth[:, None]  # one yes or no an image
     if truth.ndim == 2 and truth.shape == probabilities.shape:
         return _several_labels(probabilities, truth, names)
     if truth.ndim != 1 or truth.min() < 0 or truth.max() >= count:
-        raise InputError(
+        raise DataError(
             f"Expected labels (batch,) from 0 to {count - 1}. Received: shape {truth.shape}, "
             f"from {truth.min()} to {truth.max()}."
         )
@@ -141,7 +141,7 @@ def _several_labels(probabilities: np.ndarray, truth: np.ndarray, names: tuple[s
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     if not np.isin(truth, (0, 1)).all():
-        raise InputError(f"Expected labels 0 and 1. Received: from {truth.min()} to {truth.max()}.")
+        raise DataError(f"Expected labels 0 and 1. Received: from {truth.min()} to {truth.max()}.")
     truth, predicted = truth.astype(int), (probabilities > 0.5).astype(int)
     clipped = np.clip(probabilities, keras.config.epsilon(), 1 - keras.config.epsilon())
     metrics = {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import InputError, VerificationError
 from keras_transfer.runtimes.formats import Format, Tolerance
 from keras_transfer.runtimes.frozen import Answer, Frozen, freeze, in_batches, open_frozen
 from keras_transfer.runtimes.measuring import accuracy, agreement, differences, mean_difference, milliseconds
@@ -110,7 +110,7 @@ def _written(part: Format, frozen: Frozen, folder: Path, calibration: np.ndarray
     except OSError:
         raise
     except Exception as error:  # each converter has its own kinds
-        raise InputError(
+        raise VerificationError(
             f"Expected a network that {part.name!r} can express. Received: {_first_line(error)}"
         ) from error
 
@@ -120,9 +120,9 @@ def _asked(part: Format, answer: Answer, images: np.ndarray, shape: tuple[int, .
         answer(images[:1].astype(np.float32))  # any number of pictures, one as well
         numbers = in_batches(answer, images)
     except Exception as error:  # each runtime has its own kinds
-        raise InputError(f"Expected {part.name!r} to answer. Received: {_first_line(error)}") from error
+        raise VerificationError(f"Expected {part.name!r} to answer. Received: {_first_line(error)}") from error
     if numbers.shape != shape:
-        raise InputError(f"Expected numbers {shape} from {part.name!r}. Received: {numbers.shape}.")
+        raise VerificationError(f"Expected numbers {shape} from {part.name!r}. Received: {numbers.shape}.")
     return numbers
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._checks import DiskError, InputError, VerificationError, positive
 from keras_transfer._folders import writable_folder
 from keras_transfer.runtimes.comparing import compare
 from keras_transfer.runtimes.describing import write_description
@@ -57,7 +57,7 @@ def convert(
     report = run(folder, [format], data=data, root=folder.parent if path is None else Path(path), timed=False)
     result = report.results[-1]
     if result.path is None:
-        raise InputError(result.complaint)
+        raise VerificationError(result.complaint)
     return result.path
 
 
@@ -133,7 +133,7 @@ def run(
             report = compare(version, description, parts, samples, staging, timed, note)
         return _published(report, parts, staging, targets)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        raise InputError(
+        raise DiskError(
             f"The files cannot be written to {str(root or staging)!r}: {error}. What was half written is deleted."
         ) from error
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._checks import DiskError, InputError, positive
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
 from keras_transfer.insight.evaluation import Report
@@ -100,7 +100,7 @@ def export(
         write_hashes(staging / "version")
         return publish(staging / "version", root)
     except OSError as error:
-        raise InputError(f"The export cannot be written to {str(root)!r}: {error}. Nothing was published.") from error
+        raise DiskError(f"The export cannot be written to {str(root)!r}: {error}. Nothing was published.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -19,7 +19,7 @@ import keras
 import numpy as np
 from keras.callbacks import Callback
 
-from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._checks import DataWarning, DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer._keras.callbacks import memory_of
 from keras_transfer._keras.leaves import equal, has_rate_schedule, leaves, rate_of
@@ -75,7 +75,7 @@ class Resume(Callback):
                     for name, value in memory.items():
                         setattr(callback, name, _unpacked(value, arrays, f"{index}_{name}"))
         except (OSError, ValueError, KeyError) as error:
-            raise InputError(
+            raise DiskError(
                 f"The run in {str(self.folder)!r} cannot be read ({error}). Delete the folder to train from the start."
             ) from error
 
@@ -118,7 +118,7 @@ class Resume(Callback):
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise InputError(f"{str(path)!r} cannot be read ({error}). Delete the folder to train anew.") from error
+            raise DiskError(f"{str(path)!r} cannot be read ({error}). Delete the folder to train anew.") from error
         theirs = state["run"]
         other = [name for name in self._run if self._run[name] != theirs.get(name)]
         if other:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.files import LeftOut, decodable, examine_files, find_images
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
@@ -107,7 +107,7 @@ def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:
         for path in others
     ]
     if not images:
-        raise InputError(f"Expected images in class folders below {str(root)!r}. Received none.")
+        raise DataError(f"Expected images in class folders below {str(root)!r}. Received none.")
     return images, findings
 
 

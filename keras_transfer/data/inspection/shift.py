@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.plots.points import plot_two_sets
 
@@ -95,7 +95,7 @@ def shift_of(first: np.ndarray, second: np.ndarray, seed: int = 0) -> Shift:
     sets = [first, second]
     fewest = min(map(len, sets))
     if fewest < 2 * _FOLDS:
-        raise InputError(f"Expected {2 * _FOLDS} images or more in each set. Received: {fewest}.")
+        raise DataError(f"Expected {2 * _FOLDS} images or more in each set. Received: {fewest}.")
     labels = np.repeat([0, 1], list(map(len, sets)))
     classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=seed)
@@ -110,5 +110,5 @@ def _features(network: keras.Model, images: ImageData | tf.data.Dataset) -> np.n
     batches = images.in_order("train") if isinstance(images, ImageData) else images
     found = [np.asarray(network.predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)) for batch in batches]
     if not found:
-        raise InputError("Expected images. Received: a dataset without any.")
+        raise DataError("Expected images. Received: a dataset without any.")
     return np.concatenate(found)

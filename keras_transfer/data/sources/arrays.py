@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
@@ -59,7 +59,7 @@ def from_arrays(
     count = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) < count:
-        raise InputError(f"Expected a name for each of {count} classes. Received: {list(names)}.")
+        raise DataError(f"Expected a name for each of {count} classes. Received: {list(names)}.")
     return assembly.data({"train": Examples(images, labels)}, names)
 
 
@@ -71,7 +71,7 @@ def _standardised(labels: np.ndarray, count: int) -> np.ndarray:
         in_range = np.isin(labels, (0, 1)).all() if labels.ndim == 2 else labels.min(initial=0) >= 0
         if labels.dtype.kind in "iub" and in_range:
             return labels.astype(np.int64)
-    raise InputError(
+    raise DataError(
         f"Expected `labels` integers from 0 ({count},), or 0 and 1 ({count}, number of labels), or floats. "
         f"Received: {labels.dtype} {labels.shape}."
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._checks import DataError, DataWarning
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut
@@ -87,6 +87,6 @@ def _check_presence(splits: Mapping[str, Examples], class_names: Sequence[str]) 
         counts = examples.labels.sum(0) if several else np.bincount(examples.labels, minlength=len(class_names))
         missing = [name for name, count in zip(class_names, counts, strict=True) if not count]
         if missing and split == "train" and not several:
-            raise InputError(f"Expected images of each class to train on. Received none of {missing}.")
+            raise DataError(f"Expected images of each class to train on. Received none of {missing}.")
         if missing:
             warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=4)

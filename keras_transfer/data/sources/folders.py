@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
@@ -134,11 +134,11 @@ def labelled_files(
     for split, examples in splits.items():
         missing = [name for label, name in enumerate(names) if label not in examples.labels]
         if missing and split == "train":
-            raise InputError(
+            raise DataError(
                 f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}."
             )
         if len(missing) == len(names):
-            raise InputError(f"Expected usable images in {str(parts[split])!r}, or no such folder. Received none.")
+            raise DataError(f"Expected usable images in {str(parts[split])!r}, or no such folder. Received none.")
     return names, splits, left_out
 
 
@@ -150,11 +150,11 @@ def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str
     parts = split_folders(root)
     files = {split: _class_files(folder) for split, folder in parts.items()}
     if not any(files.values()):
-        raise InputError(_no_images(root))
+        raise DataError(_no_images(root))
     for split, by_class in files.items():
         strangers = sorted(set(by_class) - set(files["train"]))
         if strangers:
-            raise InputError(
+            raise DataError(
                 f"Expected the classes of {str(parts['train'])!r} in {str(parts[split])!r}, {list(files['train'])}. "
                 f"Received also: {strangers}."
             )
@@ -167,7 +167,7 @@ def split_folders(root: Path) -> dict[str, Path]:
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         split = SPLIT_NAMES.get(folder.name.lower())
         if split in found:
-            raise InputError(f"Expected one {split} folder. Received: {found[split].name!r} and {folder.name!r}.")
+            raise DataError(f"Expected one {split} folder. Received: {found[split].name!r} and {folder.name!r}.")
         if split is not None and any(path.is_dir() for path in folder.iterdir()):
             found[split] = folder
     return found if "train" in found else {"train": root}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files
@@ -93,7 +93,7 @@ def from_dataframe(
         rows = [row for row, of in enumerate(splits) if of == split and row not in left_out]
         if not rows:
             count, why = splits.count(split), f"; {gone[0].path.name} {gone[0].reason}" if gone else ""
-            raise InputError(
+            raise DataError(
                 f"Expected usable images in the split {split!r}. Received: {count} rows, none of them usable{why}."
             )
         return Examples(
@@ -118,7 +118,7 @@ def _repeated(paths: Sequence[Path], labels: Sequence[Any], splits: Sequence[str
         if earlier == row:
             continue
         if (labels[earlier], splits[earlier]) != (labels[row], splits[row]):
-            raise InputError(
+            raise DataError(
                 f"Expected each image once. Received: {str(path)!r} in {row_name(earlier)} and {row_name(row)}, "
                 "with different labels or splits."
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import InputError, unknown
+from keras_transfer._checks import DataError, InputError, unknown
 from keras_transfer.data.sources.folders import SPLIT_NAMES
 from keras_transfer.data.splitting.lists import read_columns
 
@@ -40,7 +40,7 @@ class Table:
         values = self.column(name)
         for row, value in enumerate(values):
             if not isinstance(value, (str, os.PathLike)) or not str(value):
-                raise InputError(f"Expected paths in the column {name!r}. Received: {value!r} in {row_name(row)}.")
+                raise DataError(f"Expected paths in the column {name!r}. Received: {value!r} in {row_name(row)}.")
         return [self.root / Path(value).expanduser() for value in values]
 
     def splits(self, name: str | None) -> list[str]:
@@ -51,7 +51,7 @@ class Table:
         for row, value in enumerate(self.column(name)):
             split = SPLIT_NAMES.get(str(value).strip().lower())
             if split is None:
-                raise InputError(
+                raise DataError(
                     f"Expected one of {sorted(SPLIT_NAMES)} in the column {name!r}. "
                     f"Received: {value!r} in {row_name(row)}."
                 )
@@ -78,7 +78,7 @@ def labels_of(
     if strangers:
         stranger = sorted(strangers)[0]
         row = next(row for row, name in enumerate(named) if name is not None and stranger in split(name))
-        raise InputError(
+        raise DataError(
             f"Expected the classes {list(names)} in the column {columns!r}. Received: {stranger!r} in {row_name(row)}."
         )
     if separator is None:
@@ -92,13 +92,13 @@ def _class_name(value: Any, column: str, row: int) -> str | None:
         return None
     if isinstance(value, (float, np.floating)):
         if not float(value).is_integer():
-            raise InputError(
+            raise DataError(
                 f"Expected class names or whole numbers in the column {column!r}. "
                 f"Received: {value!r} in {row_name(row)}. For regression use kt.data.from_arrays."
             )
         value = int(value)  # pandas turns whole numbers into floats where one is missing
     if not isinstance(value, (str, int, np.integer)):
-        raise InputError(
+        raise DataError(
             f"Expected class names or whole numbers in the column {column!r}. Received: {type(value).__name__} in "
             f"{row_name(row)}."
         )
@@ -107,7 +107,7 @@ def _class_name(value: Any, column: str, row: int) -> str | None:
 
 def _zero_or_one(value: Any, column: str, row: int) -> int:
     if str(value) not in ("0", "1", "0.0", "1.0", "True", "False"):
-        raise InputError(f"Expected 0 or 1 in the column {column!r}. Received: {value!r} in {row_name(row)}.")
+        raise DataError(f"Expected 0 or 1 in the column {column!r}. Received: {value!r} in {row_name(row)}.")
     return int(str(value) in ("1", "1.0", "True"))
 
 

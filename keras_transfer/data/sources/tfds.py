@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, DownloadError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_encoded
@@ -51,14 +51,14 @@ def from_tfds(
             builder = tensorflow_datasets.builder(name)
             builder.download_and_prepare()
     except Exception as error:
-        raise InputError(
+        raise DownloadError(
             f"The dataset {name!r} of TensorFlow Datasets is not on this machine and cannot be downloaded "
             f"({type(error).__name__}: {str(error).strip().splitlines()[0][:200]}). "
             "Use kt.data.from_directory with photographs of your own."
         ) from error
     features = builder.info.features
     if not {"image", "label"} <= set(features or ()):
-        raise InputError(f"Expected a dataset with 'image' and 'label'. Received: {name!r} with {features}.")
+        raise DataError(f"Expected a dataset with 'image' and 'label'. Received: {name!r} with {features}.")
     splits, count = {}, 0
     left_out: list[LeftOut] = []
     for split in ("train", "validation", "test"):
@@ -71,7 +71,7 @@ def from_tfds(
             count += len(examples)
     note_left_out(left_out, count, None)
     if "train" not in splits:
-        raise InputError(
+        raise DataError(
             f"Expected a dataset with a split 'train'. Received: {name!r} with {list(builder.info.splits)}."
         )
     return assembly.data(splits, features["label"].names, left_out)

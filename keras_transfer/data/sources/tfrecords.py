@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_encoded
@@ -78,7 +78,7 @@ def from_tfrecord(
         left_out += bad.values()
         kept = [row for index, row in enumerate(rows) if index not in bad]
         if not kept:
-            raise InputError(f"Expected usable images in {given[split]!r}. Received: {len(rows)} records, none usable.")
+            raise DataError(f"Expected usable images in {given[split]!r}. Received: {len(rows)} records, none usable.")
         labels = [label if isinstance(label, int) else numbers[label] for _, _, label in kept]
         contents = np.array([content for _, content, _ in kept], dtype=object)
         splits[split] = Examples(contents, np.array(labels, np.int64), encoded=True)
@@ -92,7 +92,7 @@ def _found(files: Files) -> list[str]:
     for pattern in patterns:
         matching = sorted(tf.io.gfile.glob(os.fspath(pattern)))
         if not matching:
-            raise InputError(f"Expected TFRecord files. Received: {os.fspath(pattern)!r}, which matches none.")
+            raise DataError(f"Expected TFRecord files. Received: {os.fspath(pattern)!r}, which matches none.")
         found += matching
     return found
 
@@ -104,14 +104,14 @@ def _records(file: str, image_key: str, label_key: str, left_out: list[LeftOut])
         for number, record in enumerate(tf.data.TFRecordDataset(file).as_numpy_iterator()):
             features = tf.train.Example.FromString(record).features.feature
             if not {image_key, label_key} <= set(features):
-                raise InputError(
+                raise DataError(
                     f"Expected the features {image_key!r} and {label_key!r}. Received: {sorted(features)} in record "
                     f"{number} of {file!r}. Name them with image_key and label_key."
                 )
             label = features[label_key]
             (value,) = [*label.int64_list.value, *label.bytes_list.value] or [None]
             if value is None:
-                raise InputError(f"Expected a whole number or a name in {label_key!r}. Received: record {number}.")
+                raise DataError(f"Expected a whole number or a name in {label_key!r}. Received: record {number}.")
             (content,) = features[image_key].bytes_list.value
             rows.append((f"{file}#{number}", content, value.decode() if isinstance(value, bytes) else int(value)))
     except tf.errors.OpError as error:
@@ -119,7 +119,7 @@ def _records(file: str, image_key: str, label_key: str, left_out: list[LeftOut])
     except (ValueError, DecodeError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(
+        raise DataError(
             f"Expected a tf.train.Example with one image and one label in each record. Received: {file!r} ({error})."
         ) from error
     return rows
@@ -129,11 +129,11 @@ def _names(labels: Sequence[Any], class_names: Sequence[str] | None) -> tuple[st
     numbers = [label for label in labels if isinstance(label, int)]
     texts = sorted({label for label in labels if not isinstance(label, int)})
     if numbers and texts:
-        raise InputError(f"Expected labels that are numbers or names. Received both: {numbers[0]} and {texts[0]!r}.")
+        raise DataError(f"Expected labels that are numbers or names. Received both: {numbers[0]} and {texts[0]!r}.")
     names = (
         tuple(class_names) if class_names is not None else tuple(texts or map(str, range(max(numbers, default=0) + 1)))
     )
     strangers = [text for text in texts if text not in names] + [n for n in numbers if not 0 <= n < len(names)]
     if strangers:
-        raise InputError(f"Expected labels of the classes {list(names)}. Received: {strangers[0]!r}.")
+        raise DataError(f"Expected labels of the classes {list(names)}. Received: {strangers[0]!r}.")
     return names

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_files, find_images
@@ -80,7 +80,7 @@ def unlabelled(
         bad = {item.path for item in left_out}
         items = np.array([str(path) for path in wanted if path not in bad], dtype=object)
     if len(items) < 2:
-        raise InputError(f"Expected 2 usable images or more, to train on and to validate with. Received: {len(items)}.")
+        raise DataError(f"Expected 2 usable images or more, to train on and to validate with. Received: {len(items)}.")
     assembly = Assembly(size, resize, augment, batch_size, validation_split, seed)
     return assembly.data({"train": Examples(items, _unknown(len(items)))}, (UNKNOWN,), left_out, root)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.splitting.splits import group_folds
@@ -49,7 +49,7 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
         pairs = KFold(count, shuffle=True, random_state=data.seed).split(labels)
     if fewest < count:
         what = "groups" if whole.groups is not None else "images of each class"
-        raise InputError(f"Expected {count} {what} or more, one for each fold. Received: {fewest}.")
+        raise DataError(f"Expected {count} {what} or more, one for each fold. Received: {fewest}.")
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         return [
             replace(

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError
 from keras_transfer._folders import write_whole
 from keras_transfer.data.files import LeftOut
 from keras_transfer.data.image_data import ImageData
@@ -35,7 +35,7 @@ def save_split(data: ImageData, file: str | os.PathLike[str]) -> Path:
     rows: list[Sequence[object]] = []
     for split, examples in data.splits.items():
         if not examples.in_files:
-            raise InputError("Expected images that are files, each with a path. Received: images in memory.")
+            raise DataError("Expected images that are files, each with a path. Received: images in memory.")
         for index, (path, label) in enumerate(zip(examples.items, examples.labels, strict=True)):
             several = examples.labels.ndim == 2
             names = [data.class_names[place] for place in (label.nonzero()[0] if several else [label])]
@@ -61,7 +61,7 @@ def read_quarantine(file: str | os.PathLike[str] | None, root: Path) -> list[Lef
         return []
     columns = read_columns(file)
     if "image" not in columns:
-        raise InputError(f"Expected a quarantine with a column 'image'. Received: {str(file)!r} with {list(columns)}.")
+        raise DataError(f"Expected a quarantine with a column 'image'. Received: {str(file)!r} with {list(columns)}.")
     reasons = columns.get("reason", [""] * len(columns["image"]))
     return [
         LeftOut(root / image, f"is in quarantine ({reason})" if reason else "is in quarantine")
@@ -79,15 +79,15 @@ def read_columns(file: str | os.PathLike[str]) -> dict[str, list[str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Expected a CSV file in UTF-8. Received: {str(file)!r} ({error}).") from error
+        raise DataError(f"Expected a CSV file in UTF-8. Received: {str(file)!r} ({error}).") from error
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = list(reader)
     except csv.Error as error:
-        raise InputError(f"Expected a CSV file. Received: {str(file)!r}, line {reader.line_num}: {error}.") from error
+        raise DataError(f"Expected a CSV file. Received: {str(file)!r}, line {reader.line_num}: {error}.") from error
     for row in rows:
         if None in row or None in row.values():
-            raise InputError(
+            raise DataError(
                 f"Expected {len(reader.fieldnames or ())} fields in every line of {str(file)!r}. "
                 f"Received: {[value for value in row.values() if value is not None]}."
             )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.examples import Examples
 
 
@@ -63,7 +63,7 @@ def stratified(
     for label, name in enumerate(class_names):
         members = rng.permutation(np.flatnonzero(labels == label))
         if len(members) < 2:
-            raise InputError(
+            raise DataError(
                 f"Expected 2 or more usable images of each class, to train on and to validate with. Received: "
                 f"{len(members)} of {name!r}. Add images, or leave the class out."
             )
@@ -114,7 +114,7 @@ def group_folds(labels: np.ndarray, groups: np.ndarray, parts: int, seed: int) -
 
     count = len(np.unique(groups))
     if count < 2:
-        raise InputError(f"Expected 2 or more groups, to train on and to validate with. Received: {count}.")
+        raise DataError(f"Expected 2 or more groups, to train on and to validate with. Received: {count}.")
     parts = min(parts, count, int(np.bincount(labels).max()))
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # of small classes; they are checked here
         yield from StratifiedGroupKFold(max(parts, 2), shuffle=True, random_state=seed).split(labels, labels, groups)
@@ -130,7 +130,7 @@ def _check_classes(labels: np.ndarray, groups: np.ndarray, train: np.ndarray, cl
     for label, name in enumerate(class_names):
         if label not in labels[train]:
             number = len(np.unique(groups[labels == label]))
-            raise InputError(
+            raise DataError(
                 f"Expected images of each class in 2 or more groups, to train on and to validate with. Received: "
                 f"{name!r} in {number}, which cannot be split. Add images, or give a split of your own."
             )

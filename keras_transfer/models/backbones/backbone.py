@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import KerasTensor
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DownloadError, InputError
 from keras_transfer._registry import Registry
 
 Weights = str | os.PathLike[str] | None
@@ -100,7 +100,7 @@ def _weights_error(name: str, weights: Weights, options: object, error: Exceptio
     """Says in a sentence what Keras' error means to the one who passed `weights`."""
     no_network = isinstance(error, (OSError, HTTPException)) or "URL fetch failure" in str(error)
     if weights == "imagenet" and no_network:
-        return InputError(
+        return DownloadError(
             f"The ImageNet weights of {name} are not in Keras' cache and cannot be downloaded here ({error}). "
             "Pass weights=FILE with weights you downloaded elsewhere, or weights=None to start from scratch."
         )

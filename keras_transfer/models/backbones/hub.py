@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DownloadError, InputError
 from keras_transfer._keras.borrowed import borrow
 from keras_transfer.models.backbones.backbone import Backbone
 
@@ -106,7 +106,7 @@ def _load(handle: str) -> Any:
 
         return tensorflow_hub.load(handle)
     except Exception as error:
-        raise InputError(
+        raise DownloadError(
             f"The SavedModel {handle!r} cannot be loaded ({type(error).__name__}: {error}). Without a network, "
             "download it elsewhere, unpack it and pass its folder."
         ) from error

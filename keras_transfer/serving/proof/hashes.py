@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import InputError, VerificationError
 from keras_transfer._folders import write_whole
 from keras_transfer.serving.versions import find_version
 
@@ -63,7 +63,9 @@ def check_hashes(folder: Path, public_key: str | os.PathLike[str] | None = None)
         listed = (folder / LIST).read_bytes()
         expected = dict(json.loads(listed)["files"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"Expected a version with hashes in {LIST}. Received: {str(folder)!r} ({error}).") from error
+        raise VerificationError(
+            f"Expected a version with hashes in {LIST}. Received: {str(folder)!r} ({error})."
+        ) from error
     if public_key is not None:
         _check_signature(folder, listed, Path(public_key).expanduser())
     actual = _hashes(folder)
@@ -73,7 +75,9 @@ def check_hashes(folder: Path, public_key: str | os.PathLike[str] | None = None)
             f"{name} ({'missing' if name not in actual else 'added' if name not in expected else 'changed'})"
             for name in changed
         ]
-        raise InputError(f"Expected the files that were exported in {str(folder)!r}. Received: {', '.join(kinds)}.")
+        raise VerificationError(
+            f"Expected the files that were exported in {str(folder)!r}. Received: {', '.join(kinds)}."
+        )
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -93,9 +97,11 @@ def _check_signature(folder: Path, listed: bytes, key: Path) -> None:
     try:
         public.verify(base64.b64decode((folder / SIGNATURE).read_bytes()), listed)
     except OSError as error:
-        raise InputError(f"Expected a signed version. Received: {str(folder)!r} without {SIGNATURE}.") from error
+        raise VerificationError(f"Expected a signed version. Received: {str(folder)!r} without {SIGNATURE}.") from error
     except (InvalidSignature, ValueError) as error:
-        raise InputError(f"Expected {str(folder)!r} to be signed with the key of {str(key)!r}. It is not.") from error
+        raise VerificationError(
+            f"Expected {str(folder)!r} to be signed with the key of {str(key)!r}. It is not."
+        ) from error
 
 
 def _private_key(path: Path) -> Ed25519PrivateKey:

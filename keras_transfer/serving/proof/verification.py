@@ -14,7 +14,7 @@ from types import TracebackType
 import keras
 import numpy as np
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._checks import InputError, VerificationError, positive
 from keras_transfer.data import ImageData
 from keras_transfer.data.files import check_files, find_images
 from keras_transfer.serving.description import Description, library_versions, read_description
@@ -65,7 +65,7 @@ class Probe:
                 said = f"no answer in {_WAIT} seconds"
             if self._process.returncode != 0:
                 reason = said.strip().splitlines()[-1] if said.strip() else f"exit code {self._process.returncode}"
-                raise InputError(
+                raise VerificationError(
                     f"The SavedModel cannot be asked in a process of its own, with TensorFlow alone: {reason}"
                 )
             found = []
@@ -103,7 +103,7 @@ def verify_export(
     if not verification.passed:
         shown = [f"drawn picture {index + 1}" for index in range(len(drawn))]
         shown += [f"picture {index + 1} of the data" for index in range(len(own))]
-        raise InputError(_beyond(verification, shown))
+        raise VerificationError(_beyond(verification, shown))
     evidence.take(len(drawn)).save(folder / FILE)
     _write_result(folder, verification, weights_hash(model))
     return verification
@@ -199,7 +199,9 @@ def _reference(model: keras.Model | str | os.PathLike[str] | None, folder: Path,
         return known if weights_hash(known) == weights else None  # of a later training, then
     known = model if isinstance(model, keras.Model) else _load(Path(model).expanduser())
     if weights_hash(known) != weights:
-        raise InputError(f"Expected the model that {str(folder)!r} was made of. Received: one with other weights.")
+        raise VerificationError(
+            f"Expected the model that {str(folder)!r} was made of. Received: one with other weights."
+        )
     return known
 
 
