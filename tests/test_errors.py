@@ -21,7 +21,7 @@ def _bad_data(folder):
 
 
 def _missing_download(folder):
-    kt.build_model("MobileNet", 2, image_size=32, backbone_options={"alpha": 0.5})
+    kt.build_model("VGG16", 2, image_size=32)
 
 
 def _full_disk(folder):
