@@ -24,7 +24,7 @@ from .catalogue import available
 from .data import augment
 from .hub import HubLayer, hub_backbone
 from .insight.batch_norm import BatchNormCheck, check_batch_norm
-from .insight.evaluation import Report, evaluate
+from .insight.evaluation import evaluate
 from .insight.grad_cam import grad_cam
 from .models import heads, pooling
 from .models.backbones.backbone import Backbone
@@ -36,6 +36,7 @@ from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .schedules import rates
 from .schedules.phases import Phase
 from .serving import Difference, Prediction, ServedModel, Verification, export, load, sign, verify
+from .tasks import Report
 from .training.fine_tuning import fine_tune
 from .training.layerwise import layerwise
 from .training.rate_finder import RateCurve, find_learning_rate

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
-from keras_transfer._checks import DataWarning, InputError, positive
-from keras_transfer._keras.refitting import fresh_optimizer
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.adaptation.adaptation_model import features_of
 from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, check_weight, find_method
 from keras_transfer.adaptation.alignment.method import Loss
@@ -26,14 +25,15 @@ from keras_transfer.adaptation.watching import Divergence, Validation
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.models.stages import stages
-from keras_transfer.schedules.named import Schedule, plan
+from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.parts import HEAD, open_parts
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
+from keras_transfer.tasks import TASKS, Classification
+from keras_transfer.training.options import EPOCHS, Objective, Options, phases_of
 from keras_transfer.training.resuming import Resume, identity, named
-from keras_transfer.training.run import BestEpoch, Training, averaging, find_cache
+from keras_transfer.training.run import BestEpoch, Training, averaging
 from keras_transfer.training.segments import trained_part
-from keras_transfer.training.tasks import class_weights, default_loss, default_metrics
 from keras_transfer.training.unfreezing import UnfreezeSchedule
 
 
@@ -101,6 +101,17 @@ def adapt(
         InputError: if model, source and target do not fit, a domain is missing, an argument is unknown or out of range,
             or `resume_dir` holds another run.
     """
+    options = Options(
+        optimizer=optimizer,
+        callbacks=callbacks,
+        class_weight=class_weight,
+        rate=rate,
+        patience=patience,
+        train_batch_norm=train_batch_norm,
+        cache=cache,
+        resume_dir=resume_dir,
+        verbose=verbose,
+    )
     found = find_method(method)
     check_weight(weight)
     domains = find_domains(model, source, target, found)
@@ -117,14 +128,7 @@ def adapt(
             Running(found, weight, features_of(model).shape[-1], model.output_shape[-1]),
             phases,
             validation,
-            optimizer=optimizer,
-            callbacks=callbacks,
-            class_weight=class_weight,
-            unfreeze=UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate),
-            patience=patience,
-            cache=find_cache(cache),
-            resume_dir=resume_dir,
-            verbose=verbose,
+            options,
         )
     else:
         history = keras.callbacks.History()
@@ -151,47 +155,34 @@ def _train(
     running: Running,
     phases: Sequence[Phase],
     validation: Validation,
-    *,
-    optimizer: str | keras.optimizers.Optimizer,
-    callbacks: Sequence[keras.callbacks.Callback],
-    class_weight: str | dict[int, float] | None,
-    unfreeze: UnfreezeSchedule,
-    patience: int | None,
-    cache: Cache | None,
-    resume_dir: str | os.PathLike[str] | None,
-    verbose: str | int,
+    options: Options,
 ) -> keras.callbacks.History:
-    if patience is not None:
-        positive("patience", patience, whole=True)
     has_task = bool(domains.sources)
-
-    def compile_as(part: keras.Model, steps: int = 1, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-        part.compile(
-            steps_per_execution=steps,
-            optimizer=optimizer or model.optimizer,
-            loss=default_loss(model),
-            metrics=default_metrics(model) if has_task else [],
-        )
-
-    compile_as(model, optimizer=fresh_optimizer(keras.optimizers.get(optimizer), model))
+    objective = Objective.of(TASKS.find(Classification.name), options if has_task else replace(options, metrics=[]))
+    objective.compile(model, options.new_optimizer(model))
     running.follow(model.optimizer)
+    unfreeze = UnfreezeSchedule(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
     part = trained_part(model, phases)
-    best = BestEpoch(part, patience or starts(phases)[-1], validation.key, "max")
-    weights = None
-    if has_task:
-        weights = class_weights(class_weight, domains.labels(), verbose)
+    best = BestEpoch(part, options.patience or starts(phases)[-1], validation.key, "max")
+    weights = options.weights_of(domains.labels()) if has_task else None
     own = [*averaging(model), unfreeze, DomainOrder(domains), running, validation, Divergence(part, best), best]
-    training = Training(model, domains.every, phases, unfreeze, own, callbacks, compile_as, weights, verbose)
+    training = Training(
+        model, domains.every, phases, unfreeze, own, options.callbacks, objective, weights, options.verbose
+    )
     resume = None
-    if resume_dir is not None:
-        settings: list[Any] = [patience, unfreeze.train_batch_norm, weights, unfreeze.rate, None, []]
+    if options.folder is not None:
+        settings: list[Any] = [options.patience, unfreeze.train_batch_norm, weights, unfreeze.rate, None, []]
         run = identity(model, domains.every[0], phases, settings)
         others = [identity(model, data, phases, settings) for data in domains.every[1:]]
         run["other images"] = [[other["data"], other["images"]] for other in others]
         run["method"] = [*_identity(running.method), running.weight, validation.key]
-        resume = Resume(Path(resume_dir), run, training.every())
+        resume = Resume(options.folder, run, training.every())
     return training.run(
-        lambda first: domains.plan(model, phases, cache, running, first=first, verbose=verbose), domains.steps, resume
+        lambda first: domains.plan(
+            model, phases, options.cache_settings, running, first=first, verbose=options.verbose
+        ),
+        domains.steps,
+        resume,
     )
 
 
@@ -233,13 +224,9 @@ def _phases(
     names = stages(model)
     if schedule is None and not domains.sources:
         rate = 1e-4 if learning_rate is None else learning_rate
-        schedule = (Phase(10 if epochs is None else epochs, (names[-1],), rate),)
+        schedule = (Phase(EPOCHS if epochs is None else epochs, (names[-1],), rate),)
         epochs = learning_rate = None
-    schedule = "gradual" if schedule is None else schedule
-    if isinstance(schedule, str) or callable(schedule):
-        epochs = 10 if epochs is None else epochs
-        learning_rate = 3e-3 if learning_rate is None else learning_rate
-    return plan(schedule, epochs, learning_rate, names)
+    return phases_of(schedule, epochs, learning_rate, names)
 
 
 def _check_open(model: keras.Model, phases: Sequence[Phase], method: Alignment, domains: Domains) -> None:

@@ -15,7 +15,8 @@ from keras_transfer.adaptation.domains import Domains
 from keras_transfer.data import ImageData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 from keras_transfer.models.stages import stages
-from keras_transfer.training.tasks import check_fit
+from keras_transfer.tasks import Classification, task_of_model
+from keras_transfer.training.compatibility import check_fit
 
 
 def find_domains(
@@ -27,9 +28,10 @@ def find_domains(
         InputError: if a domain is missing that the method needs, or does not fit the model or the others.
     """
     stages(model)
-    activation = model.get_layer("predictions").activation.__name__
-    if activation != "softmax":
-        raise InputError(f"Expected a model with activation='softmax', one class an image. Received: {activation!r}.")
+    task = task_of_model(model)
+    if not isinstance(task, Classification):
+        received = model.layers[-1] if task is None else task.activation
+        raise InputError(f"Expected a model with activation='softmax', one class an image. Received: {received!r}.")
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise InputError("Expected one device: adaptation compares the whole batches of both domains.")
     sources = [] if source is None else [source] if isinstance(source, ImageData) else list(source)

@@ -20,8 +20,8 @@ from keras_transfer.data.inspection.shift import shift_of
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 from keras_transfer.insight.evaluation import Report, report_on
 from keras_transfer.plots.points import plot_domains
+from keras_transfer.training.compatibility import check_fit
 from keras_transfer.training.relay import quiet_tracing
-from keras_transfer.training.tasks import check_fit
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from keras_transfer.tasks import Task, task_of_labels
+
 
 @dataclass(frozen=True, eq=False)
 class Examples:
@@ -26,6 +28,11 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def task(self) -> Task:
+        """The task that the labels are of."""
+        return task_of_labels(self.labels)
 
     @property
     def in_files(self) -> bool:

@@ -22,6 +22,7 @@ from keras_transfer.data.pipelines.options import ready
 from keras_transfer.data.pipelines.order import shuffled
 from keras_transfer.data.pipelines.reading import augmented, batched, images_of
 from keras_transfer.plots.images import plot_images
+from keras_transfer.tasks import TASKS, Classification, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,9 +65,9 @@ class ImageData:
 
     def __post_init__(self) -> None:
         check_form(self.image_size, self.resize, self.augment, self.batch_size)
-        if self.splits["train"].labels.dtype.kind != "f":
+        if self.task.needs_classes:
             check_classes(self.class_names)
-        if self.mixes and self.splits["train"].labels.ndim != 1:
+        if self.mixes and self.task is not TASKS.find(Classification.name):
             raise InputError("Expected one class an image, to mix images. Received: several labels or targets.")
 
     @property
@@ -145,16 +146,14 @@ class ImageData:
         return int(self._epoch.numpy())
 
     @property
+    def task(self) -> Task:
+        """The task that the labels are of, such as classification."""
+        return self.splits["train"].task
+
+    @property
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of images by split and class; of all together for regression."""
-        if self.splits["train"].labels.dtype.kind == "f":
-            return {split: {"all": len(examples)} for split, examples in self.splits.items()}
-        counted = {}
-        for split, examples in self.splits.items():
-            totals = examples.labels.sum(axis=0) if examples.labels.ndim == 2 else np.bincount(examples.labels)
-            totals = np.pad(totals, (0, self.num_classes - len(totals)))
-            counted[split] = {name: int(total) for name, total in zip(self.class_names, totals, strict=True)}
-        return counted
+        return {split: self.task.counts(examples.labels, self.class_names) for split, examples in self.splits.items()}
 
     @property
     def class_weights(self) -> dict[int, float]:
@@ -163,14 +162,10 @@ class ImageData:
         Raises:
             InputError: for several labels an image, which have no common weight.
         """
-        from sklearn.utils.class_weight import compute_class_weight
-
-        labels = self.splits["train"].labels
-        if labels.ndim == 2:
-            raise InputError("Expected one class an image. Received: several labels an image.")
-        present = np.unique(labels)
-        weights = compute_class_weight("balanced", classes=present, y=labels)
-        return {int(label): float(weight) for label, weight in zip(present, weights, strict=True)}
+        weights = self.task.balanced_weights(self.splits["train"].labels)
+        if weights is None:
+            raise InputError(f"Expected one class an image. Received: {self.task.said_of_labels}.")
+        return weights
 
     def show(self, count: int = 9, *, augmented: bool = False) -> Figure:
         """Draws a labelled sample of the training images, as read or as augmented (without mixing)."""
@@ -193,10 +188,7 @@ class ImageData:
 
     def _named(self, label: np.ndarray) -> str:
         """Writes a label in words."""
-        if self.splits["train"].labels.dtype.kind == "f":
-            return ", ".join(f"{value:.3g}" for value in np.atleast_1d(label))
-        labels = np.flatnonzero(label) if np.ndim(label) else [int(label)]
-        return ", ".join(self.class_names[index] for index in labels)
+        return ", ".join(self.task.in_words(label, self.class_names))
 
     def _in_file_order(self, split: str, epoch: int) -> tf.data.Dataset:
         return tf.data.Dataset.range(len(self.splits[split])).map(lambda index: (index, tf.constant(epoch, tf.int64)))

@@ -18,10 +18,11 @@ from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.backbones.backbone import Backbone, Weights
 from keras_transfer.models.backbones.copying import copy_network, end_of_stage, wrap
 from keras_transfer.models.backbones.hub import hub_backbone, is_handle
-from keras_transfer.models.heads import DEFAULT_LOSSES, HEADS, Head
+from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
 from keras_transfer.models.pooling import Pooling, pool
 from keras_transfer.models.stages import _MARK
+from keras_transfer.tasks import TASKS, task_of_activation
 
 
 def build_model(
@@ -63,12 +64,13 @@ def build_model(
         >>> model.output.shape
         (None, 3)
     """
-    if activation not in DEFAULT_LOSSES:
-        raise unknown("activation", activation, list(DEFAULT_LOSSES))
+    activations = [TASKS.find(name).activation for name in TASKS.names()]
+    if activation not in activations:
+        raise unknown("activation", activation, activations)
     positive("num_classes", num_classes, whole=True)
-    if activation == "softmax" and num_classes < 2:
+    if num_classes < task_of_activation(activation).fewest_outputs:
         raise InputError(
-            f"Expected 2 or more classes with softmax. Received: num_classes={num_classes}. "
+            f"Expected 2 or more classes with {activation}. Received: num_classes={num_classes}. "
             "For a yes-or-no question use two classes, or activation='sigmoid'."
         )
     apply_head = HEADS.find(head)

@@ -15,12 +15,6 @@ from keras_transfer._registry import Registry
 Head = Callable[[KerasTensor, int], KerasTensor]
 HEADS: Registry[Head] = Registry("head")
 
-DEFAULT_LOSSES = {
-    "softmax": "sparse_categorical_crossentropy",  # one class an image, integer labels
-    "sigmoid": "binary_crossentropy",  # several labels at once, 0 or 1 for each
-    "linear": "mean_squared_error",  # regression
-}
-
 
 @HEADS.register("linear")
 def linear(features: KerasTensor, num_classes: int) -> KerasTensor:

@@ -11,10 +11,11 @@ import numpy as np
 from keras_transfer._checks import InputError, VerificationError
 from keras_transfer.runtimes.formats import Format, Tolerance
 from keras_transfer.runtimes.frozen import Answer, Frozen, freeze, in_batches, open_frozen
-from keras_transfer.runtimes.measuring import accuracy, agreement, differences, mean_difference, milliseconds
+from keras_transfer.runtimes.measuring import milliseconds
 from keras_transfer.runtimes.report import SAVED_MODEL, RuntimeReport, RuntimeResult
 from keras_transfer.runtimes.samples import Samples
 from keras_transfer.serving.description import Description
+from keras_transfer.tasks import Task
 
 _ROUNDINGS, _MOST = 10, 1e-3  # a float32 file may be this many times as far as freezing alone, and never farther
 _WORST = 3
@@ -51,7 +52,8 @@ def compare(
     frozen = freeze(version, description, folder / "frozen")
     answers = {SAVED_MODEL: frozen.reference}
     numbers = {SAVED_MODEL: in_batches(answers[SAVED_MODEL], samples.images)}
-    moved = differences(in_batches(open_frozen(frozen), samples.images), numbers[SAVED_MODEL], description.activation)
+    task = description.task
+    moved = task.differences(in_batches(open_frozen(frozen), samples.images), numbers[SAVED_MODEL])
     rounding = float(moved.max())
     failed: dict[str, str] = {}
     for part in formats:
@@ -68,10 +70,10 @@ def compare(
     least = min(_ROUNDINGS * rounding, _MOST)
     tolerances = {part.name: replace(part.tolerance, largest=max(part.tolerance.largest, least)) for part in formats}
     none = RuntimeResult("", np.nan, None, np.nan, np.nan, None, None, Tolerance(0.0), len(samples.images))
-    results = [_measured(replace(none, format=SAVED_MODEL), numbers, samples, description.activation)]
+    results = [_measured(replace(none, format=SAVED_MODEL), numbers, samples, task)]
     for part in formats:
         result = replace(none, format=part.name, tolerance=tolerances[part.name], error=failed.get(part.name, ""))
-        results.append(result if result.error else _measured(result, numbers, samples, description.activation))
+        results.append(result if result.error else _measured(result, numbers, samples, task))
     folders = {part.name: folder / part.name for part in formats}
     finished = (
         replace(
@@ -85,19 +87,17 @@ def compare(
     return RuntimeReport(version, len(samples.images), calibrated, rounding, tuple(finished))
 
 
-def _measured(
-    result: RuntimeResult, numbers: Mapping[str, np.ndarray], samples: Samples, activation: str
-) -> RuntimeResult:
+def _measured(result: RuntimeResult, numbers: Mapping[str, np.ndarray], samples: Samples, task: Task) -> RuntimeResult:
     found, expected = numbers[result.format], numbers[SAVED_MODEL]
-    apart = differences(found, expected, activation)
+    apart = task.differences(found, expected)
     by_picture = apart.max(axis=1)
     worst = np.argsort(-np.nan_to_num(by_picture, nan=np.inf))[:_WORST]
     return replace(
         result,
         largest=float(by_picture.max()),
-        mean=mean_difference(apart, activation),
-        agreement=agreement(found, expected, activation),
-        accuracy=accuracy(found, samples.labels, activation),
+        mean=task.mean_difference(apart),
+        agreement=task.agreement(found, expected),
+        accuracy=None if samples.labels is None else task.accuracy(found, samples.labels),
         worst=tuple((samples.names[index], float(by_picture[index])) for index in worst if by_picture[index] != 0),
     )
 

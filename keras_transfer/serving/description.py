@@ -13,6 +13,8 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer._version import __version__
 from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.tasks import Task, task_of_activation
+from keras_transfer.tasks.report import checked_names
 
 DESCRIPTION = "keras_transfer.json"
 
@@ -34,9 +36,14 @@ class Description:
     activation: str
 
     @property
+    def task(self) -> Task:
+        """What the model was trained for."""
+        return task_of_activation(self.activation)
+
+    @property
     def output(self) -> str:
         """Name of the numbers that a version answers with: "probabilities", or "values" for regression."""
-        return "values" if self.activation == "linear" else "probabilities"
+        return self.task.output
 
     def write(self, folder: Path) -> None:
         """Writes it into a version's folder."""
@@ -66,9 +73,7 @@ def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str)
     if len(getattr(model, "inputs", ())) != 1 or len(getattr(model, "outputs", ())) != 1:
         raise InputError(f"Expected a functional model with one input and one output. Received: {model!r}.")
     count, size = model.output_shape[-1], tuple(model.input_shape[1:3])
-    names = tuple(map(str, range(count))) if class_names is None else tuple(class_names)
-    if len(names) != count:
-        raise InputError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
+    names = checked_names(class_names, count)
     if None in size:
         raise InputError(f"Expected a model with a fixed image size. Received: input shape {model.input_shape}.")
     activation = getattr(model.layers[-1], "activation", keras.activations.linear)

@@ -114,12 +114,7 @@ class ServedModel:
     def _prediction(self, row: np.ndarray) -> Prediction:
         by_name = dict(zip(self.class_names, map(float, row), strict=True))
         best = self.class_names[int(row.argmax())]
-        labels: tuple[str, ...] = (best,)
-        if self._description.activation == "sigmoid":
-            labels = tuple(name for name, probability in by_name.items() if probability > 0.5)
-        elif self._description.activation == "linear":
-            labels = ()
-        return Prediction(best, float(row.max()), by_name, labels)
+        return Prediction(best, float(row.max()), by_name, self._description.task.found(row, self.class_names))
 
     def _answer_files(
         self, signature: str, output: str, images: Images | np.ndarray, **others: np.ndarray

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -47,7 +45,10 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
         parts["feature_map"] = feature_map
     whole = keras.Model(model.inputs[0], parts)
     network = tf.function(lambda images: whole(images, training=False), input_signature=[images], autograph=False)
-    name = partial(_named, description)
+    labels = tf.constant(description.class_names)
+
+    def name(outputs: tf.Tensor) -> Answer:
+        return description.task.answer(outputs, labels)
 
     def decoded(image_bytes: tf.Tensor) -> tf.Tensor:
         one = tf.TensorSpec((*size, 3), tf.uint8)
@@ -71,7 +72,6 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
             lambda image_bytes: {"features": tf.cast(run(decoded(image_bytes))["features"], tf.float32)}, (encoded,)
         )
     if top_k is not None:
-        labels = tf.constant(description.class_names)
 
         def best(image_bytes: tf.Tensor) -> Answer:
             values, ids = tf.math.top_k(run(decoded(image_bytes))["outputs"], top_k, index_type=tf.int64)
@@ -88,14 +88,3 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
 
         found["explain"] = Signature(explain, (encoded, class_ids))
     return found
-
-
-def _named(description: Description, outputs: tf.Tensor) -> dict[str, Any]:
-    labels = tf.constant(description.class_names)
-    if description.activation not in ("sigmoid", "linear"):
-        class_ids = tf.argmax(outputs, axis=-1)
-        return {"class_names": tf.gather(labels, class_ids), "class_ids": class_ids, "probabilities": outputs}
-    names = tf.tile(labels[tf.newaxis], (tf.shape(outputs)[0], 1))
-    if description.activation == "sigmoid":
-        return {"class_names": names, "present": outputs > 0.5, "probabilities": outputs}
-    return {"class_names": names, "values": outputs}

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
 
-from keras_transfer._checks import positive
-from keras_transfer._keras.refitting import fresh_optimizer
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.models.stages import stages
-from keras_transfer.schedules.named import Schedule, plan
+from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
+from keras_transfer.tasks import task_of_labels, task_of_model
+from keras_transfer.training.compatibility import check_fit, check_labels
+from keras_transfer.training.options import Objective, Options, phases_of
 from keras_transfer.training.resuming import Resume, identity
-from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging, find_cache
+from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging
 from keras_transfer.training.segments import plan_segments, trained_part
-from keras_transfer.training.tasks import check_fit, check_labels, class_weights, default_loss, default_metrics
 from keras_transfer.training.unfreezing import UnfreezeSchedule
 
 
@@ -84,36 +83,37 @@ def fine_tune(
             another run.
     """
     check_fit(model, data)
-    kept = find_cache(cache)
-    if isinstance(schedule, str) or callable(schedule):
-        epochs = 10 if epochs is None else epochs
-        learning_rate = 3e-3 if learning_rate is None else learning_rate
-    phases = plan(schedule, epochs, learning_rate, stages(model))
-    total = starts(phases)[-1]
+    options = Options(
+        optimizer=optimizer,
+        loss=loss,
+        metrics=metrics,
+        callbacks=callbacks,
+        class_weight=class_weight,
+        rate=rate,
+        patience=patience,
+        train_batch_norm=train_batch_norm,
+        cache=cache,
+        resume_dir=resume_dir,
+        verbose=verbose,
+    )
+    phases = phases_of(schedule, epochs, learning_rate, stages(model))
     unfreeze = UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate)
-    if patience is not None:
-        positive("patience", patience, whole=True)
+    labels = data.splits["train"].labels
     if loss is None:
         check_labels(model, data)
-
-    def compile_as(part: keras.Model, steps: int = 1, optimizer: keras.optimizers.Optimizer | None = None) -> None:
-        part.compile(
-            steps_per_execution=steps,
-            optimizer=optimizer or model.optimizer,
-            loss=loss or default_loss(model, data.train.element_spec[1]),
-            metrics=list(metrics) if metrics is not None else default_metrics(model),
-        )
-
-    compile_as(model, optimizer=fresh_optimizer(keras.optimizers.get(optimizer), model))
-    weights = class_weights(class_weight, data.splits["train"].labels, verbose)
+    objective = Objective.of(task_of_model(model) or task_of_labels(labels), options, data.train.element_spec[1])
+    objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
     if "validation" in data.splits:
-        own.append(BestEpoch(trained_part(model, phases), patience or total))
-    training = Training(model, [data], phases, unfreeze, own, callbacks, compile_as, weights, verbose)
+        own.append(BestEpoch(trained_part(model, phases), patience or starts(phases)[-1]))
+    weights = options.weights_of(labels)
+    training = Training(model, [data], phases, unfreeze, own, callbacks, objective, weights, verbose)
     resume = None
-    if resume_dir is not None:
+    if options.folder is not None:
         settings = [patience, train_batch_norm, weights, rate, loss, list(metrics or ())]
-        resume = Resume(Path(resume_dir), identity(model, data, phases, settings), training.every())
+        resume = Resume(options.folder, identity(model, data, phases, settings), training.every())
     return training.run(
-        lambda first: plan_segments(model, data, phases, kept, first=first, verbose=verbose), len(data.train), resume
+        lambda first: plan_segments(model, data, phases, options.cache_settings, first=first, verbose=verbose),
+        len(data.train),
+        resume,
     )

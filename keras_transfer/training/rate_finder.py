@@ -16,7 +16,7 @@ from keras_transfer.data import ImageData
 from keras_transfer.models.freezing import unfrozen_as
 from keras_transfer.plots.curves import plot_rates
 from keras_transfer.schedules.parts import HEAD, Unfrozen
-from keras_transfer.training.tasks import default_loss
+from keras_transfer.tasks import task_of_model
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -99,7 +99,7 @@ def find_learning_rate(
             twin = keras.Model(model.inputs, model.outputs)  # shares weights, not optimizer, metrics and History
             twin.compile(
                 optimizer=equal(chosen, learning_rate=lowest),
-                loss=model.loss or default_loss(model, batches.element_spec[1]),
+                loss=model.loss or _loss(model, batches.element_spec[1]),
             )
             losses = _losses(twin, batches.repeat(), rates, verbose)
     finally:
@@ -138,3 +138,10 @@ def _steepest(rates: np.ndarray, losses: np.ndarray) -> float:
     upto = max(int(losses.argmin()), 6)
     slopes = np.gradient(losses[: upto + 1], np.log(rates[: upto + 1]))
     return float(rates[5 + slopes[5:].argmin()])
+
+
+def _loss(model: keras.Model, labels: tf.TensorSpec) -> str:
+    task = task_of_model(model)
+    if task is None:
+        raise InputError("Expected a compiled model, or one whose last layer has an activation. Received: neither.")
+    return task.loss(labels)

@@ -10,13 +10,12 @@ import keras
 import numpy as np
 from keras.callbacks import Callback, CallbackList
 
-from keras_transfer._checks import InputError
 from keras_transfer._keras.leaves import leaves
 from keras_transfer._keras.refitting import fit_optimizer
-from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.data.notes import note_changed
 from keras_transfer.schedules.phases import Phase, starts
+from keras_transfer.training.options import Objective
 from keras_transfer.training.resuming import Resume
 from keras_transfer.training.segments import Segment, fit_segments
 from keras_transfer.training.unfreezing import UnfreezeSchedule
@@ -33,7 +32,7 @@ class Training:
         unfreeze: which follows them.
         own: callbacks that make the training what it is, `unfreeze` among them, in order, before those of the user.
         callbacks: those of the user, which have nothing to note where a finished run is given once more.
-        compile_part: see `fit_segments`.
+        objective: loss and metrics, of the whole and of its parts.
         class_weight: as in `fit`.
         verbose: as in `fit`.
         history: of all phases.
@@ -45,10 +44,13 @@ class Training:
     unfreeze: UnfreezeSchedule
     own: list[Callback]
     callbacks: Sequence[Callback]
-    compile_part: Callable[[keras.Model, int], None]
+    objective: Objective
     class_weight: dict[int, float] | None = None
     verbose: str | int = "auto"
     history: keras.callbacks.History = field(default_factory=keras.callbacks.History)
+
+    def _compile_part(self, part: keras.Model, steps: int) -> None:
+        self.objective.compile(part, self.model.optimizer, steps)
 
     def every(self) -> list[Callback]:
         """Returns all callbacks in their order, the History last."""
@@ -88,7 +90,7 @@ class Training:
                 plan(first),
                 together,
                 first=first,
-                compile_part=self.compile_part,
+                compile_part=self._compile_part,
                 class_weight=self.class_weight,
             )
         finally:
@@ -136,19 +138,6 @@ class BestEpoch(keras.callbacks.EarlyStopping):
         self._part.stop_training = False
         super().on_epoch_end(epoch, logs)
         self._whole.stop_training |= self._part.stop_training
-
-
-def find_cache(cache: str | bool | Cache) -> Cache | None:
-    """Returns the settings that an argument `cache` names; None for no cache.
-
-    Raises:
-        InputError: if it is none of them.
-    """
-    if cache is False or isinstance(cache, Cache):
-        return cache or None
-    if not isinstance(cache, str):
-        raise InputError(f"Expected `cache` 'auto', 'memory', 'disk', a Cache or False. Received: cache={cache!r}.")
-    return Cache(cache)
 
 
 def averaging(model: keras.Model) -> list[Callback]:

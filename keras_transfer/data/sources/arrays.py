@@ -11,6 +11,7 @@ from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.sources.assembling import Assembly
+from keras_transfer.tasks import standardised
 
 
 def from_arrays(
@@ -55,23 +56,9 @@ def from_arrays(
             f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} {images.shape}."
         )
     assembly = Assembly(image_size or images.shape[1:3], resize, augment, batch_size, validation_split, seed)
-    labels = _standardised(labels, len(images))
+    labels = standardised(labels, len(images))
     count = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
     names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
     if len(names) < count:
         raise DataError(f"Expected a name for each of {count} classes. Received: {list(names)}.")
     return assembly.data({"train": Examples(images, labels)}, names)
-
-
-def _standardised(labels: np.ndarray, count: int) -> np.ndarray:
-    """Returns labels in the form that Examples holds."""
-    if labels.shape[:1] == (count,) and labels.ndim in (1, 2):
-        if labels.dtype.kind == "f":
-            return labels.reshape(count, -1).astype(np.float32)
-        in_range = np.isin(labels, (0, 1)).all() if labels.ndim == 2 else labels.min(initial=0) >= 0
-        if labels.dtype.kind in "iub" and in_range:
-            return labels.astype(np.int64)
-    raise DataError(
-        f"Expected `labels` integers from 0 ({count},), or 0 and 1 ({count}, number of labels), or floats. "
-        f"Received: {labels.dtype} {labels.shape}."
-    )

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from keras_transfer._checks import DataError, DataWarning
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
@@ -81,12 +79,10 @@ class Assembly:
 def _check_presence(splits: Mapping[str, Examples], class_names: Sequence[str]) -> None:
     """Refuses a class that cannot be learnt, and warns of one that is not judged."""
     for split, examples in splits.items():
-        if examples.labels.dtype.kind == "f":
-            continue
-        several = examples.labels.ndim == 2
-        counts = examples.labels.sum(0) if several else np.bincount(examples.labels, minlength=len(class_names))
-        missing = [name for name, count in zip(class_names, counts, strict=True) if not count]
-        if missing and split == "train" and not several:
+        task = examples.task
+        counts = task.counts(examples.labels, class_names)
+        missing = [name for name in class_names if not counts[name]] if task.needs_classes else []
+        if missing and split == "train" and task.strata(examples.labels) is not None:
             raise DataError(f"Expected images of each class to train on. Received none of {missing}.")
         if missing:
             warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=4)

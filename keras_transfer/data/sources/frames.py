@@ -71,7 +71,7 @@ def from_dataframe(
         >>> table = {"image": ["a.jpg", "b.jpg"], "label": ["cat", "dog"]}
         >>> from_dataframe(table, root="nowhere")
         Traceback (most recent call last):
-        keras_transfer._checks.InputError: Expected usable images in the split 'train'. Received: 2 rows, none of them
+        keras_transfer._checks.DataError: Expected usable images in the split 'train'. Received: 2 rows, none of them
         usable; a.jpg cannot be read (No such file or directory).
     """
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)

@@ -37,12 +37,12 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
     if not isinstance(count, int) or count < 2:
         raise InputError(f"Expected 2 or more folds. Received: count={count!r}.")
     whole = _joined([data.splits[name] for name in ("train", "validation") if name in data.splits])
-    labels = whole.labels
-    one_class = labels.ndim == 1
+    strata = whole.task.strata(whole.labels)
+    one_class, labels = strata is not None, np.zeros(len(whole), int) if strata is None else strata
     fewest = min(np.bincount(labels, minlength=data.num_classes)) if one_class else len(labels)
     if whole.groups is not None:
         fewest = len(np.unique(whole.groups))
-        pairs = group_folds(labels if one_class else np.zeros(len(labels), int), whole.groups, count, data.seed)
+        pairs = group_folds(labels, whole.groups, count, data.seed)
     elif one_class:
         pairs = StratifiedKFold(count, shuffle=True, random_state=data.seed).split(labels, labels)
     else:

@@ -37,8 +37,7 @@ def save_split(data: ImageData, file: str | os.PathLike[str]) -> Path:
         if not examples.in_files:
             raise DataError("Expected images that are files, each with a path. Received: images in memory.")
         for index, (path, label) in enumerate(zip(examples.items, examples.labels, strict=True)):
-            several = examples.labels.ndim == 2
-            names = [data.class_names[place] for place in (label.nonzero()[0] if several else [label])]
+            names = examples.task.in_words(label, data.class_names)
             group = () if examples.groups is None else (examples.groups[index],)
             rows.append((_relative(Path(path), data.root), SEPARATOR.join(names), split, *group))
     width = max(map(len, rows), default=3)

@@ -19,9 +19,9 @@ def hold_out(
     if "validation" in splits:
         return dict(splits)
     examples = splits["train"]
-    labels = examples.labels
-    if labels.ndim == 2:  # several labels an image: a plain seeded split
-        labels, class_names = np.zeros(len(labels), int), ["any"]
+    labels = examples.task.strata(examples.labels)
+    if labels is None:  # a plain seeded split
+        labels, class_names = np.zeros(len(examples), int), ["any"]
     if examples.groups is None:
         train, validation = stratified(labels, share, seed, class_names)
     else:

@@ -112,23 +112,15 @@ def _evaluation(report: Report, data: ImageData | None, chosen_by_validation: bo
     split = None
     if data is not None:
         split = next((name for name in ("test", "validation") if data.counts.get(name) == counts), None)
-    one_class = report.confusion.ndim == 2
-    images = int(report.confusion.sum() if one_class else report.confusion[0].sum())
-    found = report.to_dict()
-    intervals = {}
-    if one_class:
-        for name in ("accuracy", "top_5_accuracy"):
-            if name in report.metrics:
-                intervals[name] = wilson(report.metrics[name] * images, images)
+    images, found = report.images, report.to_dict()
+    intervals = {name: wilson(share * images, images) for name, share in report.shares.items()}
     per_class = {}
     for index, (name, row) in enumerate(found["per_class"].items()):
-        matrix = report.confusion if one_class else report.confusion[index]
-        position = index if one_class else 1
-        hits = float(matrix[position, position])
+        hits, predicted, true = report.tally(index)
         per_class[name] = {
             **row,
-            "precision_interval": wilson(hits, float(matrix[:, position].sum())),
-            "recall_interval": wilson(hits, float(matrix[position].sum())),
+            "precision_interval": wilson(hits, predicted),
+            "recall_interval": wilson(hits, true),
         }
     return {
         "images": images,
@@ -146,8 +138,7 @@ def _limits(description: Description, data: ImageData | None, report: Report | N
     limits = [
         f"It sees pictures at {width} x {height} pixels: what is smaller than a pixel there is not seen.",
     ]
-    if description.activation not in ("sigmoid", "linear"):
-        limits.append("It names one of its classes for every picture, also for one that shows none of them.")
+    limits += description.task.limits
     if description.resize == "crop":
         limits.append("What lies outside the middle square of a picture is cut off." if height == width else "")
     if report is None:

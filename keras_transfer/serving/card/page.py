@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from keras_transfer.tasks import task_of_activation
+
 _UNKNOWN = "not recorded"
 
 
@@ -26,7 +28,7 @@ def card_page(card: Mapping[str, Any]) -> str:
                 ("pooling, head", f"{built['pooling']}, {built['head']}" if built else _UNKNOWN),
                 ("parameters", f"{model['parameters']:,}"),
                 ("pictures", f"{width} x {height} pixels, resize {model['resize']}"),
-                ("answers", f"{_KINDS.get(model['activation'], model['activation'])}"),
+                ("answers", task_of_activation(model["activation"]).described),
                 ("classes", f"{len(model['class_names'])}: {', '.join(model['class_names'])}"),
             ],
         ),
@@ -41,9 +43,6 @@ def card_page(card: Mapping[str, Any]) -> str:
         ", ".join(f"{name} {version}" for name, version in card["versions"].items()),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-_KINDS = {"softmax": "one class a picture", "sigmoid": "several labels a picture", "linear": "values (regression)"}
 
 
 def _data(data: Mapping[str, Any] | None) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.proof.evidence import Evidence
@@ -126,13 +127,8 @@ def _expected(
         said = answers.get(f"{signature}/{output}", outputs)
         # what follows from the numbers must follow from those answered: equal to one unit of the last place they
         # may still name another class
-        if description.activation in ("sigmoid", "linear"):
-            expected[f"{signature}/class_names"] = np.tile(names, (len(evidence), 1))
-            if description.activation == "sigmoid":
-                expected[f"{signature}/present"] = said > 0.5
-        else:
-            expected[f"{signature}/class_ids"] = said.argmax(axis=1)
-            expected[f"{signature}/class_names"] = names[said.argmax(axis=1)]
+        follows = description.task.answer(tf.constant(said), tf.constant(names))
+        expected |= {f"{signature}/{name}": value.numpy() for name, value in follows.items() if name != output}
     if "features" in evidence.answers:
         expected["features/features"] = evidence.answers["features"]
     if "top_k/class_ids" in answers:

@@ -1,0 +1,24 @@
+"""Tasks: what a model is trained for, one file each: its labels, loss, report, and what an export of it answers.
+
+It may import `plots` and what is below; it knows arrays and names, but no model and no data set. Training, evaluation,
+export, the other runtimes and adaptation ask the task and decide nothing themselves.
+"""
+
+from keras_transfer.tasks.classification import Classification
+from keras_transfer.tasks.regression import Regression
+from keras_transfer.tasks.report import Report
+from keras_transfer.tasks.several_labels import SeveralLabels
+from keras_transfer.tasks.task import TASKS, Task, standardised, task_of_activation, task_of_labels, task_of_model
+
+__all__ = [
+    "TASKS",
+    "Classification",
+    "Regression",
+    "Report",
+    "SeveralLabels",
+    "Task",
+    "standardised",
+    "task_of_activation",
+    "task_of_labels",
+    "task_of_model",
+]

@@ -1,0 +1,109 @@
+"""Report: how good a model is on labelled images, as numbers, as a table and as a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_transfer._checks import DataError, InputError
+from keras_transfer.plots.matrices import plot_confusion
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_COLUMNS = ("precision", "recall", "f1", "support")
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The result of `evaluate`. `print(report)` shows it as a table.
+
+    Attributes:
+        metrics: value by name: loss, accuracy, top-5 accuracy from six classes on, balanced accuracy.
+        class_names: name of each class.
+        per_class: precision, recall, f1 and support of each class, by its name.
+        confusion: int `(num_classes, num_classes)`, rows are true classes; of several labels at once, one 2x2
+            matrix for each label `(num_classes, 2, 2)`.
+    """
+
+    metrics: dict[str, float]
+    class_names: tuple[str, ...]
+    per_class: dict[str, dict[str, float]]
+    confusion: np.ndarray
+
+    @property
+    def images(self) -> int:
+        """Number of images."""
+        return int(self.confusion.sum() if self._one_class else self.confusion[0].sum())
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The metrics that are shares of the images."""
+        names = ("accuracy", "top_5_accuracy") if self._one_class else ()
+        return {name: self.metrics[name] for name in names if name in self.metrics}
+
+    def tally(self, index: int) -> tuple[int, int, int]:
+        """Returns how many images of a class were found, were said to be of it, and are of it."""
+        matrix, place = (self.confusion, index) if self._one_class else (self.confusion[index], 1)
+        return int(matrix[place, place]), int(matrix[:, place].sum()), int(matrix[place].sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns everything as plain numbers, lists and names, ready for JSON; not-a-number becomes None."""
+        return {
+            "metrics": {name: None if math.isnan(value) else value for name, value in self.metrics.items()},
+            "class_names": list(self.class_names),
+            "per_class": self.per_class,
+            "confusion": self.confusion.tolist(),
+        }
+
+    def plot(self) -> Figure:
+        """Draws the confusion matrix.
+
+        Raises:
+            InputError: for several labels at once, which have no common matrix.
+        """
+        if not self._one_class:
+            raise InputError("Expected a report with one class an image. Received: one of several labels an image.")
+        return plot_confusion(self.confusion, self.class_names)
+
+    @property
+    def _one_class(self) -> bool:
+        return self.confusion.ndim == 2
+
+    def __str__(self) -> str:
+        width = max(9, *(len(name) for name in self.class_names))
+        lines = [f"{name.replace('_', ' '):<{width + 2}}{value:9.4f}" for name, value in self.metrics.items()]
+        lines += ["", f"{'class':<{width + 2}}{'precision':>9}{'recall':>9}{'f1':>9}{'support':>9}"]
+        for name, row in self.per_class.items():
+            numbers = "".join(f"{row[key]:9.3f}" for key in _COLUMNS[:3])
+            lines.append(f"{name:<{width + 2}}{numbers}{row['support']:9.0f}")
+        return "\n".join(lines)
+
+
+def per_class(columns: Sequence[Sequence[float]], class_names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Returns the rows of a report: for each class its precision, recall, F1 and number of images.
+
+    Args:
+        columns: these four, a number for each class.
+        class_names: name of each class.
+    """
+    rows = zip(*columns, strict=True)
+    return {
+        name: dict(zip(_COLUMNS, map(float, row), strict=True)) for name, row in zip(class_names, rows, strict=True)
+    }
+
+
+def checked_names(class_names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+    """Returns the names of `count` outputs, their numbers by default.
+
+    Raises:
+        DataError: if there are more or fewer.
+    """
+    names = tuple(map(str, range(count))) if class_names is None else tuple(class_names)
+    if len(names) != count:
+        raise DataError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
+    return names

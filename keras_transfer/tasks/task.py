@@ -1,0 +1,168 @@
+"""Task: what a model is trained for, as one object that everything which depends on it asks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import DataError
+from keras_transfer._registry import Registry
+from keras_transfer.tasks.report import Report
+
+
+class Task(ABC):
+    """What a model is trained for: the form of its labels, its loss, its report and the answers of its export.
+
+    Labels are those of `count` images, outputs are float `(count, num_outputs)`: what the model returns after its
+    activation.
+
+    Attributes:
+        name: of the task.
+        activation: of the layer `predictions`.
+        output: name of the numbers that an export answers with.
+        metrics: what `fine_tune` shows beside the loss.
+        described: what a model of this task answers, in a few words.
+        form: the form of its labels, in a few words; `{count}` stands for the number of images.
+        said_of_labels: what its labels are, in a few words.
+        fewest_outputs: the smallest number of outputs a model can have.
+        needs_classes: whether data must have two classes or more.
+        reports: whether there is a report of it; see `evaluate`.
+        limits: what a reader of a model card must not conclude, in sentences.
+    """
+
+    name: ClassVar[str]
+    activation: ClassVar[str]
+    output: ClassVar[str] = "probabilities"
+    metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
+    described: ClassVar[str]
+    form: ClassVar[str]
+    said_of_labels: ClassVar[str]
+    fewest_outputs: ClassVar[int] = 1
+    needs_classes: ClassVar[bool] = True
+    reports: ClassVar[bool] = True
+    limits: ClassVar[tuple[str, ...]] = ()
+
+    # labels
+
+    @abstractmethod
+    def has_form(self, labels: np.ndarray) -> bool:
+        """Says whether labels have the type and the number of axes of this task's."""
+
+    @abstractmethod
+    def standardised(self, labels: np.ndarray) -> np.ndarray:
+        """Returns labels that have the form as they are kept.
+
+        Raises:
+            DataError: if a value is not one of this task's.
+        """
+
+    @abstractmethod
+    def counts(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, int]:
+        """Returns the number of images of each class."""
+
+    @abstractmethod
+    def in_words(self, label: np.ndarray, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Returns what the label of one image says, in words."""
+
+    def strata(self, labels: np.ndarray) -> np.ndarray | None:
+        """Returns int `(count,)`, the class by which images are shared out to splits; None where all are alike."""
+        return None
+
+    def balanced_weights(self, labels: np.ndarray) -> dict[int, float] | None:
+        """Returns the weight of each class that makes all weigh the same; None where classes have no common weight."""
+        return None
+
+    # training
+
+    @abstractmethod
+    def loss(self, labels: tf.TensorSpec | None = None) -> str:
+        """Returns the name of the loss that fits, for batches of labels of this form if it is given."""
+
+    # evaluation
+
+    @abstractmethod
+    def report(self, outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Report:
+        """Compares outputs with labels.
+
+        Raises:
+            DataError: if the labels are not of this task, or do not fit the outputs.
+        """
+
+    # export
+
+    @abstractmethod
+    def answer(self, outputs: tf.Tensor, class_names: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns what an export answers for outputs, by name; part of the exported graph."""
+
+    @abstractmethod
+    def found(self, outputs: np.ndarray, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Returns what the outputs `(num_outputs,)` for one image say is on it."""
+
+    # comparison with other runtimes
+
+    def differences(self, outputs: np.ndarray, expected: np.ndarray) -> np.ndarray:
+        """Returns how far each number is from the expected one, float64 `(count, num_outputs)`."""
+        return np.abs(outputs.astype(np.float64) - expected)
+
+    def mean_difference(self, differences: np.ndarray) -> float:
+        """Returns one number for all differences, which is large however many classes share it.
+
+        It is the mean over images of the label or value where that mean is largest.
+        """
+        return float(differences.mean(axis=0).max())
+
+    def agreement(self, outputs: np.ndarray, expected: np.ndarray) -> float | None:
+        """Returns how often outputs say the same as the expected ones, in [0, 1]; None where that has no meaning."""
+        return None
+
+    def accuracy(self, outputs: np.ndarray, labels: np.ndarray) -> float | None:
+        """Returns how often outputs are right, in [0, 1]; None where that has no meaning."""
+        return None
+
+
+TASKS: Registry[Task] = Registry("task")
+
+
+def task_of_activation(activation: str) -> Task:
+    """Returns the task of models with this activation; classification for one that is no task's."""
+    every = {task.activation: task for task in map(TASKS.find, TASKS.names())}
+    return every.get(activation, TASKS.find("classification"))
+
+
+def task_of_model(model: keras.Model) -> Task | None:
+    """Returns the task of a model by the activation of its last layer; None where that layer has none."""
+    activation: Any = getattr(model.layers[-1], "activation", None)
+    return None if activation is None else task_of_activation(getattr(activation, "__name__", ""))
+
+
+def task_of_labels(labels: np.ndarray) -> Task:
+    """Returns the task that labels in their standard form are of.
+
+    Raises:
+        DataError: if they are of no task.
+    """
+    for task in map(TASKS.find, TASKS.names()):
+        if task.has_form(labels):
+            return task
+    raise _no_task(labels)
+
+
+def standardised(labels: np.ndarray, count: int) -> np.ndarray:
+    """Returns the labels of `count` images as they are kept, in the form of the task they are of.
+
+    Raises:
+        DataError: if they are of no task.
+    """
+    if labels.shape[:1] != (count,):
+        raise _no_task(labels, count)
+    return task_of_labels(labels).standardised(labels)
+
+
+def _no_task(labels: np.ndarray, count: int | str = "count") -> DataError:
+    forms = ", or ".join(TASKS.find(name).form.format(count=count) for name in TASKS.names())
+    return DataError(f"Expected `labels` {forms}. Received: {labels.dtype} {labels.shape}.")

@@ -1,0 +1,39 @@
+"""Compatibility: whether data fits a model, checked before anything is trained."""
+
+from __future__ import annotations
+
+import keras
+
+from keras_transfer._checks import InputError
+from keras_transfer.data import ImageData
+from keras_transfer.models.stages import stages
+from keras_transfer.tasks import task_of_labels, task_of_model
+
+
+def check_fit(model: keras.Model, data: ImageData) -> None:
+    """Raises InputError unless the data has the model's classes and image size."""
+    if not isinstance(data, ImageData):
+        raise InputError(f"Expected `data` from kt.data, such as kt.data.from_directory(...). Received: {data!r}.")
+    stages(model)
+    outputs, size = model.output_shape[-1], tuple(model.input_shape[1:3])
+    if outputs != data.num_classes:
+        raise InputError(
+            f"Expected a model with {data.num_classes} outputs, one for each class of the data. Received: {outputs}. "
+            "Build it with num_classes=data.num_classes."
+        )
+    if size != tuple(data.image_size):
+        raise InputError(
+            f"Expected images of the model's size {size}. Received: data with image_size={data.image_size}. "
+            "Give both the same image_size."
+        )
+
+
+def check_labels(model: keras.Model, data: ImageData) -> None:
+    """Raises InputError unless labels and activation mean the same; Keras would fail late or, worse, broadcast."""
+    wanted, built = task_of_labels(data.splits["train"].labels), task_of_model(model)
+    if built is not wanted:
+        activation = model.get_layer("predictions").activation.__name__
+        raise InputError(
+            f"Expected activation={wanted.activation!r} for {wanted.said_of_labels}. "
+            f"Received: activation={activation!r}."
+        )
