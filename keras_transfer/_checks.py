@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from difflib import get_close_matches
 
 
@@ -50,14 +49,6 @@ def unknown(what: str, received: object, expected: list[str]) -> InputError:
     lowered = {name.lower(): name for name in expected}
     close = get_close_matches(str(received).lower(), lowered, n=1)
     return InputError(message + (f" Did you mean {lowered[close[0]]!r}?" if close else ""))
-
-
-def positive(what: str, value: object, *, whole: bool = False) -> None:
-    """Raises InputError unless `value` is a finite number above zero (a whole one if asked)."""
-    kinds = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not 0 < value < math.inf:
-        number = "a whole number" if whole else "a number"
-        raise InputError(f"Expected `{what}` to be {number} above 0. Received: {what}={value!r}.")
 
 
 def check_backend(backend: str) -> None:

@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from keras_transfer._checks import unknown
+from keras_transfer._checks import InputError, unknown
 
 Part = TypeVar("Part")
 
 
 class Registry(Generic[Part]):
-    """Named parts of one kind, such as heads. A part may always be given as the object itself.
+    """Named parts of one kind, such as heads, which may be given as the object itself.
+
+    Args:
+        kind: of the parts.
+        takes: tells whether an object can be a part; by default none can, and a part has to have a name.
+        described: what such an object is, in a few words.
 
     Example:
-        >>> heads = Registry("head")
+        >>> heads = Registry("head", callable, "a function (features, num_classes) -> logits")
         >>> @heads.register("linear")
         ... def linear(features): ...
         >>> heads.find("linear") is linear and heads.find(linear) is linear
         True
     """
 
-    def __init__(self, kind: str):
+    def __init__(self, kind: str, takes: Callable[[Any], bool] | None = None, described: str = ""):
         self.kind = kind
+        self.takes: Callable[[Any], bool] = takes or (lambda part: False)
+        self._described = described
         self._parts: dict[str, Part] = {}
+
+    @property
+    def words(self) -> str:
+        """What a part of this kind can be given as."""
+        return f"one of {self.names()}" + (f", or {self._described}" if self._described else "")
 
     def register(self, name: str) -> Callable[[Part], Part]:
         """Adds the decorated part under `name`; a name is given only once."""
@@ -37,12 +49,15 @@ class Registry(Generic[Part]):
         return add
 
     def find(self, part: str | Part) -> Part:
-        """Returns the part of that name, or the argument itself where it is not a name.
+        """Returns the part of that name, or the argument itself where it is a part.
 
         Raises:
-            InputError: if no part has the name.
+            InputError: if no part has the name, or the object cannot be one.
         """
         if not isinstance(part, str):
+            if not self.takes(part):
+                name = self.kind.replace(" ", "_")
+                raise InputError(f"Expected `{name}` to be {self.words}. Received: {name}={part!r}.")
             return part
         if part not in self._parts:
             raise unknown(self.kind, part, self.names())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_transfer._checks import unknown
+from keras_transfer._arguments import Choice, takes
 from keras_transfer.adaptation.alignment import ALIGNMENTS
 from keras_transfer.adaptation.validators import VALIDATORS
 from keras_transfer.data.augment.named import AUGMENTATIONS, MIXINGS
@@ -32,6 +32,7 @@ _REGISTRIES = {
 }
 
 
+@takes(kind=Choice(*_REGISTRIES) | None)
 def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
@@ -48,6 +49,4 @@ def available(kind: str | None = None) -> list[str]:
     """
     if kind is None:
         return list(_REGISTRIES)
-    if kind not in _REGISTRIES:
-        raise unknown("kind", kind, list(_REGISTRIES))
     return _REGISTRIES[kind].names()

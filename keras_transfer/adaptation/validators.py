@@ -32,7 +32,7 @@ class Outputs:
 
 
 Validator = Callable[[Outputs | None, Outputs | None], float]
-VALIDATORS: Registry[Validator] = Registry("validator")
+VALIDATORS: Registry[Validator] = Registry("validator", callable, "a function of two kt.validators.Outputs")
 
 
 @VALIDATORS.register("source_accuracy")

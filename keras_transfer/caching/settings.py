@@ -9,13 +9,14 @@ from pathlib import Path
 
 import psutil
 
-from keras_transfer._checks import InputError, positive, unknown
+from keras_transfer._arguments import PATH, Choice, Whole, takes
 
 _WHERE = ("auto", "memory", "disk")
 _DTYPES = ("float32", "float16")
 _MEMORY_SHARE, _DISK_SHARE = 0.25, 0.5
 
 
+@takes(where=Choice(*_WHERE), folder=PATH | None, limit=Whole(1) | None, dtype=Choice(*_DTYPES), views=Whole(0))
 @dataclass(frozen=True)
 class Cache:
     """Where the activations of a frozen part are kept.
@@ -37,16 +38,6 @@ class Cache:
     limit: int | None = None
     dtype: str = "float32"
     views: int = 0
-
-    def __post_init__(self) -> None:
-        if self.where not in _WHERE:
-            raise unknown("cache", self.where, list(_WHERE))
-        if self.dtype not in _DTYPES:
-            raise unknown("dtype", self.dtype, list(_DTYPES))
-        if self.limit is not None:
-            positive("limit", self.limit, whole=True)
-        if not isinstance(self.views, int) or self.views < 0:
-            raise InputError(f"Expected `views` to be a whole number, 0 or more. Received: views={self.views!r}.")
 
     @property
     def path(self) -> Path:

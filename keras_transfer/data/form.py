@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keras_transfer._checks import DataError, InputError, positive
+from keras_transfer._arguments import ImageSize, Part, Whole, checked_values
+from keras_transfer._checks import DataError
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.pixels.resizing import RESIZES
+
+FORM = {"image_size": ImageSize(), "resize": Part(RESIZES), "batch_size": Whole(1)}
 
 
 def check_form(
@@ -20,12 +23,9 @@ def check_form(
     Raises:
         InputError: if something is unknown or out of range.
     """
-    RESIZES.find(resize)
+    checked_values(FORM, {"image_size": image_size, "resize": resize, "batch_size": batch_size})
     augmentations.find(augment)
     augmentations.find_mixing(augment)
-    positive("batch_size", batch_size, whole=True)
-    if len(image_size) != 2 or not all(isinstance(side, int) and side > 0 for side in image_size):
-        raise InputError(f"Expected `image_size` above 0 pixels. Received: image_size={image_size!r}.")
 
 
 def check_classes(class_names: Sequence[str]) -> None:
@@ -39,4 +39,4 @@ def check_classes(class_names: Sequence[str]) -> None:
 
 def pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """Writes an image size as (height, width)."""
-    return (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)  # type: ignore[return-value]
+    return FORM["image_size"]("image_size", image_size)

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from keras_transfer._arguments import takes
 from keras_transfer._checks import InputError
 from keras_transfer._keras.behaviour import keeps_training_false
 from keras_transfer._keras.graph import functional, nodes
 from keras_transfer._keras.still import layers_inside
+from keras_transfer.models.stages import MODEL
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class BatchNormCheck:
         return "\n".join(lines)
 
 
+@takes(model=MODEL)
 def check_batch_norm(model: keras.Model) -> BatchNormCheck:
     """Finds BatchNorm layers that `base(x, training=False)` was meant to keep still.
 

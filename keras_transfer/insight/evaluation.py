@@ -8,11 +8,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer._arguments import Kind, takes
 from keras_transfer._checks import DataError, InputError
+from keras_transfer.models.stages import MODEL
 from keras_transfer.tasks import TASKS, Classification, Report, SeveralLabels, Task, task_of_model
 from keras_transfer.tasks.report import checked_names
 
 
+@takes(model=MODEL, dataset=Kind(tf.data.Dataset, "batches of images and labels, such as data.validation"))
 def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Sequence[str] | None = None) -> Report:
     """Measures a classifier on labelled images.
 
@@ -25,10 +28,6 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
     Raises:
         InputError: if the dataset is empty, or names, labels and outputs do not fit.
     """
-    if not isinstance(dataset, tf.data.Dataset):
-        raise InputError(
-            f"Expected a tf.data.Dataset of images and labels, such as data.validation. Received: {dataset!r}."
-        )
     task = task_of_model(model)
     if task is not None and not task.reports:
         raise InputError(

@@ -9,12 +9,15 @@ import numpy as np
 import tensorflow as tf
 from keras import KerasTensor
 
+from keras_transfer._arguments import takes
 from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import crossing, nodes, nodes_before
+from keras_transfer.models.stages import MODEL
 
 _BATCH = 32
 
 
+@takes(model=MODEL)
 def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int] | None = None) -> np.ndarray:
     """Shows where a network looked: a heat map over each image, by Grad-CAM.
 

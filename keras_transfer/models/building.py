@@ -12,7 +12,8 @@ from typing import Any
 import keras
 from keras import KerasTensor, layers
 
-from keras_transfer._checks import InputError, positive, unknown
+from keras_transfer._arguments import PATH, Choice, ImageSize, Kind, Part, Whole, takes
+from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import nodes
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.backbones.backbone import Backbone, Weights
@@ -20,11 +21,20 @@ from keras_transfer.models.backbones.copying import copy_network, end_of_stage, 
 from keras_transfer.models.backbones.hub import hub_backbone, is_handle
 from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
-from keras_transfer.models.pooling import Pooling, pool
+from keras_transfer.models.pooling import POOLINGS, Pooling, pool
 from keras_transfer.models.stages import _MARK
 from keras_transfer.tasks import TASKS, task_of_activation
 
 
+@takes(
+    num_classes=Whole(1),
+    weights=PATH | None,
+    image_size=ImageSize() | None,
+    pooling=Part(POOLINGS),
+    head=Part(HEADS),
+    activation=Choice(*(TASKS.find(name).activation for name in TASKS.names())),
+    backbone_options=Kind(Mapping, "a mapping from names to values") | None,
+)
 def build_model(
     backbone: str | os.PathLike[str] | Backbone | keras.Model,
     num_classes: int,
@@ -64,10 +74,6 @@ def build_model(
         >>> model.output.shape
         (None, 3)
     """
-    activations = [TASKS.find(name).activation for name in TASKS.names()]
-    if activation not in activations:
-        raise unknown("activation", activation, activations)
-    positive("num_classes", num_classes, whole=True)
     if num_classes < task_of_activation(activation).fewest_outputs:
         raise InputError(
             f"Expected 2 or more classes with {activation}. Received: num_classes={num_classes}. "
@@ -124,8 +130,8 @@ def _own_size(network: keras.Model) -> int:
 def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int, int]:
     if image_size is None:
         image_size = part.image_size
-    size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(size) != 2 or not all(isinstance(side, int) and side >= part.min_image_size for side in size):
+    size = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if min(size) < part.min_image_size:
         raise InputError(
             f"Expected `image_size` of {part.min_image_size} pixels or more for this backbone, one number or "
             f"(height, width). Received: image_size={image_size!r}."

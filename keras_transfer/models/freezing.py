@@ -8,11 +8,13 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
+from keras_transfer._arguments import Flag, takes
 from keras_transfer._keras.still import hold_still, layers_inside, stillness_kept
-from keras_transfer.models.stages import layers_before, layers_by_part, stages
-from keras_transfer.schedules.parts import HEAD, Unfrozen, open_parts
+from keras_transfer.models.stages import MODEL, layers_before, layers_by_part, stages
+from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen, open_parts
 
 
+@takes(model=MODEL, unfrozen=UNFROZEN, train_batch_norm=Flag())
 def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: bool = False) -> None:
     """Opens parts of a model and freezes all others.
 
@@ -39,9 +41,9 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
         >>> len(model.trainable_variables)
         2
     """
-    model.trainable = True  # an outer False would hide all that is opened below
     backbone = set(map(id, layers_before(model, HEAD)))
     frozen = set(map(id, frozen_layers(model, unfrozen)))
+    model.trainable = True  # an outer False would hide all that is opened below
     for layer in model.layers:
         is_frozen = id(layer) in frozen
         for part in layers_inside(layer):

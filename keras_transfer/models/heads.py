@@ -13,7 +13,7 @@ from keras_transfer._checks import unknown
 from keras_transfer._registry import Registry
 
 Head = Callable[[KerasTensor, int], KerasTensor]
-HEADS: Registry[Head] = Registry("head")
+HEADS: Registry[Head] = Registry("head", callable, "a function (features, num_classes) -> logits")
 
 
 @HEADS.register("linear")

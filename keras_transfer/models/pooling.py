@@ -13,7 +13,7 @@ from keras import KerasTensor, layers, ops
 from keras_transfer._registry import Registry
 
 Pooling = Callable[[KerasTensor], KerasTensor]
-POOLINGS: Registry[Pooling] = Registry("pooling")
+POOLINGS: Registry[Pooling] = Registry("pooling", callable, "a function of a feature map")
 
 
 @POOLINGS.register("avg")

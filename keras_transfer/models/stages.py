@@ -8,13 +8,16 @@ from __future__ import annotations
 import keras
 from keras import KerasTensor, layers
 
+from keras_transfer._arguments import Kind, takes
 from keras_transfer._checks import InputError, unknown
 from keras_transfer._keras.graph import crossing, nodes_before
 from keras_transfer.schedules.parts import HEAD
 
 _MARK = "stage_"
+MODEL = Kind(keras.Model, "a keras.Model, such as build_model returns")
 
 
+@takes(model=MODEL)
 def stages(model: keras.Model) -> tuple[str, ...]:
     """Returns the names of the backbone's stages, input to output; also after a `.keras` reload.
 
@@ -36,6 +39,7 @@ def marks_of_stages(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in getattr(model, "layers", []) if _is_mark(layer)]
 
 
+@takes(model=MODEL, at=Kind(str, "the name of a stage, or 'features'"))
 def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
     """Cuts a model in two that share its weights: `suffix(prefix(x))` equals `model(x)`.
 

@@ -14,17 +14,19 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_transfer._checks import DiskError, InputError, VerificationError, positive
+from keras_transfer._arguments import PATH, Kind, Part, Whole, takes
+from keras_transfer._checks import DiskError, InputError, VerificationError
 from keras_transfer._folders import writable_folder
 from keras_transfer.runtimes.comparing import compare
 from keras_transfer.runtimes.describing import write_description
 from keras_transfer.runtimes.formats import FORMATS, Format
 from keras_transfer.runtimes.report import RuntimeReport
-from keras_transfer.runtimes.samples import Data, read_samples
+from keras_transfer.runtimes.samples import DATA, Data, read_samples
 from keras_transfer.serving.description import read_description
 from keras_transfer.serving.versions import find_version
 
 
+@takes(version=PATH, format=Part(FORMATS), data=DATA, path=PATH | None)
 def convert(
     version: str | os.PathLike[str],
     format: str | Format,
@@ -61,6 +63,13 @@ def convert(
     return result.path
 
 
+@takes(
+    version=PATH,
+    formats=Kind((list, tuple), "a list of formats") | None,
+    data=DATA,
+    path=PATH | None,
+    limit=Whole(1),
+)
 def compare_runtimes(
     version: str | os.PathLike[str],
     formats: Sequence[str | Format] | None = None,
@@ -116,7 +125,6 @@ def run(
     if isinstance(formats, str):
         raise InputError(f"Expected a list of formats. Received: {formats!r}; write [{formats!r}].")
     parts = list({part.name: part for part in map(FORMATS.find, formats)}.values())
-    positive("limit", limit, whole=True)
     description = read_description(version)
     for part in parts:
         part.check_installed()

@@ -69,7 +69,7 @@ class Format:
             raise InputError(f"Expected {', '.join(missing)} to be installed for {self.name!r}. Install: {mend}.")
 
 
-FORMATS: Registry[Format] = Registry("format")
+FORMATS: Registry[Format] = Registry("format", lambda part: isinstance(part, Format), "a Format")
 
 
 def register(part: Format) -> Format:

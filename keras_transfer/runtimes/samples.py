@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer._arguments import PATH, Kind
 from keras_transfer._checks import InputError
 from keras_transfer.data import ImageData, from_directory
 from keras_transfer.data.examples import Examples
@@ -19,6 +20,7 @@ MIN_CALIBRATION = 10
 CALIBRATION = 200  # TensorFlow's guide to post-training quantization speaks of 100 to 500
 
 Data = ImageData | str | os.PathLike[str]
+DATA = PATH | Kind(ImageData, "the data of a training") | None
 
 
 @dataclass(frozen=True, eq=False)

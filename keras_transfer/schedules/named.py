@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._arguments import Number, Whole
+from keras_transfer._checks import InputError
 from keras_transfer._registry import Registry
 from keras_transfer.schedules.parts import HEAD, Unfrozen
 from keras_transfer.schedules.phases import Phase
 
 Schedule = Callable[[int, float, Sequence[str]], tuple[Phase, ...]]
-SCHEDULES: Registry[Schedule] = Registry("schedule")
+SCHEDULES: Registry[Schedule] = Registry(
+    "schedule", callable, "a function (epochs, learning_rate, stages) -> phases, or phases"
+)
 
 
 @SCHEDULES.register("feature_extraction")
@@ -77,7 +80,7 @@ def last_n(epochs: int, learning_rate: float, stages: Sequence[str], *, n: int =
         >>> [(phase.epochs, phase.unfrozen) for phase in last_n(5, 1e-3, ["conv1", "conv2", "conv3"], n=2)]
         [(3, 'head'), (2, 2)]
     """
-    positive("n", n, whole=True)
+    n = Whole(1)("n", n)
     return _phases(_share(epochs, 2), [HEAD, min(n, len(stages))], [learning_rate, learning_rate / 100])
 
 
@@ -147,15 +150,14 @@ def plan(
     Raises:
         InputError: if the name is unknown, or `epochs` or `learning_rate` is missing where a name needs them.
     """
-    if isinstance(schedule, str) or callable(schedule):
-        make = SCHEDULES.find(schedule)
+    if not isinstance(schedule, (tuple, list)):
+        make = SCHEDULES.find(schedule)  # type: ignore[arg-type]
         if epochs is None or learning_rate is None:
             raise InputError(
                 f"Expected `epochs` and `learning_rate` with schedule={schedule!r}. "
                 f"Received: epochs={epochs!r}, learning_rate={learning_rate!r}."
             )
-        positive("epochs", epochs, whole=True)
-        positive("learning_rate", learning_rate)
+        epochs, learning_rate = Whole(1)("epochs", epochs), Number(0, above=True)("learning_rate", learning_rate)
         phases = tuple(make(epochs, learning_rate, stages))
     else:
         phases = tuple(schedule)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keras_transfer._arguments import Kind, Whole
 from keras_transfer._checks import InputError, unknown
 
 HEAD = "head"
 
 
 Unfrozen = str | int | tuple[str, ...]
+UNFROZEN = Whole(0) | Kind(
+    lambda value: (
+        isinstance(value, str) or (isinstance(value, (tuple, list)) and all(isinstance(x, str) for x in value))
+    ),
+    "the name of a part, or a tuple of such names",
+)
 
 
 def open_parts(stages: Sequence[str], unfrozen: Unfrozen) -> tuple[str, ...]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keras_transfer._checks import InputError, positive
-from keras_transfer.schedules.parts import Unfrozen
+from keras_transfer._arguments import Number, Whole, takes
+from keras_transfer.schedules.parts import UNFROZEN, Unfrozen
 
 
+@takes(
+    epochs=Whole(1),
+    unfrozen=UNFROZEN,
+    learning_rate=Number(0, above=True),
+    layer_decay=Number(0, 1, above=True),
+)
 @dataclass(frozen=True)
 class Phase:
     """Some epochs of training with the same open parts.
@@ -29,13 +35,6 @@ class Phase:
     unfrozen: Unfrozen
     learning_rate: float
     layer_decay: float = 1.0
-
-    def __post_init__(self) -> None:
-        positive("epochs", self.epochs, whole=True)
-        positive("learning_rate", self.learning_rate)
-        positive("layer_decay", self.layer_decay)
-        if self.layer_decay > 1:
-            raise InputError(f"Expected `layer_decay` in (0, 1]. Received: layer_decay={self.layer_decay!r}.")
 
 
 def starts(phases: Sequence[Phase]) -> list[int]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from keras_transfer._registry import Registry
 
 Rate = Callable[[float], float]
-RATES: Registry[Rate] = Registry("rate")
+RATES: Registry[Rate] = Registry("rate", callable, "a function from progress in [0, 1) to a factor")
 
 
 @RATES.register("constant")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._arguments import Number, Whole
+from keras_transfer._checks import InputError
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            positive(field.name, getattr(self, field.name), whole=field.type == "int")
+            number = Whole(1) if field.type == "int" else Number(0, above=True)
+            number(field.name, getattr(self, field.name))
         if self.max_body >= 2**31:
             raise InputError(f"Expected less than 2 GiB, as gRPC allows. Received: max_body={self.max_body!r}.")
 

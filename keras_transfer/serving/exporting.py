@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from keras_transfer._checks import DiskError, InputError, positive
+from keras_transfer._arguments import PATH, Flag, Kind, Part, Whole, takes
+from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
+from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.insight.evaluation import Report
+from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.card.card import write_card
 from keras_transfer.serving.description import Description, describe
 from keras_transfer.serving.proof.hashes import write_hashes
@@ -25,6 +28,16 @@ from keras_transfer.serving.versions import publish
 from keras_transfer.serving.warmup import write_warmup
 
 
+@takes(
+    model=MODEL,
+    path=PATH,
+    data=Kind(ImageData, "the data the model was trained on") | None,
+    class_names=Kind(Iterable, "a list of names") | None,
+    resize=Part(RESIZES) | None,
+    report=Kind(Report, "a Report of evaluate") | None,
+    top_k=Whole(1) | None,
+    verify=Flag(),
+)
 def export(
     model: keras.Model,
     path: str | os.PathLike[str],
@@ -85,10 +98,8 @@ def export(
     if data is not None:
         class_names, resize = data.class_names, data.resize
     description = describe(model, class_names, resize or "crop")
-    if top_k is not None:
-        positive("top_k", top_k, whole=True)
-        if top_k > len(description.class_names):
-            raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
+    if top_k is not None and top_k > len(description.class_names):
+        raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
     root = Path(path).expanduser()
     staging = writable_folder(root)
     try:

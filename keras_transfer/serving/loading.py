@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer._arguments import PATH, Flag, takes
 from keras_transfer._checks import InputError
 from keras_transfer.serving.description import read_description
 from keras_transfer.serving.proof.hashes import check_hashes
@@ -154,6 +155,7 @@ class ServedModel:
         return InputError(f"Expected JPEG, PNG, GIF, BMP or WebP images. Received: {', '.join(bad)}, not decodable.")
 
 
+@takes(path=PATH, check=Flag() | PATH)
 def load(path: str | os.PathLike[str], *, check: bool | str | os.PathLike[str] = False) -> ServedModel:
     """Loads an exported version, or the newest one of a folder of versions.
 

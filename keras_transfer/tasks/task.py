@@ -125,7 +125,7 @@ class Task(ABC):
         return None
 
 
-TASKS: Registry[Task] = Registry("task")
+TASKS: Registry[Task] = Registry("task", lambda part: isinstance(part, Task), "a Task")
 
 
 def task_of_activation(activation: str) -> Task:

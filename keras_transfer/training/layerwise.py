@@ -9,15 +9,18 @@ import keras
 from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, OptimizerMap
 from keras.optimizers.schedules import LearningRateSchedule
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._arguments import Flag, Number, takes
+from keras_transfer._checks import InputError
 from keras_transfer._keras.leaves import equal, patterns, rate_of, rate_schedule, scaled_like
-from keras_transfer.models.stages import layers_by_part, stages
+from keras_transfer.models.stages import MODEL, layers_by_part, stages
 from keras_transfer.schedules.parts import rate_factor
+from keras_transfer.training.options import OPTIMIZER
 
 # what scales with the rate in the configs of Keras' schedules
 _RATES = ("initial_learning_rate", "end_learning_rate", "warmup_target", "values")
 
 
+@takes(optimizer=OPTIMIZER, model=MODEL, decay=Number(0, 1, above=True), exclude_norm_and_bias=Flag())
 def layerwise(
     optimizer: str | Optimizer, model: keras.Model, decay: float, *, exclude_norm_and_bias: bool = False
 ) -> Optimizer:
@@ -51,9 +54,6 @@ def layerwise(
         >>> [f"{float(part.learning_rate):.3g}" for part in optimizer.optimizers[-2:]]
         ['0.0005', '0.001']
     """
-    positive("decay", decay)
-    if decay > 1:
-        raise InputError(f"Expected `decay` in (0, 1]. Received: decay={decay!r}.")
     optimizer = keras.optimizers.get(optimizer)
     if isinstance(optimizer, LossScaleOptimizer):
         parts = layerwise(optimizer.inner_optimizer, model, decay, exclude_norm_and_bias=exclude_norm_and_bias)

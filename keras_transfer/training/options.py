@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._arguments import PATH, VERBOSE, Choice, Constraint, Flag, Kind, Part, Whole, takes
 from keras_transfer._keras.refitting import fresh_optimizer
 from keras_transfer.caching import Cache
 from keras_transfer.schedules.named import Schedule, plan
@@ -23,6 +24,52 @@ EPOCHS, LEARNING_RATE, SCHEDULE = 10, 3e-3, "gradual"
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
 
 
+class _Named(Constraint):
+    """An object of Keras, or the name of one."""
+
+    def __init__(self, module: Any, kind: type, words: str):
+        parts = vars(module).items()
+        functions = {name for name, part in parts if inspect.isfunction(part)} - {"get", "serialize", "deserialize"}
+        self.names = tuple(
+            sorted(
+                functions | {name.lower() for name, part in parts if inspect.isclass(part) and issubclass(part, kind)}
+            )
+        )
+        self._get, self._kind = module.get, kind
+        self.words = f"{words}, or its name"
+
+    def accepts(self, value: Any) -> bool:
+        if not isinstance(value, str):
+            return isinstance(value, self._kind)
+        try:
+            return self._get(value) is not None
+        except ValueError:
+            return False
+
+
+OPTIMIZER = _Named(keras.optimizers, keras.optimizers.Optimizer, "an optimizer of Keras")
+LOSS = _Named(keras.losses, keras.losses.Loss, "a loss of Keras") | Kind(callable, "a function of labels and outputs")
+CACHE = Choice("auto", "memory", "disk") | Kind(Cache, "a Cache") | Kind(lambda value: value is False, "False")
+CLASS_WEIGHT = Choice("auto", "balanced") | Kind(Mapping, "a mapping from each label to its weight") | None
+CALLBACKS = Kind(
+    lambda value: isinstance(value, (list, tuple)) and all(isinstance(x, keras.callbacks.Callback) for x in value),
+    "a list of Keras callbacks",
+)
+
+
+@takes(
+    optimizer=OPTIMIZER,
+    loss=LOSS | None,
+    metrics=Kind((list, tuple), "a list of metrics") | None,
+    callbacks=CALLBACKS,
+    class_weight=CLASS_WEIGHT,
+    rate=Part(RATES) | None,
+    patience=Whole(1) | None,
+    train_batch_norm=Flag(),
+    cache=CACHE,
+    resume_dir=PATH | None,
+    verbose=VERBOSE,
+)
 @dataclass(frozen=True, eq=False)
 class Options:
     """Settings of a training; `fine_tune` documents them.
@@ -42,21 +89,6 @@ class Options:
     cache: str | bool | Cache = "auto"
     resume_dir: str | os.PathLike[str] | None = None
     verbose: str | int = "auto"
-
-    def __post_init__(self) -> None:
-        if self.patience is not None:
-            positive("patience", self.patience, whole=True)
-        if self.rate is not None:
-            RATES.find(self.rate)
-        if isinstance(self.class_weight, str) and self.class_weight not in ("auto", "balanced"):
-            raise InputError(
-                f"Expected `class_weight` 'auto', 'balanced', None or a dict. Received: {self.class_weight!r}."
-            )
-        if not isinstance(self.cache, (str, Cache)) and self.cache is not False:
-            raise InputError(
-                f"Expected `cache` 'auto', 'memory', 'disk', a Cache or False. Received: cache={self.cache!r}."
-            )
-        self.cache_settings  # noqa: B018  an unknown name is an error now
 
     @property
     def cache_settings(self) -> Cache | None:
@@ -123,7 +155,7 @@ def phases_of(
         InputError: if the schedule is unknown, or holds what is given as well.
     """
     schedule = SCHEDULE if schedule is None else schedule
-    if isinstance(schedule, str) or callable(schedule):
+    if not isinstance(schedule, (tuple, list)):
         epochs = EPOCHS if epochs is None else epochs
         learning_rate = LEARNING_RATE if learning_rate is None else learning_rate
     return plan(schedule, epochs, learning_rate, stages)

@@ -10,13 +10,16 @@ import numpy as np
 import tensorflow as tf
 from keras.optimizers import MultiOptimizer, Optimizer
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._arguments import VERBOSE, Number, Whole, takes
+from keras_transfer._checks import InputError
 from keras_transfer._keras.leaves import core, equal
 from keras_transfer.data import ImageData
 from keras_transfer.models.freezing import unfrozen_as
+from keras_transfer.models.stages import MODEL
 from keras_transfer.plots.curves import plot_rates
-from keras_transfer.schedules.parts import HEAD, Unfrozen
+from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen
 from keras_transfer.tasks import task_of_model
+from keras_transfer.training.options import OPTIMIZER
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +53,15 @@ class RateCurve:
         )
 
 
+@takes(
+    model=MODEL,
+    unfrozen=UNFROZEN,
+    optimizer=OPTIMIZER,
+    lowest=Number(0, above=True),
+    highest=Number(0, above=True),
+    steps=Whole(20),
+    verbose=VERBOSE,
+)
 def find_learning_rate(
     model: keras.Model,
     data: ImageData | tf.data.Dataset,
@@ -81,12 +93,8 @@ def find_learning_rate(
     Raises:
         InputError: for values out of range, no batches, a MultiOptimizer, or a loss that is not a number.
     """
-    positive("lowest", lowest)
-    positive("steps", steps, whole=True)
-    if steps < 20 or highest <= lowest:
-        raise InputError(
-            f"Expected 20 steps or more, from `lowest` up to `highest`. Received: steps={steps}, {lowest} to {highest}."
-        )
+    if highest <= lowest:
+        raise InputError(f"Expected `highest` above `lowest`. Received: {lowest} to {highest}.")
     chosen = core(keras.optimizers.get(optimizer))
     if isinstance(chosen, MultiOptimizer):
         raise InputError("Expected one optimizer, whose rate is to be found. Received: a MultiOptimizer.")

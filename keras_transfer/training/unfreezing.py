@@ -10,6 +10,7 @@ import keras
 from keras.callbacks import EarlyStopping
 from keras.optimizers import MultiOptimizer
 
+from keras_transfer._arguments import Flag, Kind, Part, takes
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._keras.joining import open_variables
 from keras_transfer._keras.leaves import core, leaves
@@ -28,6 +29,11 @@ from keras_transfer.training.progress import Progress
 _END = 1 - 1e-6  # progress in a phase stays below 1
 
 
+@takes(
+    train_batch_norm=Flag(),
+    rate=Part(RATES) | None,
+    monitor=Kind((str, EarlyStopping), "the name of a metric or an EarlyStopping") | None,
+)
 class UnfreezeSchedule(keras.callbacks.Callback):
     """Opens stages and sets the learning rate at the epochs a schedule says, while one `fit` runs.
 

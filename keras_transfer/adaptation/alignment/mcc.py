@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from keras_transfer._checks import positive
+from keras_transfer._arguments import Number
 from keras_transfer.adaptation.alignment.cdan import certainty
 from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Batch
 
@@ -28,7 +28,7 @@ class MCC(Alignment):
     smallest_batch = 2
 
     def __init__(self, temperature: float = 2.5):
-        positive("temperature", temperature)
+        temperature = Number(0, above=True)("temperature", temperature)
         self.temperature = temperature
 
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:

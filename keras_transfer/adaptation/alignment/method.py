@@ -80,7 +80,9 @@ class Alignment(ABC):
 
 
 Loss = Callable[[Batch, Batch], tf.Tensor]
-ALIGNMENTS: Registry[type[Alignment]] = Registry("alignment")
+ALIGNMENTS: Registry[type[Alignment]] = Registry(
+    "alignment", lambda part: isinstance(part, type) and issubclass(part, Alignment), "a class of Alignment"
+)
 
 
 class FromFunction(Alignment):

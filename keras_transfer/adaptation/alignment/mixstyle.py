@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._arguments import Number
+from keras_transfer._checks import InputError
 from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Batch
 
 _QUANTILES = 4096  # of the Beta distribution, from which λ is drawn: its sampler does not compile under XLA
@@ -38,7 +39,7 @@ class MixStyle(Alignment):
     zero_on_equal = True
 
     def __init__(self, probability: float = 0.5, alpha: float = 0.1, seed: int = 0):
-        positive("alpha", alpha)
+        alpha = Number(0, above=True)("alpha", alpha)
         if not 0 <= probability <= 1:
             raise InputError(f"Expected `probability` in [0, 1]. Received: probability={probability!r}.")
         self.probability = probability

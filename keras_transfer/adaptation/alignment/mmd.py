@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from keras_transfer._checks import InputError, positive
+from keras_transfer._arguments import Number
+from keras_transfer._checks import InputError
 from keras_transfer._registry import Registry
 from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Batch, squared_distances
 
 Kernel = Callable[[tf.Tensor], tf.Tensor]  # of squared distances, in units of the bandwidth
-KERNELS: Registry[Kernel] = Registry("kernel")
+KERNELS: Registry[Kernel] = Registry("kernel", callable, "a function of squared distances")
 
 _BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
@@ -61,7 +62,7 @@ class MMD(Alignment):
         if not bandwidths:
             raise InputError("Expected one bandwidth or more. Received: none.")
         for bandwidth in bandwidths:
-            positive("bandwidth", bandwidth)
+            Number(0, above=True)("bandwidth", bandwidth)
         self.kernel = kernel
         self.bandwidths = tuple(bandwidths)
         self._function = KERNELS.find(kernel)

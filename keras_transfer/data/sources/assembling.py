@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError, DataWarning
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut
-from keras_transfer.data.form import check_form, pair
+from keras_transfer.data.form import FORM, check_form, pair
 from keras_transfer.data.image_data import ImageData
-from keras_transfer.data.splitting.splits import check_share, hold_out
+from keras_transfer.data.splitting.splits import SHARE, hold_out
 
 
+@takes(**FORM, validation_split=SHARE, seed=Whole(0))
 @dataclass(frozen=True)
 class Assembly:
     """How a source hands over its images, checked before any file is read.
@@ -41,7 +43,6 @@ class Assembly:
 
     def __post_init__(self) -> None:
         check_form(pair(self.image_size), self.resize, self.augment, self.batch_size)
-        check_share(self.validation_split)
 
     @property
     def side(self) -> int:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import DataError, InputError
+from keras_transfer._arguments import Whole
+from keras_transfer._checks import DataError
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.splitting.splits import group_folds
@@ -34,8 +35,7 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    if not isinstance(count, int) or count < 2:
-        raise InputError(f"Expected 2 or more folds. Received: count={count!r}.")
+    count = Whole(2)("count", count)
     whole = _joined([data.splits[name] for name in ("train", "validation") if name in data.splits])
     strata = whole.task.strata(whole.labels)
     one_class, labels = strata is not None, np.zeros(len(whole), int) if strata is None else strata

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import DataError, InputError
+from keras_transfer._arguments import Kind, Number
+from keras_transfer._checks import DataError
 from keras_transfer.data.examples import Examples
 
 
@@ -29,10 +30,7 @@ def hold_out(
     return {**splits, "train": examples.take(train), "validation": examples.take(validation)}
 
 
-def check_share(share: float) -> None:
-    """Raises InputError unless the share for validation is a part of the whole."""
-    if not 0 < share < 1:
-        raise InputError(f"Expected `validation_split` in (0, 1). Received: validation_split={share!r}.")
+SHARE = Kind(lambda value: Number(0, 1, above=True).accepts(value) and value < 1, "a number in (0, 1)")
 
 
 def stratified(
@@ -57,7 +55,7 @@ def stratified(
         >>> len(train), len(validation)
         (9, 3)
     """
-    check_share(share)
+    SHARE("validation_split", share)
     rng = np.random.default_rng(seed)
     second: list[int] = []
     for label, name in enumerate(class_names):
@@ -96,7 +94,7 @@ def grouped(
         >>> len(train), len(validation)
         (8, 4)
     """
-    check_share(share)
+    SHARE("validation_split", share)
     parts = round(1 / min(share, 1 - share))
     first, second = next(group_folds(labels, groups, parts, seed))
     train, validation = (first, second) if share <= 0.5 else (second, first)

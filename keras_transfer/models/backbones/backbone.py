@@ -71,7 +71,7 @@ class Backbone:
             raise _weights_error(_name(self.network), weights, options, error) from error
 
 
-BACKBONES: Registry[Backbone] = Registry("backbone")
+BACKBONES: Registry[Backbone] = Registry("backbone", lambda part: isinstance(part, Backbone), "a kt.Backbone")
 
 
 def _existing(weights: str | os.PathLike[str]) -> str:

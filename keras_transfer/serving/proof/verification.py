@@ -14,9 +14,11 @@ from types import TracebackType
 import keras
 import numpy as np
 
-from keras_transfer._checks import InputError, VerificationError, positive
+from keras_transfer._arguments import PATH, Kind, Number, Whole, takes
+from keras_transfer._checks import InputError, VerificationError
 from keras_transfer.data import ImageData
 from keras_transfer.data.files import check_files, find_images
+from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.description import Description, library_versions, read_description
 from keras_transfer.serving.proof.differences import Verification, compare, together
 from keras_transfer.serving.proof.evidence import FILE, Evidence, gather, pictures_of, read_evidence, weights_hash
@@ -109,6 +111,13 @@ def verify_export(
     return verification
 
 
+@takes(
+    path=PATH,
+    data=PATH | Kind(ImageData, "the data of a training") | None,
+    model=PATH | MODEL | None,
+    tolerance=Number(0, above=True) | None,
+    images=Whole(1),
+)
 def verify(
     path: str | os.PathLike[str],
     *,
@@ -136,9 +145,6 @@ def verify(
     Raises:
         InputError: if there is no such version, no evidence in it, it cannot be asked, or the model has other weights.
     """
-    positive("images", images, whole=True)
-    if tolerance is not None:
-        positive("tolerance", tolerance)
     folder = find_version(path)
     description = read_description(folder)
     try:
