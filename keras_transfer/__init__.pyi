@@ -1,4 +1,4 @@
-from . import data, hub, plots, schedules
+from . import data, hub, plots, schedules, testing
 from ._checks import (
     DataError,
     DataWarning,
@@ -101,6 +101,7 @@ __all__ = [
     "sign",
     "split",
     "stages",
+    "testing",
     "validators",
     "verify",
 ]

@@ -67,7 +67,7 @@ class Number(Constraint):
 
     def __init__(self, low: float = 0, high: float = math.inf, *, above: bool = False):
         self._low, self._high, self._above = low, high, above
-        begin = f"above {low:g}" if above else f"{low:g} or more"
+        begin = f"above {low:g}" if above else f"of {low:g} or more"
         self.words = f"{self.what} {begin}" + ("" if math.isinf(high) else f" and at most {high:g}")
 
     def accepts(self, value: Any) -> bool:

@@ -372,7 +372,7 @@ def test_features_for_numpy(toy, data):
         (lambda: kt.Cache(views=-1), "`views` to be a whole number"),
         (lambda: kt.Cache(limit=0), "`limit`"),
         (lambda: "dsk", "Did you mean 'disk'"),
-        (lambda: True, "'auto', 'memory', 'disk', a Cache or False"),
+        (lambda: True, "'auto', 'memory', 'disk'], or a Cache, or False"),
     ],
 )
 def test_wrong_settings_are_refused(toy, data, cache, message):

@@ -149,9 +149,9 @@ def test_folders_that_cannot_be_learnt_from_are_refused(tmp_path, make, message)
         ({"resize": "croop"}, "Did you mean 'crop'"),
         ({"augment": "lite"}, "Did you mean 'light'"),
         ({"augment": 3}, "a function of an image"),
-        ({"validation_split": 1.5}, r"`validation_split` in \(0, 1\)"),
+        ({"validation_split": 1.5}, r"`validation_split` to be a number in \(0, 1\)"),
         ({"batch_size": 0}, "`batch_size`"),
-        ({"image_size": 0}, "`image_size` above 0"),
+        ({"image_size": 0}, "`image_size` to be a whole number of pixels above 0"),
     ],
 )
 def test_wrong_options_are_refused(pictures, options, message):

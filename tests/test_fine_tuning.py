@@ -128,7 +128,7 @@ def test_plot_marks_the_phases(trained):
         ({"schedule": "gradul"}, "Did you mean 'gradual'"),
         ({"epochs": 0}, "`epochs`"),
         ({"patience": 0}, "`patience`"),
-        ({"class_weight": "evenly"}, "'auto', 'balanced', None or a dict"),
+        ({"class_weight": "evenly"}, "Did you mean 'balanced'|'auto', 'balanced'"),
         ({"schedule": (kt.Phase(1, "head", 0.1),), "epochs": 3}, "Expected no `epochs`"),
     ],
 )

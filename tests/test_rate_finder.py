@@ -54,9 +54,9 @@ def test_a_run_that_diverges_ends_early(toy, data):
 
 
 def test_what_cannot_work_is_refused(toy, data):
-    with pytest.raises(kt.InputError, match="20 steps or more"):
+    with pytest.raises(kt.InputError, match="`steps` to be a whole number of 20 or more"):
         kt.find_learning_rate(toy, data, steps=5)
-    with pytest.raises(kt.InputError, match="from `lowest` up to `highest`"):
+    with pytest.raises(kt.InputError, match="`highest` above `lowest`"):
         kt.find_learning_rate(toy, data, lowest=1.0, highest=0.1)
     with pytest.raises(kt.InputError, match="a MultiOptimizer"):
         kt.find_learning_rate(toy, data, optimizer=kt.layerwise("adam", toy, 0.5))

@@ -76,7 +76,7 @@ def test_each_image_is_once_for_validation(data):
         assert next(iter(part.train))[0].shape == (8, 32, 32, 3)
     with pytest.raises(kt.InputError, match="Expected 11 images of each class or more"):
         kt.data.folds(data, 11)
-    with pytest.raises(kt.InputError, match="2 or more folds"):
+    with pytest.raises(kt.InputError, match="`count` to be a whole number of 2 or more"):
         kt.data.folds(data, 1)
 
 

@@ -15,7 +15,7 @@ from keras_transfer.tasks import TASKS, Classification, Report, SeveralLabels, T
 from keras_transfer.tasks.report import checked_names
 
 
-@takes(model=MODEL, dataset=Kind(tf.data.Dataset, "batches of images and labels, such as data.validation"))
+@takes(model=MODEL, dataset=Kind(tf.data.Dataset, "a tf.data.Dataset of images and labels, such as data.validation"))
 def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Sequence[str] | None = None) -> Report:
     """Measures a classifier on labelled images.
 
