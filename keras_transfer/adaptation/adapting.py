@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from keras_transfer._checks import DataWarning, InputError, positive
+from keras_transfer._keras.leaves import leaf_of
 from keras_transfer._keras.refitting import fresh_optimizer
-from keras_transfer.adaptation.adaptation_model import features_of
+from keras_transfer.adaptation.adaptation_model import features_of, head_weight
 from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, check_weight, find_method
 from keras_transfer.adaptation.alignment.method import Loss
 from keras_transfer.adaptation.batch_statistics import settle_batch_norm
@@ -174,7 +175,7 @@ def _train(
         )
 
     compile_as(model, optimizer=fresh_optimizer(keras.optimizers.get(optimizer), model))
-    running.follow(model.optimizer)
+    running.follow(leaf_of(model.optimizer, head_weight(model)))
     part = trained_part(model, phases)
     best = BestEpoch(part, patience or starts(phases)[-1], validation.key, "max")
     weights = None
