@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_transfer._checks import DataWarning, InputError, positive
+from keras_transfer._identity import identity_of
 from keras_transfer._keras.refitting import fresh_optimizer
 from keras_transfer.adaptation.adaptation_model import features_of
 from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, check_weight, find_method
@@ -30,8 +31,9 @@ from keras_transfer.schedules.named import Schedule, plan
 from keras_transfer.schedules.parts import HEAD, open_parts
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
-from keras_transfer.training.resuming import Resume, identity, named
+from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, Training, averaging, find_cache
+from keras_transfer.training.run_identity import identity
 from keras_transfer.training.segments import trained_part
 from keras_transfer.training.tasks import class_weights, default_loss, default_metrics
 from keras_transfer.training.unfreezing import UnfreezeSchedule
@@ -184,9 +186,10 @@ def _train(
     training = Training(model, domains.every, phases, unfreeze, own, callbacks, compile_as, weights, verbose)
     resume = None
     if resume_dir is not None:
-        settings: list[Any] = [patience, unfreeze.train_batch_norm, weights, unfreeze.rate, None, []]
-        run = identity(model, domains.every[0], phases, settings)
-        others = [identity(model, data, phases, settings) for data in domains.every[1:]]
+        settings: dict[str, Any] = {"patience": patience, "train_batch_norm": unfreeze.train_batch_norm}
+        settings |= {"class weights": weights, "rate": unfreeze.rate}
+        run = identity(model, domains.every[0], phases, cache, settings)
+        others = [identity(model, data, phases, cache, settings) for data in domains.every[1:]]
         run["other images"] = [[other["data"], other["images"]] for other in others]
         run["method"] = [*_identity(running.method), running.weight, validation.key]
         resume = Resume(Path(resume_dir), run, training.every())
@@ -198,7 +201,7 @@ def _train(
 def _identity(method: Alignment) -> list[Any]:
     """Returns what tells a method from others, the same in each process."""
     values = {name: value for name, value in vars(method).items() if not name.startswith("_")}
-    return [type(method).__qualname__, keras.tree.map_structure(named, values)]
+    return [identity_of(type(method)), identity_of(values)]
 
 
 def _tell(predicted: np.ndarray, domains: Domains, method: Alignment) -> None:

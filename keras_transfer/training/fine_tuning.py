@@ -17,8 +17,9 @@ from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule, plan
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
-from keras_transfer.training.resuming import Resume, identity
+from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging, find_cache
+from keras_transfer.training.run_identity import identity
 from keras_transfer.training.segments import plan_segments, trained_part
 from keras_transfer.training.tasks import check_fit, check_labels, class_weights, default_loss, default_metrics
 from keras_transfer.training.unfreezing import UnfreezeSchedule
@@ -72,7 +73,8 @@ def fine_tune(
             settings, or False to compute them in every epoch. While images are augmented, `Cache(views=...)` is needed.
         resume_dir: folder in which the run is kept after each epoch. A run that was killed goes on from there when
             the same call is made again, and ends with the weights it would have had; one that is finished gives its
-            result at once. Of one run alone; delete it to train again.
+            result at once. Of one run alone; delete it to train again. A call with other settings, images or code, or
+            with other versions of keras_transfer, Keras, TensorFlow or Python, is another run and is refused.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
@@ -112,8 +114,13 @@ def fine_tune(
     training = Training(model, [data], phases, unfreeze, own, callbacks, compile_as, weights, verbose)
     resume = None
     if resume_dir is not None:
-        settings = [patience, train_batch_norm, weights, rate, loss, list(metrics or ())]
-        resume = Resume(Path(resume_dir), identity(model, data, phases, settings), training.every())
+        settings: dict[str, Any] = {
+            "patience": patience,
+            "train_batch_norm": train_batch_norm,
+            "class weights": weights,
+        }
+        settings |= {"rate": unfreeze.rate, "loss": loss, "metrics": list(metrics or ())}
+        resume = Resume(Path(resume_dir), identity(model, data, phases, kept, settings), training.every())
     return training.run(
         lambda first: plan_segments(model, data, phases, kept, first=first, verbose=verbose), len(data.train), resume
     )
