@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from keras_transfer._checks import DiskError
+from filelock import FileLock, Timeout
+
+from keras_transfer._checks import DiskError, InputError
 
 
 def writable_folder(root: Path) -> Path:
@@ -18,9 +20,48 @@ def writable_folder(root: Path) -> Path:
         DiskError: if that is not possible.
     """
     root = root.expanduser()
-    try:
+    folder = root / f".writing-{uuid.uuid4().hex}"  # not of tempfile, whose folders no other user may ever read
+    with _writing_to(root):
         root.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".writing-", dir=root))
+        folder.mkdir()
+    return folder
+
+
+@contextmanager
+def locked_folder(root: Path, otherwise: str) -> Iterator[None]:
+    """Makes `root` if it is missing, and keeps others out that ask for the same, in this process and in all others.
+
+    The lock is the system's: it goes when the process ends, however it ends.
+
+    Args:
+        root: the folder.
+        otherwise: what the error says where another has the lock.
+
+    Raises:
+        InputError: if another has the lock.
+        DiskError: if the folder cannot be written to.
+    """
+    root = root.expanduser()
+    path = root / ".lock"
+    lock = FileLock(path)
+    with _writing_to(root):
+        root.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            raise InputError(f"Expected a folder that is free. Received: {str(root)!r}. {otherwise}") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps a file that is open
+            path.unlink()  # still locked: who has opened it meanwhile sees that it is gone, and fails or tries anew
+        lock.release()
+
+
+@contextmanager
+def _writing_to(root: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise DiskError(f"Expected a folder that can be written to. Received: {str(root)!r} ({error}).") from error
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
+import functools
 import multiprocessing
 import os
 import signal
@@ -21,6 +23,9 @@ from keras_transfer.caching.arrays import DiskArray, DiskWriter, MemoryArray
 from keras_transfer.caching.cuts import frozen_cut
 from keras_transfer.caching.folder import clear, entries, new_entry, open_entry
 from keras_transfer.caching.identity import key_of
+from keras_transfer.data.augment.named import AUGMENTATIONS, find
+from keras_transfer.data.augment.seeded_layers import SeededLayer
+from keras_transfer.data.pixels.resizing import RESIZES
 
 PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(1, 2, 1e-3))
 
@@ -205,8 +210,44 @@ def test_any_change_makes_another_key(tmp_path):
         key(change_files=lambda: first.rename(folder / "red" / "renamed.jpg")),
     ]
     assert len({same, *others}) == 13
-    turned = lambda image, seed: image  # noqa: E731
-    assert key(views=2, augment=turned) != key(views=2, augment=turned), "a function has no identity"
+
+
+def test_an_augmentation_is_known_by_its_code(toy, data, monkeypatch):
+    """A name whose meaning has changed makes another key, and a function that has not changed the same one."""
+
+    def key(augment, resize="crop"):
+        changed = dataclasses.replace(data, augment=augment, resize=resize)
+        return key_of(kt.split(toy, "late")[0], changed, "train", 2, "float32")
+
+    def scaled(by):
+        return lambda image: image * by
+
+    parts = {"mine": lambda image, seed: image + 1, "layer": SeededLayer(lambda: keras.layers.RandAugment(num_ops=1))}
+    monkeypatch.setattr(AUGMENTATIONS, "_parts", {**AUGMENTATIONS._parts, **parts})
+    found = ["mine", "layer", ["light", "mine"], scaled(2), scaled(3), functools.partial(scaled(2))]
+    found.append(keras.layers.RandAugment(num_ops=3))
+    before = [key(augment) for augment in found]
+    assert [key(augment) for augment in found] == before and len(set(before)) == len(found)
+    find(["layer"])  # makes its layer
+    assert key(scaled(2)) == before[3] and key(["layer"]) == before[1]
+    AUGMENTATIONS._parts["mine"] = lambda image, seed: image + 2
+    AUGMENTATIONS._parts["layer"] = SeededLayer(lambda: keras.layers.RandAugment(num_ops=2))
+    assert not set(map(key, ("mine", "layer", ["light", "mine"]))) & set(before)
+    monkeypatch.setattr(RESIZES, "_parts", {**RESIZES._parts, "mine": lambda image, size: image})
+    resized = key("light", "mine")
+    RESIZES._parts["mine"] = lambda image, size: image + 1
+    assert key("light", "mine") != resized
+
+
+def test_a_layer_of_ones_own_is_known_by_its_code():
+    def key(by):
+        scope = {"keras": keras, "__name__": "of_a_user"}
+        exec(f"class Scaled(keras.layers.Layer):\n    def call(self, x):\n        return x * {by}", scope)
+        inputs = keras.Input((8, 8, 3))
+        data = kt.data.from_arrays(np.zeros((4, 8, 8, 3), "uint8"), np.arange(4) % 2, class_names=["a", "b"])
+        return key_of(keras.Model(inputs, scope["Scaled"]()(inputs)), data, "train", 0, "float32")
+
+    assert key(2) == key(2) != key(3)
 
 
 def test_images_in_memory_are_known_by_their_content(toy):

@@ -71,6 +71,16 @@ def knows_all(optimizer: Optimizer, variables: Sequence[keras.Variable]) -> bool
     return bool(variables) and {optimizer._var_key(variable) for variable in variables} <= _keys(optimizer)
 
 
+def variables_by_leaf(optimizer: Optimizer) -> list[list[str]]:
+    """Returns, for each of the `leaves` of an optimizer that is not built, patterns of the paths of its variables.
+
+    Those of one that takes all others, or all, are empty.
+    """
+    inner = core(optimizer)
+    chosen = getattr(inner, "_optimizer_map", {})  # MultiOptimizer's
+    return [[pattern for pattern, each in chosen.items() if each is leaf] for leaf in leaves(optimizer)]
+
+
 def _keys(optimizer: Optimizer) -> set[Any]:
     return {optimizer._var_key(variable) for variable in whole(core(optimizer))}
 

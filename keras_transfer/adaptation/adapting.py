@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._identity import identity_of
 from keras_transfer._keras.leaves import leaf_of
 from keras_transfer.adaptation.adaptation_model import features_of, head_weight
 from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, check_weight, find_method
@@ -32,8 +33,9 @@ from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification
 from keras_transfer.training.options import EPOCHS, Objective, Options, phases_of
-from keras_transfer.training.resuming import Resume, identity, named
+from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, Training, averaging
+from keras_transfer.training.run_identity import identity
 from keras_transfer.training.segments import trained_part
 from keras_transfer.training.unfreezing import UnfreezeSchedule
 
@@ -172,9 +174,9 @@ def _train(
     )
     resume = None
     if options.folder is not None:
-        settings: list[Any] = [options.patience, unfreeze.train_batch_norm, weights, unfreeze.rate, None, []]
-        run = identity(model, domains.every[0], phases, settings)
-        others = [identity(model, data, phases, settings) for data in domains.every[1:]]
+        settings, cache = options.settings(weights), options.cache_settings
+        run = identity(model, domains.every[0], phases, cache, settings)
+        others = [identity(model, data, phases, cache, settings) for data in domains.every[1:]]
         run["other images"] = [[other["data"], other["images"]] for other in others]
         run["method"] = [*_identity(running.method), running.weight, validation.key]
         resume = Resume(options.folder, run, training.every())
@@ -190,7 +192,7 @@ def _train(
 def _identity(method: Alignment) -> list[Any]:
     """Returns what tells a method from others, the same in each process."""
     values = {name: value for name, value in vars(method).items() if not name.startswith("_")}
-    return [type(method).__qualname__, keras.tree.map_structure(named, values)]
+    return [identity_of(type(method)), identity_of(values)]
 
 
 def _tell(predicted: np.ndarray, domains: Domains, method: Alignment) -> None:

@@ -17,8 +17,9 @@ from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import task_of_labels, task_of_model
 from keras_transfer.training.compatibility import check_fit, check_labels
 from keras_transfer.training.options import Objective, Options, phases_of
-from keras_transfer.training.resuming import Resume, identity
+from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging
+from keras_transfer.training.run_identity import identity
 from keras_transfer.training.segments import plan_segments, trained_part
 from keras_transfer.training.unfreezing import UnfreezeSchedule
 
@@ -71,7 +72,8 @@ def fine_tune(
             settings, or False to compute them in every epoch. While images are augmented, `Cache(views=...)` is needed.
         resume_dir: folder in which the run is kept after each epoch. A run that was killed goes on from there when
             the same call is made again, and ends with the weights it would have had; one that is finished gives its
-            result at once. Of one run alone; delete it to train again.
+            result at once. Of one run alone; delete it to train again. A call with other settings, images or code, or
+            with other versions of keras_transfer, Keras, TensorFlow or Python, is another run and is refused.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
@@ -110,8 +112,8 @@ def fine_tune(
     training = Training(model, [data], phases, unfreeze, own, callbacks, objective, weights, verbose)
     resume = None
     if options.folder is not None:
-        settings = [patience, train_batch_norm, weights, rate, loss, list(metrics or ())]
-        resume = Resume(options.folder, identity(model, data, phases, settings), training.every())
+        run = identity(model, data, phases, options.cache_settings, options.settings(weights))
+        resume = Resume(options.folder, run, training.every())
     return training.run(
         lambda first: plan_segments(model, data, phases, options.cache_settings, first=first, verbose=verbose),
         len(data.train),

@@ -100,6 +100,12 @@ class Options:
         """The folder in which the run is kept; None to keep nothing."""
         return None if self.resume_dir is None else Path(self.resume_dir)
 
+    def settings(self, class_weights: Mapping[int, float] | None) -> dict[str, Any]:
+        """Returns the settings that change what is learnt, by their names, for the identity of a run."""
+        rate = None if self.rate is None else RATES.find(self.rate)
+        named = {name: getattr(self, name) for name in ("patience", "train_batch_norm", "loss")}
+        return {**named, "metrics": list(self.metrics or ()), "rate": rate, "class weights": class_weights}
+
     def new_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
         """Makes an optimizer with the settings of `optimizer` and no state, for a model."""
         return fresh_optimizer(keras.optimizers.get(self.optimizer), model)

@@ -9,59 +9,68 @@ from __future__ import annotations
 import json
 import shutil
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from hashlib import sha256
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from keras.callbacks import Callback
 
 from keras_transfer._checks import DataWarning, DiskError, InputError
-from keras_transfer._folders import writable_folder
+from keras_transfer._folders import locked_folder, writable_folder
 from keras_transfer._keras.callbacks import memory_of
-from keras_transfer._keras.leaves import equal, has_rate_schedule, leaves, rate_of
-from keras_transfer.data import ImageData
 from keras_transfer.models.freezing import random_states
-from keras_transfer.schedules.phases import Phase
+from keras_transfer.training.packing import pack, unpack
+from keras_transfer.training.run_identity import callback_identity, changes
 
 
 class Resume(Callback):
     """Keeps the state of a run after each epoch, and restores it when training begins again.
 
-    Stands last in the list of callbacks, after a History: others reset themselves when training begins.
+    Stands last in the list of callbacks, after a History: others reset themselves when training begins. Train within
+    `held`.
 
     Args:
         folder: made if it is missing; of one run alone.
-        run: what tells this run from others, as JSON has it; compared with what the folder holds.
+        run: what tells this run from others, ready for JSON; compared with what the folder holds.
         callbacks: all others of the fit, in the same order in every process.
 
     Attributes:
         folder: where the run is kept.
         epoch: number of epochs that are done, from which `fit` goes on.
         finished: nothing is left to train.
-
-    Raises:
-        InputError: if the folder cannot be written, or holds another run or one that cannot be read.
     """
 
     def __init__(self, folder: Path, run: Mapping[str, Any], callbacks: Sequence[Callback]):
         super().__init__()
         self.folder = folder.expanduser()
         self._others = [callback for callback in callbacks if _memory(callback)]
-        known = {"callbacks that remember": [type(callback).__name__ for callback in self._others]}
-        self._run = json.loads(json.dumps({**run, **known}, default=str))
-        writable_folder(self.folder).rmdir()
-        for unfinished in self.folder.glob(".writing-*"):
-            shutil.rmtree(unfinished)
-        *older, self._kept = [None, *sorted(self.folder.glob("epoch_*"))]
-        for folder in filter(None, older):
-            shutil.rmtree(folder)
-        self._state = self._read() if self._kept else {}
-        self.epoch: int = self._state.get("epoch", 0)
-        self.finished: bool = self._state.get("finished", False)
+        known = [callback_identity(callback, _memory(callback)) for callback in self._others]
+        self._run = json.loads(json.dumps({**run, "callbacks that remember": known}))
+        self.epoch, self.finished = 0, False
+        self._kept: Path | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keeps other processes out of the folder, and reads how far the run has come.
+
+        Raises:
+            InputError: if another process trains in the folder, or it holds another run.
+            DiskError: if the folder cannot be written, or what it holds cannot be read.
+        """
+        with locked_folder(self.folder, "Another process trains in it: wait for its end, or use another folder."):
+            writable_folder(self.folder).rmdir()
+            for unfinished in self.folder.glob(".writing-*"):
+                shutil.rmtree(unfinished)
+            kept = sorted(self.folder.glob("epoch_*"))
+            for older in kept[:-1]:
+                shutil.rmtree(older)
+            self._kept = kept[-1] if kept else None
+            self._state = self._read(self._kept) if self._kept else {}
+            self.epoch = self._state.get("epoch", 0)
+            self.finished = self._state.get("finished", False)
+            yield
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._kept is None:
@@ -71,33 +80,33 @@ class Resume(Callback):
             with np.load(self._kept / "arrays.npz") as arrays:
                 for index, seeds in enumerate(random_states(self.model)):
                     seeds.assign(arrays[f"seeds_{index}"])
-                for index, (callback, memory) in enumerate(zip(self._others, self._state["callbacks"], strict=True)):
+                for callback, memory in zip(self._others, self._state["callbacks"], strict=True):
                     for name, value in memory.items():
-                        setattr(callback, name, _unpacked(value, arrays, f"{index}_{name}"))
+                        setattr(callback, name, unpack(value, arrays))
         except (OSError, ValueError, KeyError) as error:
             raise DiskError(
                 f"The run in {str(self.folder)!r} cannot be read ({error}). Delete the folder to train from the start."
             ) from error
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        arrays: dict[str, Any] = {
-            f"seeds_{index}": np.array(seeds) for index, seeds in enumerate(random_states(self.model))
-        }
-        state = {
-            "epoch": epoch + 1,
-            "finished": bool(self.model.stop_training) or epoch + 1 == self.params["epochs"],
-            "run": self._run,
-            "callbacks": [
-                {name: _packed(getattr(callback, name), arrays, f"{index}_{name}") for name in _memory(callback)}
-                for index, callback in enumerate(self._others)
-            ],
-        }
         writing = None
         try:
+            arrays: dict[str, Any] = {
+                f"seeds_{index}": np.array(seeds) for index, seeds in enumerate(random_states(self.model))
+            }
+            state = {
+                "epoch": epoch + 1,
+                "finished": bool(self.model.stop_training) or epoch + 1 == self.params["epochs"],
+                "run": self._run,
+                "callbacks": [
+                    {name: pack(getattr(callback, name), arrays, f"{index}_{name}") for name in _memory(callback)}
+                    for index, callback in enumerate(self._others)
+                ],
+            }
             writing = writable_folder(self.folder)
             self.model.save_weights(writing / "model.weights.h5")
             np.savez(writing / "arrays.npz", **arrays)
-            (writing / "state.json").write_text(json.dumps(state, default=float), encoding="utf-8")
+            (writing / "state.json").write_text(json.dumps(state), encoding="utf-8")
             whole = writing.rename(self.folder / f"epoch_{epoch + 1:05}")
         except (OSError, InputError) as error:
             warnings.warn(
@@ -113,68 +122,20 @@ class Resume(Callback):
             shutil.rmtree(self._kept, ignore_errors=True)
         self._kept = whole
 
-    def _read(self) -> dict[str, Any]:
-        path = self._kept / "state.json"
+    def _read(self, kept: Path) -> dict[str, Any]:
+        path = kept / "state.json"
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise DiskError(f"{str(path)!r} cannot be read ({error}). Delete the folder to train anew.") from error
-        theirs = state["run"]
-        other = [name for name in self._run if self._run[name] != theirs.get(name)]
-        if other:
-            changed = "; ".join(f"{name}: {theirs.get(name)!r} there, {self._run[name]!r} now" for name in other)
+        changed = changes(state["run"], self._run)
+        if changed:
             raise InputError(
-                f"Expected `resume_dir` to hold this run. {str(self.folder)!r} holds another: {changed}. "
-                "Use another folder, or delete it."
+                f"Expected `resume_dir` to hold this run. {str(self.folder)!r} holds another: {'; '.join(changed)}. "
+                "Go on with the settings and versions that it was made with, use another folder, or delete it."
             )
         return state
 
 
 def _memory(callback: Callback) -> tuple[str, ...]:
     return getattr(callback, "memory", ()) or memory_of(callback)  # callbacks of this package name theirs themselves
-
-
-def _packed(value: Any, arrays: dict[str, Any], key: str) -> Any:
-    """Returns what JSON can hold of a value; weights go to `arrays`."""
-    if isinstance(value, list) and value and isinstance(value[0], np.ndarray):
-        arrays.update({f"{key}_{index}": array for index, array in enumerate(value)})
-        return {"arrays": len(value)}
-    if value is None or isinstance(value, (bool, int, str, list, dict)):
-        return value
-    return float(value)
-
-
-def _unpacked(value: Any, arrays: Mapping[str, np.ndarray], key: str) -> Any:
-    if isinstance(value, dict) and set(value) == {"arrays"}:
-        return [arrays[f"{key}_{index}"] for index in range(value["arrays"])]
-    return value
-
-
-def identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], settings: list[Any]) -> dict[str, Any]:
-    """Returns what must be the same for a run of `fine_tune` to go on."""
-    examples = data.splits["train"]
-    digest = sha256(examples.labels.tobytes())
-    digest.update(
-        examples.items.tobytes() if examples.items.dtype.kind in "iufUS" else repr(list(examples.items)).encode()
-    )
-    return {
-        "model": [model.name, keras.config.dtype_policy().name, *(tuple(weight.shape) for weight in model.weights)],
-        "optimizer": [[type(leaf).__name__, _settings(leaf)] for leaf in leaves(model.optimizer)],
-        "phases": [asdict(phase) for phase in phases],
-        "patience, train_batch_norm, class weights, rate, loss, metrics": keras.tree.map_structure(named, settings),
-        "data": [data.image_size, data.resize, named(data.augment), data.batch_size, data.seed, data.class_names],
-        "images": digest.hexdigest(),
-    }
-
-
-def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    config = equal(optimizer, learning_rate=0.5).get_config() | {"name": None}
-    rate = None if has_rate_schedule(optimizer) else rate_of(optimizer)
-    return config | {"learning_rate": rate}
-
-
-def named(part: Any) -> Any:
-    """Names a part for comparison: text and numbers as they are, objects by their kind."""
-    if part is None or isinstance(part, (str, int, float)):
-        return part
-    return getattr(part, "__qualname__", type(part).__name__)

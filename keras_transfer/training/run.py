@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +67,12 @@ class Training:
             steps: batches in an epoch.
             resume: what is kept of the run, made for `every()`; None to keep nothing.
         """
+        with resume.held() if resume is not None else nullcontext():
+            return self._run(plan, steps, resume)
+
+    def _run(
+        self, plan: Callable[[int], Sequence[Segment]], steps: int, resume: Resume | None
+    ) -> keras.callbacks.History:
         every, first = self.every(), 0
         total = starts(self.phases)[-1]
         if resume is not None:

@@ -125,6 +125,19 @@ def find_mixing(augment: Augment) -> Mixing | None:
     return mixing_by(MIXINGS.find(last) if isinstance(last, str) else copy_of(last))
 
 
+def parts_of(augment: Augment) -> list[Any]:
+    """Returns what an augmentation is made of, in order: for each part what was given and, for a name, what it means.
+
+    This is for `identity_of`: with another meaning under its name, an augmentation is another one.
+    """
+    return [[part, _meaning(part)] if isinstance(part, str) else part for part in _parts(augment)]
+
+
+def _meaning(name: str) -> Any:
+    found = MIXINGS.find(name) if _is_mixing(name) else AUGMENTATIONS.find(name)
+    return found.make if isinstance(found, SeededLayer) else found  # the layer itself is made when it is needed
+
+
 def _parts(augment: Augment) -> list[Any]:
     return list(augment) if isinstance(augment, (list, tuple)) else [augment]
 

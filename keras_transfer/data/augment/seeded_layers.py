@@ -25,16 +25,19 @@ class SeededLayer:
 
     Args:
         make: makes the layer, or one like it; called once, by `prepare`.
+
+    Attributes:
+        make: the same.
     """
 
     def __init__(self, make: Callable[[], keras.layers.Layer]):
-        self._make = make
+        self.make = make
         self._layer: keras.layers.Layer | None = None
 
     def prepare(self) -> SeededLayer:
         """Makes the layer, where it is not part of any graph: it holds variables."""
         if self._layer is None:
-            self._layer, self._seeds = self._make(), _SeedsOfOneImage()
+            self._layer, self._seeds = self.make(), _SeedsOfOneImage()
             replace_generators(self._layer, self._seeds)
         return self
 
