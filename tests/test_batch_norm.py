@@ -8,6 +8,7 @@ import pytest
 from conftest import toy_network
 
 import keras_transfer as kt
+from keras_transfer._keras.still import layers_inside
 
 IMAGES = np.random.default_rng(0).uniform(0, 1, (8, 32, 32, 3))
 
@@ -21,7 +22,7 @@ def guide(base) -> keras.Model:
 
 
 def moved(model) -> set[str]:
-    norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in layers_inside(model) if isinstance(layer, keras.layers.BatchNormalization)]
     before = [np.array(layer.moving_mean) for layer in norms]
     model.compile("sgd", "sparse_categorical_crossentropy")
     model.fit(IMAGES, np.zeros(8), verbose=0)

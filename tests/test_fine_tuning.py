@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import toy_backbone, write_pictures
 
 import keras_transfer as kt
@@ -144,3 +145,10 @@ def test_model_and_data_must_fit(toy, data, pictures):
         kt.fine_tune(kt.build_model(toy_backbone(), 2, image_size=32), data)
     with pytest.raises(kt.InputError, match=r"size \(40, 40\)"):
         kt.fine_tune(kt.build_model(toy_backbone(), 3, image_size=40), data)
+
+
+def test_several_machines_are_refused_with_the_reason(toy, data, monkeypatch):
+    strategy = object.__new__(tf.distribute.MultiWorkerMirroredStrategy)
+    monkeypatch.setattr(type(toy), "distribute_strategy", strategy, raising=False)
+    with pytest.raises(kt.InputError, match="MultiWorkerMirroredStrategy.*20585"):
+        kt.fine_tune(toy, data, epochs=1, verbose=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import re
 import shutil
 import subprocess
@@ -55,6 +56,21 @@ def test_every_module_has_a_docstring_and_no_assert():
         if tree.body:
             assert ast.get_docstring(tree), path
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)], path
+
+
+def test_the_table_of_rooms_is_the_import_contract():
+    rows = re.findall(r"^\| (\d+) \| `(\w+)/?` \|", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
+    floors: dict[int, set[str]] = {}
+    for floor, room in rows:
+        floors.setdefault(int(floor), set()).add(room)
+    assert list(floors) == list(range(len(floors), 0, -1))
+    contract = configparser.ConfigParser()
+    contract.read(ROOT / "setup.cfg")
+    layers = contract["importlinter:contract:floors"]["layers"].split("\n")
+    assert list(floors.values()) == [set(layer.split(" | ")) for layer in layers if layer]
+    there = {path.stem for path in (ROOT / "keras_transfer").iterdir() if (path / "__init__.py").exists()}
+    there |= {path.stem for path in (ROOT / "keras_transfer").glob("*.py")} - {"__init__", "_version"}
+    assert set().union(*floors.values()) == there
 
 
 def _blocks(name: str, language: str) -> list[str]:

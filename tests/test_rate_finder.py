@@ -8,6 +8,7 @@ import pytest
 from conftest import toy_backbone
 
 import keras_transfer as kt
+from keras_transfer._keras.still import layers_inside
 
 
 def everything(model) -> list[np.ndarray]:
@@ -26,10 +27,10 @@ def test_model_optimizer_and_data_are_as_they_were(pictures):
         model.fit(data.train, epochs=1, verbose=0, shuffle=False)
         if look:
             before, optimizer, history = everything(model), model.optimizer, model.history
-            flags = [layer.trainable for layer in model._flatten_layers()]
+            flags = [layer.trainable for layer in layers_inside(model)]
             kt.find_learning_rate(model, data, unfrozen="all", steps=20, verbose=0)
             assert model.optimizer is optimizer and model.history is history
-            assert flags == [layer.trainable for layer in model._flatten_layers()]
+            assert flags == [layer.trainable for layer in layers_inside(model)]
             for old, new in zip(before, everything(model), strict=True):
                 assert np.array_equal(old, new)
         model.fit(data.train, epochs=1, verbose=0, shuffle=False)

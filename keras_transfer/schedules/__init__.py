@@ -1,6 +1,6 @@
 """Schedules: which parts of a model learn, for how many epochs, at which rate. Pure data.
 
-It may import `_checks` and `_registry`, and neither Keras nor TensorFlow nor NumPy. A schedule is a function
+It may import `_arguments` and what is below it, and neither Keras nor TensorFlow nor NumPy. A schedule is a function
 `(epochs, learning_rate, stages) -> tuple[Phase, ...]`, or such a tuple written by hand.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keras
+import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data import ImageData
@@ -15,6 +16,11 @@ def check_fit(model: keras.Model, data: ImageData) -> None:
     if not isinstance(data, ImageData):
         raise InputError(f"Expected `data` from kt.data, such as kt.data.from_directory(...). Received: {data!r}.")
     stages(model)
+    if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        raise InputError(
+            "Expected a strategy for one machine, such as MirroredStrategy. Received: MultiWorkerMirroredStrategy, with "
+            "which `fit` of Keras 3 fails (keras #20585)."
+        )
     outputs, size = model.output_shape[-1], tuple(model.input_shape[1:3])
     if outputs != data.num_classes:
         raise InputError(
