@@ -1,7 +1,7 @@
 """Private Keras: everything that touches a private name of Keras or TensorFlow.
 
-It may import `_arguments` and what is below it, and nothing else of ours, so that a new release of Keras is met in this room alone. The table in
-`names.py` lists the names.
+It may import `_arguments` and what is below it, and nothing else of ours: a new release of Keras is met in this room
+alone. The table in `names.py` lists the names.
 """
 
 import keras

@@ -18,8 +18,8 @@ def check_fit(model: keras.Model, data: ImageData) -> None:
     stages(model)
     if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
         raise InputError(
-            "Expected a strategy for one machine, such as MirroredStrategy. Received: MultiWorkerMirroredStrategy, with "
-            "which `fit` of Keras 3 fails (keras #20585)."
+            "Expected a strategy for one machine, such as MirroredStrategy. Received: MultiWorkerMirroredStrategy, "
+            "with which `fit` of Keras 3 fails (keras #20585)."
         )
     outputs, size = model.output_shape[-1], tuple(model.input_shape[1:3])
     if outputs != data.num_classes:
