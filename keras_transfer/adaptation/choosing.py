@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from keras_transfer._checks import InputError
+from keras_transfer._logging import say
 from keras_transfer.adaptation.adapting import adapt
 from keras_transfer.adaptation.alignment import Alignment, check_weight, find_method
 from keras_transfer.adaptation.alignment.method import Loss, names_of
@@ -90,7 +91,7 @@ def choose_adaptation(
     scores, histories = {}, {}
     for name, method, (_, weight) in zip(names, methods, pairs, strict=True):
         if verbose:
-            print(f"candidate: {name}")
+            say(f"candidate: {name}")
         model.set_weights(before)
         history = adapt(
             model, source, target, method=method, weight=weight, validator=validator, verbose=verbose, **options

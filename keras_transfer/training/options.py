@@ -14,6 +14,7 @@ import numpy as np
 
 from keras_transfer._arguments import PATH, VERBOSE, Choice, Constraint, Flag, Kind, Part, Whole, takes
 from keras_transfer._keras.refitting import fresh_optimizer
+from keras_transfer._logging import say
 from keras_transfer.caching import Cache
 from keras_transfer.schedules.named import Schedule, plan
 from keras_transfer.schedules.phases import Phase
@@ -122,7 +123,7 @@ class Options:
         if self.class_weight == "auto" and max(counts) < _UNEVEN * min(counts):
             return None
         if self.verbose:
-            print(f"classes weigh the same in training: they have {min(counts)} to {max(counts)} images")
+            say(f"classes weigh the same in training: they have {min(counts)} to {max(counts)} images")
         return weights
 
 

@@ -13,6 +13,7 @@ from keras.callbacks import Callback, CallbackList
 
 from keras_transfer._keras.leaves import leaves
 from keras_transfer._keras.refitting import fit_optimizer
+from keras_transfer._logging import say
 from keras_transfer.data import ImageData
 from keras_transfer.data.notes import note_changed
 from keras_transfer.schedules.phases import Phase, starts
@@ -79,7 +80,7 @@ class Training:
             first = total if resume.finished else resume.epoch
             if first and self.verbose:
                 state = "finished" if resume.finished else "going on"
-                print(f"{resume.folder}: {state} after epoch {resume.epoch}")
+                say(f"{resume.folder}: {state} after epoch {resume.epoch}")
             if resume.finished:
                 every = [own for own in every if own not in self.callbacks]  # nothing happens that they could note
             every.append(resume)

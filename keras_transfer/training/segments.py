@@ -16,6 +16,7 @@ from keras.callbacks import CallbackList
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._keras.trainer import finalized_at_the_end
+from keras_transfer._logging import say
 from keras_transfer.caching.activations import Activations
 from keras_transfer.caching.cuts import FEATURES, frozen_cut, in_order
 from keras_transfer.caching.dataset import ordered_batches, train_batches
@@ -120,7 +121,7 @@ def trained_part(model: keras.Model, phases: Sequence[Phase]) -> keras.Model:
 
 def _say(verbose: str | int, line: str) -> None:
     if verbose:
-        print(f"cache: {line}")
+        say(f"cache: {line}")
 
 
 def fit_segments(
