@@ -22,7 +22,7 @@ from keras.callbacks import Callback
 from keras_transfer._checks import DataWarning, DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer._keras.callbacks import memory_of
-from keras_transfer._keras.leaves import equal, has_rate_schedule, leaves, rate_of
+from keras_transfer._keras.leaves import has_rate_schedule, leaves, rate_of, without_state
 from keras_transfer.data import ImageData
 from keras_transfer.models.freezing import random_states
 from keras_transfer.schedules.phases import Phase
@@ -168,7 +168,7 @@ def identity(model: keras.Model, data: ImageData, phases: Sequence[Phase], setti
 
 
 def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    config = equal(optimizer, learning_rate=0.5).get_config() | {"name": None}
+    config = without_state(optimizer, learning_rate=0.5).get_config() | {"name": None}
     rate = None if has_rate_schedule(optimizer) else rate_of(optimizer)
     return config | {"learning_rate": rate}
 
