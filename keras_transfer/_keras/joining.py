@@ -15,13 +15,13 @@ import keras
 from keras import ops
 from keras.optimizers import MultiOptimizer, Optimizer, RMSprop
 
-from keras_transfer._keras.leaves import core, leaves, steps_of
+from keras_transfer._keras.leaves import inner_optimizer, leaves, steps_of
 
 _WHOLE = "_before_open_variables"
 _CLOCKS = "_clocks_of_late_joiners"
 
 
-def whole(optimizer: Optimizer) -> list[keras.Variable]:
+def all_variables(optimizer: Optimizer) -> list[keras.Variable]:
     """Returns all variables that an optimizer was built for, also those that take no part now."""
     if not optimizer.built:
         return []
@@ -45,15 +45,17 @@ def open_variables(optimizer: Optimizer, late: Mapping[int, int], variables: Seq
     The train function must be traced again afterwards.
     """
     steps = steps_of(optimizer)
-    if isinstance(core(optimizer), MultiOptimizer):  # it wants a gradient for each of its variables
-        _restore(core(optimizer))
-        places = core(optimizer)._trainable_variables_indices
+    if isinstance(inner_optimizer(optimizer), MultiOptimizer):  # it wants a gradient for each of its variables
+        _restore(inner_optimizer(optimizer))
+        places = inner_optimizer(optimizer)._trainable_variables_indices
         keys = set(map(optimizer._var_key, variables))
-        vars(core(optimizer))[_WHOLE] = {
-            "_trainable_variables": core(optimizer)._trainable_variables,
+        vars(inner_optimizer(optimizer))[_WHOLE] = {
+            "_trainable_variables": inner_optimizer(optimizer)._trainable_variables,
             "_trainable_variables_indices": places,
         }
-        vars(core(optimizer))["_trainable_variables_indices"] = {key: places[key] for key in places if key in keys}
+        vars(inner_optimizer(optimizer))["_trainable_variables_indices"] = {
+            key: places[key] for key in places if key in keys
+        }
     for leaf in leaves(optimizer):
         _restore(leaf)
         if not leaf.built:

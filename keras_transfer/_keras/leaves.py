@@ -27,13 +27,13 @@ def patterns(variables: Sequence[tuple[keras.layers.Layer, keras.Variable]]) -> 
 
 def leaves(optimizer: Optimizer) -> list[Optimizer]:
     """Returns the optimizers that change weights: the one inside a loss scale, those of a MultiOptimizer."""
-    inner = core(optimizer)
+    inner = inner_optimizer(optimizer)
     return list(inner.optimizers) if isinstance(inner, MultiOptimizer) else [inner]
 
 
 def leaf_of(optimizer: Optimizer, variable: keras.Variable) -> Optimizer:
     """Returns the optimizer that changes a variable, or would if it were trainable."""
-    inner = core(optimizer)
+    inner = inner_optimizer(optimizer)
     if not isinstance(inner, MultiOptimizer):
         return inner
     place = getattr(inner, "_var_to_optimizer_idx", {}).get(inner._var_key(variable))
@@ -44,7 +44,7 @@ def leaf_of(optimizer: Optimizer, variable: keras.Variable) -> Optimizer:
     return inner.optimizers[-1] if inner.built and not isinstance(select, OptimizerMap) else select(variable)
 
 
-def core(optimizer: Optimizer) -> Optimizer:
+def inner_optimizer(optimizer: Optimizer) -> Optimizer:
     """Returns the optimizer inside a loss scale, or the optimizer itself."""
     return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
 
@@ -76,10 +76,10 @@ def remove_variable(optimizer: Optimizer, variable: keras.Variable) -> None:
 
 def steps_of(optimizer: Optimizer) -> int:
     """Returns the number of steps that an optimizer, or the one inside its loss scale, has made."""
-    return int(keras.ops.convert_to_numpy(core(optimizer)._iterations))
+    return int(keras.ops.convert_to_numpy(inner_optimizer(optimizer)._iterations))
 
 
-def equal(optimizer: Optimizer, **changes: Any) -> Optimizer:
+def without_state(optimizer: Optimizer, **changes: Any) -> Optimizer:
     """Makes an optimizer with the same settings and no state, with changes to its config.
 
     Raises:

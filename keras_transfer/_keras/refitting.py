@@ -13,8 +13,8 @@ import keras
 from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, OptimizerMap
 
 from keras_transfer._checks import InputError
-from keras_transfer._keras.joining import close_variables, has_open_variables, whole
-from keras_transfer._keras.leaves import core, equal, leaves, patterns, scaled_like, steps_of
+from keras_transfer._keras.joining import all_variables, close_variables, has_open_variables
+from keras_transfer._keras.leaves import inner_optimizer, leaves, patterns, scaled_like, steps_of, without_state
 from keras_transfer._keras.trainer import replace_optimizer
 
 PROGRESS = "_unfreeze_progress"  # where an optimizer that runs under a schedule keeps how far it has come
@@ -40,7 +40,7 @@ def fit_optimizer(model: keras.Model) -> None:
             old.build(variables)
             _start_averages(old)
             return
-        new, pairs = _equal_optimizer(old, model)
+        new, pairs = _copy_without_state(old, model)
         new.build(variables)
         _start_averages(new)
         for before, after in pairs:
@@ -48,9 +48,9 @@ def fit_optimizer(model: keras.Model) -> None:
         replace_optimizer(model, new)
 
 
-def fresh_optimizer(optimizer: Optimizer, model: keras.Model) -> Optimizer:
+def new_optimizer(optimizer: Optimizer, model: keras.Model) -> Optimizer:
     """Makes an optimizer with the same settings and no state, which shares nothing with the given one."""
-    return _equal_optimizer(optimizer, model)[0]
+    return _copy_without_state(optimizer, model)[0]
 
 
 def split_optimizer(model: keras.Model, parts: Optimizer) -> None:
@@ -58,11 +58,11 @@ def split_optimizer(model: keras.Model, parts: Optimizer) -> None:
     old, variables = model.optimizer, model.trainable_variables
     parts.build(variables)
     for leaf in leaves(parts):
-        _carry_over(core(old), leaf)
-    if core(old) is not old:
+        _carry_over(inner_optimizer(old), leaf)
+    if inner_optimizer(old) is not old:
         _carry_over(old, parts)
-    core(parts)._iterations.assign(core(old)._iterations)
-    vars(core(parts))[BY_STAGE] = True
+    inner_optimizer(parts)._iterations.assign(inner_optimizer(old)._iterations)
+    vars(inner_optimizer(parts))[BY_STAGE] = True
     replace_optimizer(model, parts)
 
 
@@ -76,36 +76,38 @@ def variables_by_leaf(optimizer: Optimizer) -> list[list[str]]:
 
     Those of one that takes all others, or all, are empty.
     """
-    inner = core(optimizer)
+    inner = inner_optimizer(optimizer)
     chosen = getattr(inner, "_optimizer_map", {})  # MultiOptimizer's
     return [[pattern for pattern, each in chosen.items() if each is leaf] for leaf in leaves(optimizer)]
 
 
 def _keys(optimizer: Optimizer) -> set[Any]:
-    return {optimizer._var_key(variable) for variable in whole(core(optimizer))}
+    return {optimizer._var_key(variable) for variable in all_variables(inner_optimizer(optimizer))}
 
 
 def _start_averages(optimizer: Optimizer) -> None:
     """Starts averages of weights from the weights: Keras starts them from 0 and mends that in its first step alone."""
     for leaf in leaves(optimizer):
         if leaf.use_ema and leaf.built:
-            for variable, average in zip(whole(leaf), leaf._model_variables_moving_average, strict=True):
+            for variable, average in zip(all_variables(leaf), leaf._model_variables_moving_average, strict=True):
                 average.assign(variable)
 
 
-def _equal_optimizer(optimizer: Optimizer, model: keras.Model) -> tuple[Optimizer, list[tuple[Optimizer, Optimizer]]]:
+def _copy_without_state(
+    optimizer: Optimizer, model: keras.Model
+) -> tuple[Optimizer, list[tuple[Optimizer, Optimizer]]]:
     """Returns an equal optimizer without state, and with whom it and those inside it are paired."""
     if isinstance(optimizer, LossScaleOptimizer):
-        inner, pairs = _equal_optimizer(optimizer.inner_optimizer, model)
+        inner, pairs = _copy_without_state(optimizer.inner_optimizer, model)
         scaled = scaled_like(optimizer, inner)
         return scaled, [(optimizer, scaled), *pairs]
     if not isinstance(optimizer, MultiOptimizer):
-        made = equal(optimizer)
+        made = without_state(optimizer)
         return made, [(optimizer, made)]
     known = getattr(optimizer, "_var_to_optimizer_idx", {})
     select = optimizer._optimizer_map
     if isinstance(select, OptimizerMap):
-        made_of = {id(leaf): equal(leaf) for leaf in (*select.values(), select.default_optimizer)}
+        made_of = {id(leaf): without_state(leaf) for leaf in (*select.values(), select.default_optimizer)}
         chosen = {id(leaf): leaf for leaf in (*select.values(), select.default_optimizer)}
         keys = {key: made_of[id(leaf)] for key, leaf in select.items()}
         default = made_of[id(select.default_optimizer)]
@@ -123,7 +125,7 @@ def _equal_optimizer(optimizer: Optimizer, model: keras.Model) -> tuple[Optimize
                 place = known.get(optimizer._var_key(variable))
                 leaf = select(variable) if place is None else optimizer.optimizers[place]
                 if id(leaf) not in chosen:
-                    chosen[id(leaf)], made_of[id(leaf)], members[id(leaf)] = leaf, equal(leaf), []
+                    chosen[id(leaf)], made_of[id(leaf)], members[id(leaf)] = leaf, without_state(leaf), []
                 members[id(leaf)].append((layer, variable))
         *others, last = chosen
         keys, default = {"|".join(patterns(members[key])): made_of[key] for key in others}, made_of[last]

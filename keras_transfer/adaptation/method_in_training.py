@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._keras.leaves import equal, set_rate_in_graph
+from keras_transfer._keras.leaves import set_rate_in_graph, without_state
 from keras_transfer.adaptation.alignment import Alignment, check_weight
 
 
@@ -54,7 +54,7 @@ class Running(keras.callbacks.Callback):
             leaf: the optimizer that changes the head of the model.
         """
         if self.variables and self._optimizer is None:
-            self._optimizer = equal(leaf, learning_rate=0.0)
+            self._optimizer = without_state(leaf, learning_rate=0.0)
             self._optimizer.loss_scale_factor = None  # gradients come without the scale of the loss
             self._optimizer.build(self.variables)
 

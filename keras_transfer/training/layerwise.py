@@ -11,7 +11,7 @@ from keras.optimizers.schedules import LearningRateSchedule
 
 from keras_transfer._arguments import Flag, Number, takes
 from keras_transfer._checks import InputError
-from keras_transfer._keras.leaves import equal, patterns, rate_of, rate_schedule, scaled_like
+from keras_transfer._keras.leaves import patterns, rate_of, rate_schedule, scaled_like, without_state
 from keras_transfer.models.stages import MODEL, layers_by_part, stages
 from keras_transfer.schedules.parts import rate_factor
 from keras_transfer.training.options import OPTIMIZER
@@ -74,10 +74,10 @@ def layerwise(
         excluded = [pair for pair in variables if exclude_norm_and_bias and len(pair[1].shape) < 2]
         if excluded:
             other = settings | {"weight_decay": 0.0, "name": f"{optimizer.name}_{part}_no_decay"}
-            groups.append((equal(optimizer, **other), patterns(excluded)))
+            groups.append((without_state(optimizer, **other), patterns(excluded)))
             taken = {id(variable) for _, variable in excluded}
             variables = [pair for pair in variables if id(pair[1]) not in taken]
-        groups.append((equal(optimizer, **settings), patterns(variables)))
+        groups.append((without_state(optimizer, **settings), patterns(variables)))
     made = MultiOptimizer(OptimizerMap(groups[-1][0], {"|".join(found): leaf for leaf, found in groups[:-1] if found}))
     made.loss_scale_factor = optimizer.loss_scale_factor
     return made

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_transfer._arguments import PATH, VERBOSE, Choice, Constraint, Flag, Kind, Part, Whole, takes
-from keras_transfer._keras.refitting import fresh_optimizer
+from keras_transfer._keras.refitting import new_optimizer
 from keras_transfer._logging import say
 from keras_transfer.caching import Cache
 from keras_transfer.schedules.named import Schedule, plan
@@ -109,7 +109,7 @@ class Options:
 
     def new_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
         """Makes an optimizer with the settings of `optimizer` and no state, for a model."""
-        return fresh_optimizer(keras.optimizers.get(self.optimizer), model)
+        return new_optimizer(keras.optimizers.get(self.optimizer), model)
 
     def weights_of(self, labels: np.ndarray) -> dict[int, float] | None:
         """Returns the weight of each class in the loss, for the labels to train on; None where all weigh the same."""

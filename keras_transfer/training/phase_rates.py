@@ -8,8 +8,8 @@ import keras
 from keras.optimizers import Optimizer
 
 from keras_transfer._checks import InputError
-from keras_transfer._keras.joining import whole
-from keras_transfer._keras.leaves import core, has_rate_schedule, leaves, rate_of
+from keras_transfer._keras.joining import all_variables
+from keras_transfer._keras.leaves import has_rate_schedule, inner_optimizer, leaves, rate_of
 from keras_transfer._keras.refitting import BY_STAGE
 from keras_transfer.schedules.parts import HEAD, rate_factor
 from keras_transfer.schedules.phases import Phase
@@ -32,7 +32,7 @@ class RatesInProportion:
         every = leaves(optimizer)
         of_head = next((leaf for leaf in every if HEAD in _parts(leaf, variables)), every[0])
         settable = [] if has_rate_schedule(of_head) else [leaf for leaf in every if not has_rate_schedule(leaf)]
-        equal = len(every) == 1 or BY_STAGE in vars(core(optimizer)) or not settable or rate_of(of_head) == 0
+        equal = len(every) == 1 or BY_STAGE in vars(inner_optimizer(optimizer)) or not settable or rate_of(of_head) == 0
         self._ratios = [(leaf, 1.0 if equal else rate_of(leaf) / rate_of(of_head)) for leaf in settable]
 
     def set(self, phase: Phase, rate: float) -> None:
@@ -85,5 +85,5 @@ def _only_part(leaf: Optimizer, variables: Variables) -> str:
 
 def _parts(leaf: Optimizer, variables: Variables) -> list[str]:
     """Names the parts that an optimizer changes."""
-    own = {id(variable) for variable in whole(leaf)}
+    own = {id(variable) for variable in all_variables(leaf)}
     return [part for part, members in variables.items() if own & set(map(id, members))]

@@ -12,7 +12,7 @@ from keras.optimizers import MultiOptimizer, Optimizer
 
 from keras_transfer._arguments import VERBOSE, Number, Whole, takes
 from keras_transfer._checks import InputError
-from keras_transfer._keras.leaves import core, equal
+from keras_transfer._keras.leaves import inner_optimizer, without_state
 from keras_transfer.data import ImageData
 from keras_transfer.models.freezing import unfrozen_as
 from keras_transfer.models.stages import MODEL
@@ -95,7 +95,7 @@ def find_learning_rate(
     """
     if highest <= lowest:
         raise InputError(f"Expected `highest` above `lowest`. Received: {lowest} to {highest}.")
-    chosen = core(keras.optimizers.get(optimizer))
+    chosen = inner_optimizer(keras.optimizers.get(optimizer))
     if isinstance(chosen, MultiOptimizer):
         raise InputError("Expected one optimizer, whose rate is to be found. Received: a MultiOptimizer.")
     rates = np.geomspace(lowest, highest, steps)
@@ -106,7 +106,7 @@ def find_learning_rate(
         with unfrozen_as(model, unfrozen), model.distribute_strategy.scope():
             twin = keras.Model(model.inputs, model.outputs)  # shares weights, not optimizer, metrics and History
             twin.compile(
-                optimizer=equal(chosen, learning_rate=lowest),
+                optimizer=without_state(chosen, learning_rate=lowest),
                 loss=model.loss or _loss(model, batches.element_spec[1]),
             )
             losses = _losses(twin, batches.repeat(), rates, verbose)

@@ -13,7 +13,14 @@ import tensorflow as tf
 from keras.callbacks import Callback
 
 from keras_transfer._identity import form_of, identity_of
-from keras_transfer._keras.leaves import core, equal, has_rate_schedule, leaves, rate_of, rate_schedule
+from keras_transfer._keras.leaves import (
+    has_rate_schedule,
+    inner_optimizer,
+    leaves,
+    rate_of,
+    rate_schedule,
+    without_state,
+)
 from keras_transfer._keras.refitting import variables_by_leaf
 from keras_transfer._version import __version__
 from keras_transfer.caching import Cache
@@ -106,7 +113,7 @@ def _short(value: Any) -> str:
 
 def optimizer_identity(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     """Returns what an optimizer that is not built is: its settings, or those of all inside it with their variables."""
-    whole = optimizer.get_config() if core(optimizer) is not optimizer else {}  # of a loss scale
+    whole = optimizer.get_config() if inner_optimizer(optimizer) is not optimizer else {}  # of a loss scale
     scale = {name: whole[name] for name in ("initial_scale", "dynamic_growth_steps") if name in whole}
     return {
         "class": identity_of(type(optimizer)),
@@ -119,6 +126,6 @@ def optimizer_identity(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
 
 
 def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    config = equal(optimizer, learning_rate=0.5).get_config() | {"name": None}
+    config = without_state(optimizer, learning_rate=0.5).get_config() | {"name": None}
     rate = rate_schedule(optimizer) if has_rate_schedule(optimizer) else rate_of(optimizer)
     return {name: identity_of(value) for name, value in {**config, "learning_rate": rate}.items()}

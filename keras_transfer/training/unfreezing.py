@@ -13,7 +13,7 @@ from keras.optimizers import MultiOptimizer
 from keras_transfer._arguments import Flag, Kind, Part, takes
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._keras.joining import open_variables
-from keras_transfer._keras.leaves import core, leaves
+from keras_transfer._keras.leaves import inner_optimizer, leaves
 from keras_transfer._keras.refitting import PROGRESS, fit_optimizer, knows_all, split_optimizer
 from keras_transfer._keras.trainer import forget_restored_epoch, restored_epoch
 from keras_transfer.models.freezing import restart_randomness, set_trainable
@@ -137,7 +137,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         }
         known = [part for part, variables in self._variables.items() if knows_all(model.optimizer, variables)]
         fit_optimizer(model)
-        if by_stage and not isinstance(core(model.optimizer), MultiOptimizer):
+        if by_stage and not isinstance(inner_optimizer(model.optimizer), MultiOptimizer):
             with model.distribute_strategy.scope():
                 split_optimizer(model, layerwise(model.optimizer, model, 1.0))
         self._rates = (RatesByStage if by_stage else RatesInProportion)(model.optimizer, self._variables)
