@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer
+from keras.optimizers import LossScaleOptimizer, MultiOptimizer, Optimizer, OptimizerMap
 
 from keras_transfer._checks import InputError
 
@@ -29,6 +29,19 @@ def leaves(optimizer: Optimizer) -> list[Optimizer]:
     """Returns the optimizers that change weights: the one inside a loss scale, those of a MultiOptimizer."""
     inner = core(optimizer)
     return list(inner.optimizers) if isinstance(inner, MultiOptimizer) else [inner]
+
+
+def leaf_of(optimizer: Optimizer, variable: keras.Variable) -> Optimizer:
+    """Returns the optimizer that changes a variable, or would if it were trainable."""
+    inner = core(optimizer)
+    if not isinstance(inner, MultiOptimizer):
+        return inner
+    place = getattr(inner, "_var_to_optimizer_idx", {}).get(inner._var_key(variable))
+    if place is not None:
+        return inner.optimizers[place]
+    select = inner._optimizer_map
+    # a function may make a new optimizer with each call, which nobody would train with
+    return inner.optimizers[-1] if inner.built and not isinstance(select, OptimizerMap) else select(variable)
 
 
 def core(optimizer: Optimizer) -> Optimizer:

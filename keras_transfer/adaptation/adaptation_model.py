@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import nodes_before
+from keras_transfer._keras.leaves import leaf_of
 from keras_transfer._keras.trainer import task_loss, track_loss
 from keras_transfer.adaptation.alignment import Alignment, Batch, MixStyle, find_method
 from keras_transfer.adaptation.alignment.method import Loss
@@ -118,7 +119,7 @@ class AdaptationModel(keras.Model):
             own: list[keras.callbacks.Callback] = list(callbacks)
         else:
             x, own = joined(x, self.method), [self._running, *callbacks]
-            self._running.follow(self.optimizer)
+            self._running.follow(leaf_of(self.optimizer, head_weight(self)))
         history = super().fit(
             x,
             epochs=epochs,
@@ -148,9 +149,9 @@ class AdaptationModel(keras.Model):
             scaled = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights
         gradients = tape.gradient(scaled, [*weights, *running.variables])
+        # before the model's own update, which may change the scale of the loss and the learning rate
+        self._update_method(gradients[len(weights) :], all_finite(gradients))
         self.optimizer.apply_gradients(zip(gradients[: len(weights)], weights, strict=True))
-        scale = tf.cast(self.optimizer.scale_loss(tf.ones(())), tf.float32)
-        running.learn([gradient / scale for gradient in gradients[len(weights) :]], self.optimizer)
         running.advance()
         images = tf.shape(source.features)[0] + tf.shape(target.features)[0]
         track_loss(self, loss, images)
@@ -162,6 +163,12 @@ class AdaptationModel(keras.Model):
         """Begins the means of an epoch anew."""
         super().reset_metrics()
         self._mean_alignment.reset_state()
+
+    def _update_method(self, gradients: Sequence[tf.Tensor | None], is_finite: tf.Tensor) -> None:
+        """Updates what the method learns itself, with gradients of the scaled loss."""
+        scale = tf.cast(self.optimizer.scale_loss(tf.ones(())), tf.float32)
+        rate = leaf_of(self.optimizer, head_weight(self)).learning_rate
+        self._running.learn([each if each is None else each / scale for each in gradients], rate, is_finite)
 
     def _forward(self, domains: Sequence[Any]) -> Batch:
         """Runs the network once on images of these domains together; of none, the result is empty."""
@@ -176,6 +183,16 @@ class AdaptationModel(keras.Model):
         else:
             found = self._both(images, training=True)
         return Batch(*(tf.cast(output, tf.float32) for output in found))
+
+
+def head_weight(model: keras.Model) -> keras.Variable:
+    """Returns a weight of the last layer that has any, by which the optimizer of the head is found."""
+    return [layer for layer in model.layers if layer.weights][-1].weights[0]
+
+
+def all_finite(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    """Returns a boolean scalar: whether every number in every gradient is finite."""
+    return tf.reduce_all([tf.reduce_all(tf.math.is_finite(each)) for each in gradients if each is not None])
 
 
 def features_of(model: keras.Model) -> keras.KerasTensor:

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 
 from keras_transfer._checks import DataWarning, InputError
-from keras_transfer.adaptation.adaptation_model import features_of
+from keras_transfer._keras.leaves import leaf_of
+from keras_transfer.adaptation.adaptation_model import features_of, head_weight
 from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, check_weight, find_method
 from keras_transfer.adaptation.alignment.method import Loss
 from keras_transfer.adaptation.batch_statistics import settle_batch_norm
@@ -160,7 +161,7 @@ def _train(
     has_task = bool(domains.sources)
     objective = Objective.of(TASKS.find(Classification.name), options if has_task else replace(options, metrics=[]))
     objective.compile(model, options.new_optimizer(model))
-    running.follow(model.optimizer)
+    running.follow(leaf_of(model.optimizer, head_weight(model)))
     unfreeze = UnfreezeSchedule(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
     part = trained_part(model, phases)
     best = BestEpoch(part, options.patience or starts(phases)[-1], validation.key, "max")

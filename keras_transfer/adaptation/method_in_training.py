@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._keras.leaves import equal, leaves, set_rate_in_graph
+from keras_transfer._keras.leaves import equal, set_rate_in_graph
 from keras_transfer.adaptation.alignment import Alignment, check_weight
 
 
@@ -47,10 +47,15 @@ class Running(keras.callbacks.Callback):
         epochs, steps = self.params["epochs"], self.params["steps"] or 1
         self.begin(epoch, epochs, steps)
 
-    def follow(self, optimizer: keras.optimizers.Optimizer) -> None:
-        """Gives what the method learns itself an optimizer equal to that of the model's head, once."""
+    def follow(self, leaf: keras.optimizers.Optimizer) -> None:
+        """Gives the method's own weights an optimizer with the settings of the model's, unless they have one.
+
+        Args:
+            leaf: the optimizer that changes the head of the model.
+        """
         if self.variables and self._optimizer is None:
-            self._optimizer = equal(leaves(optimizer)[-1], learning_rate=0.0)
+            self._optimizer = equal(leaf, learning_rate=0.0)
+            self._optimizer.loss_scale_factor = None  # gradients come without the scale of the loss
             self._optimizer.build(self.variables)
 
     def begin(self, epoch: int, epochs: int, steps: int) -> None:
@@ -64,11 +69,24 @@ class Running(keras.callbacks.Callback):
         self.progress.assign_add(self._share)
         self.step.assign_add(1)
 
-    def learn(self, gradients: Sequence[tf.Tensor], optimizer: keras.optimizers.Optimizer) -> None:
-        """Takes a step with the method's own weights, at the rate of the model's head; called in the graph."""
-        if self._optimizer is not None:
-            set_rate_in_graph(self._optimizer, leaves(optimizer)[-1].learning_rate)
-            self._optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
+    def learn(self, gradients: Sequence[tf.Tensor | None], rate: tf.Tensor, is_finite: tf.Tensor) -> None:
+        """Updates the method's own weights; called in the graph.
+
+        Args:
+            gradients: of the loss without any scale, one for each of `variables`.
+            rate: learning rate of the model's head in this step.
+            is_finite: boolean scalar. If False the step is skipped: one infinite gradient would make the weights and
+                the moments of their optimizer not-a-number for good.
+        """
+        optimizer = self._optimizer
+        if optimizer is None:
+            return
+
+        def update() -> None:
+            set_rate_in_graph(optimizer, rate)
+            optimizer.apply_gradients(zip(gradients, self.variables, strict=True))
+
+        keras.ops.cond(is_finite, update, lambda: None)
 
     @property
     def state(self) -> list[np.ndarray]:
