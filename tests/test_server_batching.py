@@ -71,16 +71,55 @@ def test_requests_that_wait_are_joined_and_get_their_own_rows(batcher, doubling)
     assert batcher.sizes == [1, 6]
 
 
-def test_a_request_waits_for_others_while_a_batch_is_computed(doubling):
-    batcher = Batcher(Limits(max_batch=2, batch_wait=20), (sizes := []).append, workers=2)
-    held(batcher, doubling)
-    first = batcher.submit(doubling.signature, rows(1))
-    time.sleep(0.1)  # the other worker has taken it
-    second = batcher.submit(doubling.signature, rows(2))
+@pytest.fixture
+def two_workers(doubling):
+    """Two workers, and a wait for others that no test lives to see end."""
+    sizes = []
+    made = Batcher(Limits(max_batch=2, batch_wait=1000), sizes.append, workers=2)
+    made.sizes = sizes
+    yield made
+    doubling.go.set()
+    made.close()
+
+
+def taken(batcher):
+    """Returns when a worker has taken what waited, though it may wait for more."""
+    deadline = time.monotonic() + 10
+    while batcher.waiting:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_request_waits_for_others_while_a_batch_is_computed(two_workers, doubling):
+    held(two_workers, doubling)
+    first = two_workers.submit(doubling.signature, rows(1))
+    taken(two_workers)
+    second = two_workers.submit(doubling.signature, rows(2))
+    taken(two_workers)
     doubling.go.set()
     assert [answer.result(10)["x"].tolist() for answer in (first, second)] == [[[2]], [[4]]]
-    batcher.close()
-    assert sizes == [1, 2]
+    assert two_workers.sizes == [1, 2]
+
+
+def test_a_lone_request_starts_when_nothing_else_is_computed_any_more(two_workers, doubling):
+    held(two_workers, doubling)
+    lone = two_workers.submit(doubling.signature, rows(3))
+    taken(two_workers)
+    doubling.go.set()
+    assert lone.result(10)["x"].tolist() == [[6]] and two_workers.sizes == [1, 1]
+
+
+def test_a_request_does_not_wait_for_others_where_one_that_does_not_fit_needs_the_worker(two_workers):
+    """Of two workers the first computes; the second must not keep a request back for company that never comes."""
+    slow, quick = Doubling(), Doubling()
+    quick.go.set()
+    held(two_workers, slow)
+    narrow = two_workers.submit(quick.signature, rows(1))
+    taken(two_workers)
+    wide = two_workers.submit(quick.signature, {"x": np.ones((1, 5), np.float32)})
+    assert narrow.result(10)["x"].tolist() == [[2]]
+    slow.go.set()
+    assert wide.result(10)["x"].shape == (1, 5)
 
 
 def test_the_figures_tell_how_many_wait(batcher, doubling):

@@ -96,12 +96,14 @@ class Batcher:
             del batch  # not held while this thread waits for the next
             with self._changed:
                 self._computing -= 1
+                self._changed.notify_all()  # another worker may have waited for company that will not come now
 
     def _next(self) -> list[_Request]:
-        """Waits for a request, joins those that fit it, and waits a moment for more where more are likely.
+        """Waits for a request, joins those that fit it, and waits for more while more are likely.
 
-        They are while another batch is computed: its clients ask again. A client that is alone is not kept waiting.
-        Nothing is returned once the batcher is closed.
+        More are likely while another batch is computed, because its clients ask again. The wait ends after
+        `limits.batch_wait` seconds, when the batch is full, when nothing else is computed, or when a request that does
+        not fit waits for a worker. Returns an empty list once the batcher is closed.
         """
         with self._changed:
             while not self._waiting:
@@ -117,8 +119,8 @@ class Batcher:
                         batch.append(request)
                         rows += request.rows
                 left = first.arrived + self._limits.batch_wait - monotonic()
-                alone = self._computing == 0 or self._closed or not first.signature.joinable
-                if left <= 0 or rows >= self._limits.max_batch or alone:
+                full = rows >= self._limits.max_batch or not first.signature.joinable
+                if left <= 0 or full or self._computing == 0 or self._waiting or self._closed:
                     self._computing += 1
                     return batch
                 self._changed.wait(left)
