@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from threading import Event, Semaphore
 
 import grpc
 import httpx
@@ -375,6 +377,33 @@ def test_more_bodies_than_fit_in_memory_are_503(counting):
             if number < BODIES:
                 time.sleep(0.02)
         assert one.recv(12) == b"HTTP/1.1 503"
+
+
+def test_more_grpc_bodies_than_fit_in_memory_are_resource_exhausted(counting):
+    go, refused = Event(), Semaphore(0)
+    with Server(counting.parent, port=0, grpc_port=0, limits=Limits(max_body=1000)) as server:
+        signatures = server.servables.current.signatures
+        plain = signatures["serving_default"]
+
+        def held(**inputs):
+            go.wait(30)
+            return plain.function(**inputs)
+
+        signatures["serving_default"] = dataclasses.replace(plain, function=held)
+        with connected(server) as client:
+            request = PredictRequest()
+            request.model_spec.name = server.servables.name
+            request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto([bytes(800)]))
+            request.inputs["image_bytes"].string_val[0] += bytes(1000 - request.ByteSize())
+            assert request.ByteSize() == 1000
+            answers = [client.prediction.Predict.future(request, timeout=30) for _ in range(BODIES + 3)]
+            for answer in answers:
+                answer.add_done_callback(lambda done: refused.release())
+            assert all(refused.acquire(timeout=30) for _ in range(3)), "refused while the model is busy"
+            go.set()
+            codes = sorted(answer.code().name for answer in answers)
+            assert codes == ["OK"] * BODIES + ["RESOURCE_EXHAUSTED"] * 3
+            assert client.prediction.Predict(request, timeout=30).outputs["lengths"].int_val, "there is room again"
 
 
 class Slow(tf.Module):

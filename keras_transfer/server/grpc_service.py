@@ -15,6 +15,7 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest, PredictResponse
 
 from keras_transfer.server.batching import Batcher
 from keras_transfer.server.faults import Fault, fault_of, invalid
+from keras_transfer.server.grpc_bodies import GrpcBodies
 from keras_transfer.server.limits import EXPANSION, Limits
 from keras_transfer.server.metrics import Metrics
 from keras_transfer.server.protos import read_proto, write_proto
@@ -101,8 +102,10 @@ def grpc_server(servables: Servables, batcher: Batcher, metrics: Metrics, limits
         options=[
             ("grpc.max_receive_message_length", limits.max_body),
             ("grpc.max_send_message_length", -1),
+            ("grpc.http2.bdp_probe", 0),  # a call that waits to be received then sends 64 KiB ahead, and no more
             ("grpc.so_reuseport", 0),  # else a port that is taken would be shared without a word
         ],
+        interceptors=[GrpcBodies(limits)],
     )
     prediction = PredictionService(servables, batcher, metrics, limits)
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(prediction, server)

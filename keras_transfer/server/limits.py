@@ -17,8 +17,9 @@ class Limits:
         batch_wait: seconds that a request waits for others to join it.
         max_queue: requests that may wait; one more is answered 503 / UNAVAILABLE.
         max_rows: images in one request; they are computed `max_batch` at a time.
-        max_body: bytes of one request; a larger one is answered 413 / RESOURCE_EXHAUSTED. All bodies being read or
-            answered together may hold `BODIES` times as many.
+        max_body: bytes of one request; a larger one is answered 413 / RESOURCE_EXHAUSTED. The bodies that one protocol
+            is reading or answering may hold `BODIES` times as many together; one more is answered 503 by REST and
+            RESOURCE_EXHAUSTED by gRPC.
         timeout: seconds until an answer is given up, 504 / DEADLINE_EXCEEDED; 30, as TF Serving's REST API. The body
             of a request may take as long before.
         grace: seconds that requests under way have when the server is told to stop.
@@ -42,5 +43,5 @@ class Limits:
             raise InputError(f"Expected less than 2 GiB, as gRPC allows. Received: max_body={self.max_body!r}.")
 
 
-BODIES = 8  # request bodies of the largest size that may be in memory at once
+BODIES = 8  # request bodies of the largest size that may be in memory at once, for each of the two protocols
 EXPANSION = 4  # a decoded tensor may be this many times as large as the largest body
