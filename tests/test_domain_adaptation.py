@@ -12,6 +12,7 @@ from conftest import COLOURS, make_lively, toy_backbone
 
 import keras_transfer as kt
 from keras_transfer.adaptation.watching import network_of, outputs_of
+from keras_transfer.caching.activations import Activations
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 
 METHODS = kt.available("alignment")
@@ -257,6 +258,32 @@ def test_the_choice_keeps_the_weights_of_the_best_candidate(source, target):
     for wrong in ({"candidates": []}, {"candidates": ["mcc"], "options": {"weight": 2}}, {"candidates": [("mcc", -1)]}):
         with pytest.raises(kt.InputError):
             kt.choose_adaptation(model, source, target, **wrong)
+
+
+@pytest.fixture
+def passes(monkeypatch) -> list[str]:
+    """The splits whose images run through a frozen part, in their order."""
+    found: list[str] = []
+    run_images = Activations._run
+
+    def counted(self, split, writers):
+        found.append(split)
+        run_images(self, split, writers)
+
+    monkeypatch.setattr(Activations, "_run", counted)
+    return found
+
+
+def test_candidates_share_what_is_frozen_and_find_the_numbers_they_find_alone(source, target, passes):
+    """AdaBN changes frozen layers, and must not spoil what the next candidate takes over."""
+    model = build()
+    before = model.get_weights()
+    options = {"schedule": (kt.Phase(1, "head", 1e-2),), "cache": "memory"}
+    choice = kt.choose_adaptation(model, source, target, candidates=["adabn", "mcc"], options=options, verbose=0)
+    assert sorted(passes) == ["train", "train", "validation", "validation"], "of source and target, once each"
+    model.set_weights(before)
+    alone = run(model, source, target, "mcc", **options)
+    assert alone.history == choice.histories["mcc"].history and alone.score == choice.scores["mcc"]
 
 
 def test_adabn_is_judged_by_what_it_predicts_with_the_targets_statistics(source, target):

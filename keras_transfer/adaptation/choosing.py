@@ -15,7 +15,9 @@ from keras_transfer.adaptation.adapting import adapt
 from keras_transfer.adaptation.alignment import Alignment, check_weight, find_method
 from keras_transfer.adaptation.alignment.method import Loss, names_of
 from keras_transfer.adaptation.validators import Validator
+from keras_transfer.caching.sharing import SharedCache
 from keras_transfer.data import ImageData
+from keras_transfer.training.options import Options
 
 Candidate: TypeAlias = str | Alignment | Loss | tuple[str | Alignment | Loss, float]
 
@@ -61,7 +63,8 @@ def choose_adaptation(
     """Adapts a model by several methods, each from the weights that it has now, and keeps the best.
 
     What is best a validator says, on the validation images of both domains, without labels of the target. Put "none"
-    among the candidates, so that a method that does harm can lose to training on the source alone.
+    among the candidates, so that a method that does harm can lose to training on the source alone. Activations of what
+    is frozen are computed once for all candidates, if they fit in the cache.
 
     Args:
         model: a model made by `build_model`; it ends with the weights of the chosen candidate.
@@ -86,8 +89,10 @@ def choose_adaptation(
     for _, weight in pairs:
         check_weight(weight)
     names = _distinct(names_of(methods), [weight for _, weight in pairs])
+    cache = Options(cache=options.get("cache", "auto")).cache_settings
+    options["cache"] = SharedCache.of(cache) if cache else False  # what is frozen is the same for all candidates
     before = model.get_weights()
-    best: tuple[float, list[np.ndarray]] | None = None
+    best: tuple[str, list[np.ndarray]] | None = None
     scores, histories = {}, {}
     for name, method, (_, weight) in zip(names, methods, pairs, strict=True):
         if verbose:
@@ -97,14 +102,13 @@ def choose_adaptation(
             model, source, target, method=method, weight=weight, validator=validator, verbose=verbose, **options
         )
         scores[name], histories[name] = history.score, history
-        if np.isfinite(history.score) and (best is None or history.score > best[0]):
-            best = scores[name], model.get_weights()
+        if np.isfinite(history.score) and (best is None or history.score > scores[best[0]]):
+            best = name, model.get_weights()
     if best is None:
         model.set_weights(before)
         raise InputError("Expected a candidate that trains. Received: all diverged. Try a lower learning rate.")
     model.set_weights(best[1])
-    chosen = max(scores, key=lambda name: np.nan_to_num(scores[name], nan=-np.inf))
-    return AdaptationChoice(chosen, history.validator.removeprefix("val_"), scores, histories)
+    return AdaptationChoice(best[0], history.validator.removeprefix("val_"), scores, histories)
 
 
 def _distinct(names: Sequence[str], weights: Sequence[float]) -> list[str]:

@@ -14,6 +14,7 @@ from keras_transfer.caching.cuts import in_order
 from keras_transfer.caching.folder import new_entry, open_entry
 from keras_transfer.caching.identity import key_of
 from keras_transfer.caching.settings import Cache
+from keras_transfer.caching.sharing import Kept, SharedCache
 from keras_transfer.data import ImageData
 from keras_transfer.models.stages import split as split_model
 
@@ -71,8 +72,10 @@ class Activations:
             if place is None:
                 raise MemoryError(f"the activations at {cut!r} take {self.size([cut]):,} bytes, more than the limit")
             self._held.clear()
-            for split in self._splits:
-                self._compute(split, together, place)
+            if place == "memory" and isinstance(self._cache, SharedCache):
+                self._share(together, self._cache.kept_of(self._data))
+            else:
+                self._compute_all(together, place)
         return {split: self._held[cut, split] for split in self._splits}
 
     def place(self, cuts: Sequence[str]) -> str | None:
@@ -87,9 +90,26 @@ class Activations:
     def _rows(self, split: str) -> int:
         return len(self._data.splits[split]) * (self.views if split == "train" else 1)
 
+    def _share(self, cuts: Sequence[str], kept: Kept) -> None:
+        """Takes what an earlier training has kept in memory; computes and keeps it where anything is missing."""
+        keys = {(cut, split): self._key(cut, split) for cut in cuts for split in self._splits}
+        if not set(keys.values()) <= set(kept):
+            kept.clear()  # first: both together would take more than the limit
+            self._compute_all(cuts, "memory")
+            kept.update({key: self._held[place] for place, key in keys.items()})
+        self._held.update({place: kept[key] for place, key in keys.items()})
+
+    def _key(self, cut: str, split: str) -> str:
+        views = self._cache.views if split == "train" else 0
+        return key_of(self._prefixes[cut], self._data, split, views, self._cache.dtype)
+
+    def _compute_all(self, cuts: Sequence[str], place: str) -> None:
+        for split in self._splits:
+            self._compute(split, cuts, place)
+
     def _compute(self, split: str, cuts: Sequence[str], place: str) -> None:
         """Runs the images of a split through the network once, for several cuts."""
-        rows, views = self._rows(split), self._cache.views if split == "train" else 0
+        rows = self._rows(split)
         shapes = {cut: _shapes(self._prefixes[cut]) for cut in cuts}
         if place == "memory":
             held = {cut: [MemoryArray(rows, shape, self._cache.dtype) for shape in shapes[cut]] for cut in cuts}
@@ -97,7 +117,7 @@ class Activations:
             self._held.update({(cut, split): arrays for cut, arrays in held.items()})
             return
         folder = self._cache.path
-        keys = {cut: key_of(self._prefixes[cut], self._data, split, views, self._cache.dtype) for cut in cuts}
+        keys = {cut: self._key(cut, split) for cut in cuts}
         missing = [cut for cut in cuts if open_entry(folder, keys[cut]) is None]
         with ExitStack() as stack:
             writers: dict[str, list[DiskWriter]] = {}
