@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer._version import __version__
+from keras_transfer.data.kinds import Images
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.tasks import Task, task_of_activation
 from keras_transfer.tasks.report import checked_names
@@ -34,6 +35,11 @@ class Description:
     image_size: tuple[int, int]
     resize: str
     activation: str
+
+    @property
+    def kind(self) -> Images:
+        """What the network takes, and how it is made of the bytes of a file."""
+        return Images(self.image_size, self.resize)
 
     @property
     def task(self) -> Task:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from keras_transfer.data.pixels.images import load_pixels
 from keras_transfer.insight.grad_cam import heat_maps, last_feature_map, score_model
 from keras_transfer.serving.description import Description
 
@@ -51,10 +50,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
         return description.task.answer(outputs, labels)
 
     def decoded(image_bytes: tf.Tensor) -> tf.Tensor:
-        one = tf.TensorSpec((*size, 3), tf.uint8)
-        return tf.map_fn(
-            lambda image: load_pixels(image, size, description.resize), image_bytes, fn_output_signature=one
-        )
+        return tf.map_fn(description.kind.decode, image_bytes, fn_output_signature=description.kind.spec)
 
     def run(pixels: tf.Tensor) -> Answer:
         return network(tf.cast(pixels, tf.float32))

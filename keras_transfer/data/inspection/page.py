@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_transfer.data.files import below
 from keras_transfer.data.inspection.finding import Finding
-from keras_transfer.data.pixels.images import load_image
+from keras_transfer.data.kinds import Images
 
 _THUMBNAIL = 112  # pixels
 _SHOWN = 40  # findings of a kind on the page
@@ -103,8 +103,8 @@ def _thumbnail(path: Path) -> str:
     if not path.is_file():  # reading a pipe would wait for ever
         return "<div class='gone'>no picture</div>"
     try:
-        picture = load_image(tf.io.read_file(str(path)), (_THUMBNAIL, _THUMBNAIL), "pad")
+        picture = Images((_THUMBNAIL, _THUMBNAIL), "pad").decode(tf.io.read_file(str(path)))
     except (tf.errors.OpError, ValueError):  # ValueError: a name that is not UTF-8
         return "<div class='gone'>no picture</div>"
-    encoded = b64encode(tf.io.encode_jpeg(tf.cast(picture, tf.uint8), quality=80).numpy()).decode()
+    encoded = b64encode(tf.io.encode_jpeg(picture, quality=80).numpy()).decode()
     return f"<img width='{_THUMBNAIL}' height='{_THUMBNAIL}' src='data:image/jpeg;base64,{encoded}'>"

@@ -1,0 +1,53 @@
+"""Images: files of photographs as pixels of one size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.kinds.kind import Kind
+from keras_transfer.data.pixels.images import load_pixels
+from keras_transfer.data.pixels.resizing import RESIZES
+
+
+@dataclass(frozen=True)
+class Images(Kind):
+    """RGB images of one size.
+
+    Attributes:
+        image_size: (height, width) in pixels.
+        resize: "crop", "pad" or "stretch": how pictures are brought to that size.
+    """
+
+    image_size: tuple[int, int]
+    resize: str = "crop"
+
+    @property
+    def spec(self) -> tf.TensorSpec:
+        """uint8 `(height, width, 3)` in [0, 255]."""
+        return tf.TensorSpec((*self.image_size, 3), tf.uint8)
+
+    def decode(self, raw: tf.Tensor) -> tf.Tensor:
+        """Decodes the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file, turns it upright and resizes it."""
+        return load_pixels(raw, self.image_size, self.resize)
+
+    def fit(self, example: tf.Tensor) -> tf.Tensor:
+        """Resizes an image `(height, width, 3)` in [0, 255]; its dtype stays unless it has to be interpolated."""
+        return tf.ensure_shape(RESIZES.find(self.resize)(example, self.image_size), (*self.image_size, 3))
+
+    def check_model(self, model: keras.Model) -> None:
+        """Checks that a model takes images of this size."""
+        size = tuple(model.input_shape[1:3])
+        if size != tuple(self.image_size):
+            raise InputError(
+                f"Expected images of the model's size {size}. Received: data with image_size={self.image_size}. "
+                "Give both the same image_size."
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the size, and the way to resize with its function."""
+        return {"image_size": self.image_size, "resize": [self.resize, RESIZES.find(self.resize)]}
