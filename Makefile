@@ -9,7 +9,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-slow coverage bench soak format clean
+.PHONY: help demo check docs test test-slow coverage bench soak format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,7 +30,10 @@ check: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check  ## everything CI runs
+docs: $(READY)  ## the documentation in build/site; a broken link or a public name that is not explained fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+test: check docs  ## everything CI runs
 	$(BIN)/pytest -m "not slow"
 
 test-slow: $(READY)  ## the contract tests over every heavy network as well

@@ -1,0 +1,17 @@
+"""Reads the docstrings' `Example:` as the section that mkdocstrings knows as `Examples:`, so that it is shown as code."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+
+class Examples(griffe.Extension):
+    """Renames the section in every docstring."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Does so for a function, a class or a module."""
+        if obj.docstring:
+            obj.docstring.value = re.sub(r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE)

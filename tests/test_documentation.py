@@ -1,0 +1,263 @@
+"""The documents keep their promises: their code runs, their commands exist, their notebooks hold what they print."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import keras
+import pytest
+from conftest import ROOT, write_pictures
+
+import keras_transfer as kt
+
+sys.path.insert(0, str(ROOT / "docs" / "_site"))
+import reference
+
+PAGES = ["README.md", "saved_models/README.md"]
+PAGES += sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path.parent.name != "api")
+THEIRS = '```{.python title="'  # code of another library, which the page puts beside ours
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def _stand_in(name: str) -> kt.Backbone:
+    """A network with the stages of a real one and next to no weights."""
+    from keras_transfer.models.backbones.applications import BACKBONES
+
+    x = images = keras.Input((None, None, 3))
+    names = [stage for stage, _ in BACKBONES.find(name).stages]
+    for place, stage in enumerate(names):
+        x = keras.layers.Conv2D(8, 3, strides=1 + (place < 2), padding="same", name=f"{stage}_conv")(x)
+        x = keras.layers.BatchNormalization(name=f"{stage}_bn")(x)
+        x = keras.layers.Activation("relu", name=f"{stage}_out")(x)
+    ends = tuple((stage, f"{stage}_out" if stage != names[-1] else "") for stage in names)
+    return kt.Backbone(keras.Model(images, x), lambda pixels: pixels / 127.5 - 1, 32, stages=ends)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Makes what the documents call quick: small networks in place of the named ones, exports that are not verified."""
+    build, export = kt.build_model, kt.export
+
+    def build_small(backbone, num_classes, **options):
+        if isinstance(backbone, str):
+            asked = options.pop("backbone_options", {})
+            assert set(asked) <= set(inspect.signature(getattr(keras.applications, backbone)).parameters)
+            backbone, options = _stand_in(backbone), {**options, "weights": None}
+        return build(backbone, num_classes, **{"image_size": 32, **options})
+
+    monkeypatch.setattr("keras_transfer.build_model", build_small)
+    monkeypatch.setattr("keras_transfer.export", lambda *args, **options: export(*args, **options, verify=False))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")])
+def test_python_in_documents_runs(page, small, served_colours, tmp_path, monkeypatch, capsys):
+    """The blocks of a page run one after another on tiny pictures, with small networks, for one epoch."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KERAS_TRANSFER_CACHE", str(tmp_path / "cache"))
+    blocks = _blocks(page, "python")
+    text = "\n".join(blocks)
+    if "kt.export(" not in text:
+        shutil.copytree(served_colours, tmp_path / "saved_models" / "photos")
+    for folder in {"photos", *re.findall(r'(?:from_directory|unlabelled|check)\("([\w/]+)"', text)}:
+        write_pictures(tmp_path / folder, per_class=6)
+    (tmp_path / "new.jpg").write_bytes((tmp_path / "photos" / "red" / "0.jpg").read_bytes())
+    names: dict = {}
+    for block in blocks:
+        block = re.sub(r"image_size=\d+", "image_size=32", inspect.cleandoc(block))
+        exec(compile(re.sub(r"epochs=\d+", "epochs=1", block), page, "exec"), names)
+    assert capsys.readouterr().out
+
+
+def test_all_python_in_documents_is_run_or_another_librarys():
+    """A block that is not run says of what library it is, is on the page that compares, and is Python at least."""
+    for page in PAGES:
+        fences = re.findall(r"^ *```(.*)$", (ROOT / page).read_text(), flags=re.MULTILINE)
+        odd = [fence for fence in fences[::2] if fence not in ("", "python", "bash", "console", "text")]
+        assert not odd or (page == "docs/coming_from.md" and all(f"```{fence}".startswith(THEIRS) for fence in odd))
+    for block in _blocks("docs/coming_from.md", r"\{\.python title=\"[^\"]+\"\}"):
+        ast.parse(inspect.cleandoc(block))
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "bash")])
+def test_shell_commands_in_documents_exist(page):
+    for line in "\n".join(_blocks(page, "bash")).replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            _check_command(words)
+
+
+def _check_command(words: list[str]) -> None:
+    """Fails for a target, command, option, extra or file that is not there."""
+    import typer
+
+    from keras_transfer.cli import app
+
+    name, *rest = words
+    if name == "keras-transfer":
+        command = typer.main.get_command(app)
+        while hasattr(command, "commands"):
+            command = command.commands[rest.pop(0)]
+        options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert {word for word in rest if word.startswith("--")} <= options, words
+    elif name == "make":
+        assert set(rest) <= set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    elif name == "python" and rest[0] != "-m":
+        assert (ROOT / rest[0]).is_file(), words
+    elif name == "pip":
+        extras = re.findall(r"[\w-]+", re.search(r"\[(.*)\]", words[-1]).group(1)) if "[" in words[-1] else []
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        assert set(extras) <= set(setup["options.extras_require"]), words
+    else:
+        assert name in ("docker", "curl", "kubectl", "openssl", "python", "export"), words
+        files = [word for word in rest if word.startswith("docs/")]
+        assert all((ROOT / file).exists() for file in files), words
+
+
+def test_every_public_name_is_on_an_api_page_and_says_what_it_does():
+    assert reference.complaints() == []
+
+
+def test_a_name_that_is_missing_from_the_api_pages_is_found(tmp_path):
+    for path in reference.API.glob("*.md"):
+        without = path.read_text().replace("::: keras_transfer.fine_tune\n", "").replace("| `alignment.KERNELS`", "| x")
+        (tmp_path / path.name).write_text(without + "\n::: keras_transfer.fine_tuna\n" * (path.name == "data.md"))
+    wrong = "\n".join(reference.complaints(tmp_path))
+    assert len(wrong.splitlines()) == 3
+    for part in ("`::: keras_transfer.fine_tuna` is no", "write `::: keras_transfer.fine_tune`", "alignment.KERNELS has"):
+        assert part in wrong
+
+
+def _site(folder: Path, index: str, nav: list[str]) -> None:
+    """Builds a site of one page with the settings of this project, but without its plugins."""
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+
+    (folder / "docs").mkdir()
+    (folder / "docs" / "index.md").write_text(index)
+    places = {"docs_dir": str(folder / "docs"), "site_dir": str(folder / "site"), "theme": "mkdocs"}
+    config = load_config(str(ROOT / "mkdocs.yml"), **places, nav=nav, plugins=[], hooks=[], extra_css=[])
+    build(config)
+
+
+@pytest.mark.parametrize(
+    ("index", "nav"),
+    [
+        ("[there](missing.md)", ["index.md"]),
+        ("[there](#missing)", ["index.md"]),
+        ("![there](missing.png)", ["index.md"]),
+        ("# Here", ["index.md", "missing.md"]),
+        ("# Here", ["another.md"]),
+    ],
+)
+def test_a_broken_link_or_a_missing_page_fails_the_site(index, nav, tmp_path):
+    from mkdocs.exceptions import Abort
+
+    with pytest.raises(Abort):
+        _site(tmp_path, index, nav)
+
+
+def test_a_link_leads_to_the_same_page_in_the_repository_and_on_the_site():
+    from types import SimpleNamespace
+
+    import pages
+
+    def shown(text: str, page: str) -> str:
+        return pages.on_page_markdown(text, SimpleNamespace(file=SimpleNamespace(src_uri=page)))
+
+    assert shown("[a](docs/data.md#splits)", "index.md") == "[a](data.md#splits)"
+    assert shown("[a](../benchmarks/README.md)", "caching.md") == "[a](benchmarks/README.md)"
+    assert shown("[a](../docs/adapting.md)", "notebooks/adaptation.md") == "[a](../adapting.md)"
+    assert shown("[a](../../notebooks/tutorial.ipynb)", "guide/tune.md") == "[a](../notebooks/tutorial.md)"
+    assert shown("[a](https://keras.io) [b](#here)", "data.md") == "[a](https://keras.io) [b](#here)"
+    assert shown("```\n[a](docs/b.md)\n```", "index.md") == "```\n[a](docs/b.md)\n```"
+
+
+def test_the_table_of_what_was_tried_is_what_the_tests_try():
+    from test_unfreezing import OPTIMIZERS, OPTIONS
+
+    text = (ROOT / "docs" / "unfreezing.md").read_text()
+    for header, tried in (("optimizer", OPTIMIZERS), ("option", OPTIONS)):
+        (table,) = re.findall(rf"^\| {header} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+        assert re.findall(r"^\| ([^|]+?) \|", table, flags=re.MULTILINE) == list(tried)
+    (table,) = re.findall(r"^\| name \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    assert re.findall(r"`(\w+)` \|", table) == kt.available("schedule")
+
+
+def test_the_tables_of_methods_and_validators_are_what_there_is():
+    text = (ROOT / "docs" / "adapting.md").read_text()
+    tables = re.findall(r"^\| name \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
+    methods, validators = (re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) for table in tables)
+    assert sorted(methods) == sorted(kt.available("alignment"))
+    assert sorted(validators) == sorted(kt.available("validator"))
+    for row in re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \| ([^|]+) \|", tables[0], flags=re.MULTILINE):
+        kind = kt.alignment.ALIGNMENTS.find(row[0])
+        assert kind.needs_source == row[1].startswith("labelled") and kind.needs_target == (row[2] == "yes"), row
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def notebooks(request, tmp_path_factory) -> Iterator[dict[str, tuple[Path, subprocess.Popen]]]:
+    """The notebooks that are asked for; they run beside the other tests of this module, which leave a core to them."""
+    started = {}
+    for item in request.session.items:
+        if getattr(item, "originalname", "") == "test_notebooks_run":
+            name = item.callspec.params["notebook"]
+            copy = Path(shutil.copy(ROOT / "notebooks" / name, tmp_path_factory.mktemp("notebook")))
+            run = [sys.executable, "-c", "import nbclient.cli; nbclient.cli.main()", "--inplace", "--timeout=300", copy]
+            started[name] = copy, subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    yield started
+    for _, process in started.values():
+        process.kill()
+        process.communicate()
+
+
+def _outputs(cell) -> list[str]:
+    """Names what a code cell shows: its last value, its pictures, its text."""
+    kinds = [list(output.data) if "data" in output else [output.name] for output in cell.get("outputs", ())]
+    return sorted({kind for each in kinds for kind in each})
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_a_notebook_holds_its_outputs_and_nothing_of_the_machine(notebook):
+    """It can be read where it lies; no warning of a library, path or user is in it, and it is small."""
+    import nbformat
+
+    path = ROOT / "notebooks" / notebook
+    text = path.read_text()
+    assert len(text) < 1_500_000
+    assert not re.search(r"/(?:root|home|work|tmp|Users)/|site-packages|\x1b", text)
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1)), "run once, from top to bottom"
+    assert any("image/png" in _outputs(cell) for cell in cells)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_notebooks_run(notebook, notebooks):
+    """Each cell shows again what the notebook holds: pictures where it has pictures, text where it has text."""
+    import nbformat
+
+    path, process = notebooks[notebook]
+    said, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, said
+    again, kept = (nbformat.read(file, as_version=4).cells for file in (path, ROOT / "notebooks" / notebook))
+    for ran, cell in zip(again, kept, strict=True):
+        assert _outputs(ran) == _outputs(cell), cell.source
