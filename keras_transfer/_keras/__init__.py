@@ -1,7 +1,7 @@
 """Private Keras: everything that touches a private name of Keras or TensorFlow.
 
-It may import `_checks` and nothing else of ours, so that a new release of Keras is met in this room alone. The table in
-`names.py` lists the names.
+It imports nothing of this package but `_checks`. A new release of Keras therefore needs changes in this folder alone.
+The table in `names.py` lists the private names.
 """
 
 import keras
