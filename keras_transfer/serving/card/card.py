@@ -25,8 +25,8 @@ JSON, MARKDOWN = "model_card.json", "model_card.md"
 
 _FEW = 30  # with fewer images of a class, its metrics are too uncertain
 _ADAPTED = (
-    "The model was adapted to unlabelled pictures of another domain. Data and metrics are those passed to `export`, "
-    "usually of the labelled source; they do not show how good the model is on the target domain."
+    "The model was adapted to pictures of another domain without labels. Data and metrics are those passed to "
+    "`export`, usually of the labelled source; they do not show how good the model is on the target domain."
 )
 
 

@@ -79,7 +79,7 @@ def _evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
     split = f" of the {evaluation['split']} split" if evaluation["split"] else ""
     said = f"{evaluation['images']} pictures{split}; in brackets 95% confidence intervals (Wilson)."
     if evaluation["chose_the_epoch"]:
-        said += " The best epoch was chosen on the same pictures, so the metrics are optimistic; for exact ones evaluate on others."
+        said += " The best epoch was chosen on the same pictures, so the metrics are optimistic."
     metrics = [
         (name.replace("_", " "), _number(value) + _interval(evaluation["intervals"].get(name)))
         for name, value in evaluation["metrics"].items()

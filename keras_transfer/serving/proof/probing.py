@@ -1,8 +1,8 @@
 """A script that loads a SavedModel with TensorFlow alone, runs its signatures, and writes their outputs to files.
 
-It reads one line of JSON from standard input, with two keys. `version` is the folder of the SavedModel. `files` is a list
-of pairs of paths: a file with pictures and pixels to read, and a file for the outputs to write. The script is started
-before the SavedModel is written, because importing TensorFlow takes seconds.
+It reads one line of JSON from standard input, with two keys. `version` is the folder of the SavedModel. `files` is a
+list of pairs of paths: a file with pictures and pixels to read, and a file for the outputs to write. The script is
+started before the SavedModel is written, because importing TensorFlow takes seconds.
 """
 
 import json
