@@ -178,7 +178,7 @@ def test_what_cannot_be_converted_is_refused(version, data, tmp_path, monkeypatc
     with pytest.raises(kt.InputError, match="the version's classes"):
         kt.convert(version, "onnx", data=replace(data, class_names=("a", "b", "c")))
     (tmp_path / "1_onnx").mkdir()
-    with pytest.raises(kt.InputError, match="a free path"):
+    with pytest.raises(kt.InputError, match="a path that does not exist"):
         kt.convert(version, "onnx", path=tmp_path)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(kt.InputError, match=r'onnxruntime to be installed.*pip install "keras-transfer\[onnx\]"'):
@@ -350,7 +350,7 @@ def test_the_shell_prints_the_table_and_names_the_files(version, pictures, tmp_p
     assert told["passed"] and told["results"][1]["path"] == str(tmp_path / "1_litert" / "model.tflite")
     assert "writing litert ..." in result.stderr and "ms/image" in result.stderr
     again = CliRunner().invoke(app, [str(argument) for argument in asked])
-    assert again.exit_code == 2 and "a free path" in again.stderr
+    assert again.exit_code == 2 and "a path that does not exist" in again.stderr
 
 
 def test_the_shell_tells_a_failure_by_its_exit_code(version, tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 """Private Keras: everything that touches a private name of Keras or TensorFlow.
 
-It may import `_arguments` and what is below it, and nothing else of ours: a new release of Keras is met in this room
-alone. The table in `names.py` lists the names.
+It may import `_arguments` and what is below it, and nothing else of ours. A new release of Keras therefore needs
+changes in this room alone. The table in `names.py` lists the private names.
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""What the installed Keras does, found out by a trial instead of by its version."""
+"""What the installed Keras does, found by a small experiment instead of by its version number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras import layers
 
 
 class _Probe(layers.Layer):
-    """Notes the `training` it was last called with."""
+    """A layer that stores the value of `training` from its last call."""
 
     def call(self, inputs: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
         self.seen = training
@@ -19,9 +19,10 @@ class _Probe(layers.Layer):
 
 @cache
 def keeps_training_false() -> bool:
-    """Says whether a network called with `training=False` while a model is built keeps it while that model trains.
+    """Returns whether `network(x, training=False)`, written when a model is built, still holds while the model trains.
 
-    It did not up to Keras 3.15.1: the outer `training=True` wins (keras #20285). Keras PR #23364 changes that.
+    Up to Keras 3.15.1 it does not: the `training=True` of the outer model overrides it (keras #20285). Keras PR #23364
+    changes that.
     """
     probe, values = _Probe(), keras.Input((1,))
     network = keras.Sequential([keras.Input((1,)), probe])

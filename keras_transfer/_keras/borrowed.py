@@ -1,4 +1,4 @@
-"""A Keras variable that holds its value in a variable of TensorFlow."""
+"""A Keras variable that stores its value in an existing `tf.Variable`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import tensorflow as tf
 
 
 def borrow(layer: keras.layers.Layer, variable: tf.Variable, trainable: bool) -> None:
-    """Makes a variable of a SavedModel a weight of a layer: training the layer changes that variable, not a copy."""
+    """Adds a SavedModel's variable to a layer's weights. Training the layer changes the variable itself, not a copy."""
     layer._track_variable(_BorrowedVariable(variable, trainable))
 
 
 class _BorrowedVariable(keras.Variable):
-    """A Keras variable whose value is held by a variable of TensorFlow."""
+    """A Keras variable whose value is stored in a `tf.Variable`."""
 
     def __init__(self, variable: tf.Variable, trainable: bool):
         self._borrowed = variable

@@ -1,4 +1,4 @@
-"""What Keras' callbacks remember of a run, and reset when training begins."""
+"""The state of Keras' callbacks during a run, which they reset when training begins."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ _MEMORY: dict[type[Callback], tuple[str, ...]] = {
 
 
 def memory_of(callback: Callback) -> tuple[str, ...]:
-    """Returns the names of the attributes that a callback of Keras has to keep when its run is interrupted."""
+    """Returns the names of the attributes to save, so that an interrupted run of a Keras callback can continue."""
     return next((names for kind, names in _MEMORY.items() if isinstance(callback, kind)), ())

@@ -1,4 +1,4 @@
-"""A function of TensorFlow as one flat graph of constants, without variables and without functions inside it."""
+"""A TensorFlow function as one flat graph: variables become constants, and inner functions are inlined."""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ _KEEP_APART = ("_XlaMustCompile", "_noinline")
 
 
 def flat_constants(function: Any) -> tuple[tf.compat.v1.GraphDef, str, str]:
-    """Returns the flat graph of a concrete function with one input and one output, and the names of both tensors."""
+    """Returns a concrete function as a flat graph, and the names of its input and output tensors.
+
+    The function must have one input and one output.
+    """
     constant = convert_variables_to_constants_v2(function)
     (given,), (answered,) = constant.inputs, constant.outputs
     return _flat(constant.graph.as_graph_def(), answered.name), given.name, answered.name
 
 
 def _flat(graph: Any, output: str) -> Any:
-    """Puts the content of functions in the place of their calls, also of those that XLA was to compile apart."""
+    """Inlines all functions of a graph, including those marked for separate compilation by XLA."""
     if not graph.library.function:
         return graph
     for attributes in (part.attr for part in (*graph.node, *graph.library.function, *_inner_nodes(graph))):
         for name in _KEEP_APART:
             attributes.pop(name, None)
-    whole = meta_graph_pb2.MetaGraphDef()
-    whole.graph_def.CopyFrom(graph)
-    whole.collection_def["train_op"].node_list.value.append(output)  # how Grappler is told what is wanted
+    meta_graph = meta_graph_pb2.MetaGraphDef()
+    meta_graph.graph_def.CopyFrom(graph)
+    meta_graph.collection_def["train_op"].node_list.value.append(output)  # the node that Grappler must keep
     config = config_pb2.ConfigProto()
     config.graph_options.rewrite_options.optimizers.append("function")
     config.graph_options.rewrite_options.min_graph_nodes = -1
-    return tf_optimizer.OptimizeGraph(config, whole)
+    return tf_optimizer.OptimizeGraph(config, meta_graph)
 
 
 def _inner_nodes(graph: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Random layers: the generators they draw from, replaced by one of ours."""
+"""Replaces the random generators of layers by a given one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _NAMES = ("generator", "seed_generator")
 
 
 def replace_generators(layer: keras.layers.Layer, generator: keras.random.SeedGenerator) -> int:
-    """Makes a layer and all layers inside it draw from one generator; returns the number of generators replaced."""
+    """Makes a layer, and all layers inside it, use one random generator. Returns the number of generators replaced."""
     count = 0
     for part in layers_inside(layer):
         for name in _NAMES:
             if name in vars(part):
-                vars(part)[name] = generator  # past Keras' tracking of attributes
+                vars(part)[name] = generator  # bypasses Keras' tracking of attributes
                 count += 1
     return count

@@ -1,4 +1,4 @@
-"""The graph of a functional model: which call of an operation runs before which."""
+"""The graph of a functional model: calls of operations, and the order in which they run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ Node = Any  # keras.src.ops.node.Node: one call of an operation, with its tensor
 
 
 def functional(model: keras.Operation) -> keras.Model | None:
-    """Returns the functional model that a Sequential one holds, a functional model itself, and None for all others."""
+    """Returns a functional model for `model`, or None if there is none.
+
+    For a Sequential model this is the functional model inside it. A functional model is returned as it is.
+    """
     inner = getattr(model, "_functional", None) if isinstance(model, keras.Sequential) else model
     return inner if hasattr(inner, "_nodes_by_depth") else None
 
 
 def nodes(model: keras.Model) -> list[Node]:
-    """Returns the calls that make up a functional model, each after those it depends on."""
+    """Returns the calls in a functional model, sorted so that each comes after the calls it depends on."""
     by_depth = model._nodes_by_depth
     return [node for depth in sorted(by_depth, reverse=True) for node in by_depth[depth]]
 
@@ -38,7 +41,7 @@ def nodes_before(model: keras.Model, end: KerasTensor) -> list[Node]:
 
 
 def crossing(model: keras.Model, before: Iterable[Node]) -> list[KerasTensor]:
-    """Returns the tensors that the calls in `before` hand to the rest of the model."""
+    """Returns the outputs of the calls in `before` that other calls of the model use as inputs."""
     before = list(before)
     inside = {id(node) for node in before}
     used = {id(tensor) for node in nodes(model) if id(node) not in inside for tensor in node.input_tensors}

@@ -1,8 +1,8 @@
-"""Variables that join and leave an optimizer while it runs, each with a clock of its own.
+"""Variables that an optimizer starts or stops to train while it runs, each with its own step count.
 
-Keras builds an optimizer once for a list of variables and counts one number of steps for all. `open_variables` tells a
-running one which variables take part and how many steps each has made, so that one that joins late starts like any
-other; `close_variables` ends that.
+Keras builds an optimizer once for a list of variables, and counts steps once for all of them. `open_variables` sets
+which of the variables the optimizer trains now, and the step count of each. A variable that starts late is then treated
+like one at the start of training. `close_variables` undoes this.
 """
 
 from __future__ import annotations
@@ -22,30 +22,31 @@ _CLOCKS = "_clocks_of_late_joiners"
 
 
 def all_variables(optimizer: Optimizer) -> list[keras.Variable]:
-    """Returns all variables that an optimizer was built for, also those that take no part now."""
+    """Returns all variables that an optimizer was built for, including those it does not train now."""
     if not optimizer.built:
         return []
     return vars(optimizer).get(_WHOLE, vars(optimizer))["_trainable_variables"]
 
 
 def open_variables(optimizer: Optimizer, late: Mapping[int, int], variables: Sequence[keras.Variable]) -> None:
-    """Tells an optimizer which of its variables take part from now on, and which of them came late.
+    """Sets which variables an optimizer trains from now on, and which of them start late.
 
-    Averages of weights (`use_ema`) are kept for these variables alone. For a variable that came late, steps are
-    counted from the one it joined at, so that Adam and its kin correct the bias of its fresh moments as they do at
-    the start of training: without this its steps would grow to more than six times the learning rate. RMSprop corrects
-    no bias, and gets the correction of Adam's second moment: Kingma and Ba, "Adam: A Method for Stochastic
-    Optimization" (2015), section 3, https://arxiv.org/abs/1412.6980.
-
-    Args:
-        optimizer: built for `variables` and maybe others.
-        late: number of steps the optimizer had made without a variable, by the variable's id, where it is above 0.
-        variables: those that are trainable now.
+    Moving averages of weights (`use_ema`) are updated for these variables alone. The steps of a late variable are
+    counted from the step at which it started. Adam and similar optimizers then correct the bias of its new moments as
+    at the start of training. Without this correction its updates could exceed six times the learning rate. Keras'
+    RMSprop has no bias correction; for late variables it gets that of Adam's second moment: Kingma and Ba, "Adam: A
+    Method for Stochastic Optimization" (2015), section 3, https://arxiv.org/abs/1412.6980.
 
     The train function must be traced again afterwards.
+
+    Args:
+        optimizer: built for `variables`, and possibly for others.
+        late: maps the id of each late variable to the number of steps, above 0, that the optimizer made before the
+            variable started.
+        variables: the variables that are trainable now.
     """
     steps = steps_of(optimizer)
-    if isinstance(inner_optimizer(optimizer), MultiOptimizer):  # it wants a gradient for each of its variables
+    if isinstance(inner_optimizer(optimizer), MultiOptimizer):  # it needs a gradient for each of its variables
         _restore(inner_optimizer(optimizer))
         places = inner_optimizer(optimizer)._trainable_variables_indices
         keys = set(map(optimizer._var_key, variables))
@@ -74,16 +75,19 @@ def open_variables(optimizer: Optimizer, late: Mapping[int, int], variables: Seq
         if clocks:
             attributes["update_step"] = _update_by_clock(leaf, clocks)
         attributes[_CLOCKS] = vars(leaf).get(_CLOCKS, {}) | clocks
-        vars(leaf).update(attributes)  # past Keras' tracking: these are views, not state
+        vars(leaf).update(attributes)  # bypasses Keras' tracking: these are views, not state
 
 
 def has_open_variables(optimizer: Optimizer) -> bool:
-    """Says whether `open_variables` is in force."""
+    """Returns whether `open_variables` was called and `close_variables` was not called since."""
     return any(_WHOLE in vars(leaf) for leaf in leaves(optimizer))
 
 
 def close_variables(leaf: Optimizer) -> None:
-    """Ends what `open_variables` began: all variables take part, and moments fit the count of all steps."""
+    """Undoes `open_variables` for one optimizer.
+
+    It trains all its variables again, and moments are scaled to the total step count.
+    """
     _restore(leaf)
     _settle(leaf)
 
@@ -94,7 +98,7 @@ def _restore(leaf: Optimizer) -> None:
 
 
 def _update_by_clock(optimizer: Optimizer, clocks: Mapping[Any, int]) -> Callable[..., None]:
-    """Returns the optimizer's `update_step`, in which variables that came late have their own number of steps."""
+    """Returns an `update_step` for the optimizer that uses the step count of each late variable."""
     update_step = type(optimizer).update_step
 
     def update_by_clock(gradient: Any, variable: Any, learning_rate: Any) -> None:
@@ -122,14 +126,14 @@ def _counting_from(optimizer: Optimizer, step: int) -> Iterator[None]:
 
 def _second_moment_correction(optimizer: RMSprop) -> Any:
     share = 1 - ops.power(optimizer.rho, ops.cast(optimizer.iterations + 1, "float32"))
-    return share if optimizer.centered else ops.sqrt(share)  # a centred moment is smaller still at the start
+    return share if optimizer.centered else ops.sqrt(share)  # a centred moment is even smaller at the start
 
 
 def _settle(optimizer: Optimizer) -> None:
-    """Makes the moments of late joiners fit the count of all steps, which is the only one Keras keeps.
+    """Scales the moments of late variables to the total step count, the only one that Keras stores.
 
-    After k of the T steps a moment m with rate b is corrected by 1 - b**k. Times (1 - b**T) / (1 - b**k) it is what the
-    correction for all T steps expects, so that training goes on with steps of the same size.
+    For a variable trained in k of the T steps, Adam divides a moment with decay b by 1 - b**k. From now on it will
+    divide by 1 - b**T. Multiplying the moment by (1 - b**T) / (1 - b**k) keeps the size of the updates.
     """
     steps = int(ops.convert_to_numpy(optimizer._iterations)) // (optimizer.gradient_accumulation_steps or 1)
     moments = {"_momentums": "beta_1", "_velocities": "beta_2", "_velocity_hats": "beta_2"}

@@ -1,4 +1,7 @@
-"""The optimizers inside an optimizer (loss scale, MultiOptimizer), their rates and steps, and copies without state."""
+"""The optimizers inside an optimizer: their learning rates and step counts, and copies without state.
+
+A LossScaleOptimizer holds one inner optimizer, a MultiOptimizer holds several.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,10 @@ from keras_transfer._checks import InputError
 
 
 def patterns(variables: Sequence[tuple[keras.layers.Layer, keras.Variable]]) -> list[str]:
-    """Returns regular expressions for the paths of variables, each given with its layer of the model.
+    """Returns regular expressions that match the paths of variables.
 
-    Keras keeps the names of layers and variables in a saved model, but may name what lies between them anew.
+    Each variable is given with the layer of the model that holds it. A saved model keeps the names of layers and
+    variables, but the parts of a path between them may change on reloading; the expressions allow for that.
     """
     found: dict[str, None] = {}
     for layer, variable in variables:
@@ -26,13 +30,13 @@ def patterns(variables: Sequence[tuple[keras.layers.Layer, keras.Variable]]) -> 
 
 
 def leaves(optimizer: Optimizer) -> list[Optimizer]:
-    """Returns the optimizers that change weights: the one inside a loss scale, those of a MultiOptimizer."""
+    """Returns the optimizers that update weights, without the LossScaleOptimizer or MultiOptimizer around them."""
     inner = inner_optimizer(optimizer)
     return list(inner.optimizers) if isinstance(inner, MultiOptimizer) else [inner]
 
 
 def leaf_of(optimizer: Optimizer, variable: keras.Variable) -> Optimizer:
-    """Returns the optimizer that changes a variable, or would if it were trainable."""
+    """Returns the optimizer that updates a variable, or would update it if it were trainable."""
     inner = inner_optimizer(optimizer)
     if not isinstance(inner, MultiOptimizer):
         return inner
@@ -40,50 +44,54 @@ def leaf_of(optimizer: Optimizer, variable: keras.Variable) -> Optimizer:
     if place is not None:
         return inner.optimizers[place]
     select = inner._optimizer_map
-    # a function may make a new optimizer with each call, which nobody would train with
+    # do not call a function again: it may make a new optimizer that is never used
     return inner.optimizers[-1] if inner.built and not isinstance(select, OptimizerMap) else select(variable)
 
 
 def inner_optimizer(optimizer: Optimizer) -> Optimizer:
-    """Returns the optimizer inside a loss scale, or the optimizer itself."""
+    """Returns the optimizer inside a LossScaleOptimizer; any other optimizer is returned as it is."""
     return optimizer.inner_optimizer if isinstance(optimizer, LossScaleOptimizer) else optimizer
 
 
 def has_rate_schedule(optimizer: Optimizer) -> bool:
-    """Says whether the rate is a schedule object or a function, which Keras does not let us set."""
+    """Returns whether the learning rate is a schedule object or a function, so that Keras does not allow to set it."""
     return callable(optimizer._learning_rate)
 
 
 def rate_schedule(optimizer: Optimizer) -> Any:
-    """Returns the schedule object or function that gives the rate; None where the rate is a number."""
+    """Returns the schedule object or function of the learning rate, or None if the rate is a number."""
     return optimizer._learning_rate if has_rate_schedule(optimizer) else None
 
 
 def rate_of(optimizer: Optimizer) -> float:
-    """Returns the learning rate of now."""
+    """Returns the current learning rate."""
     return float(keras.ops.convert_to_numpy(optimizer.learning_rate))
 
 
 def set_rate_in_graph(optimizer: Optimizer, rate: Any) -> None:
-    """Sets the learning rate to a tensor; may be called while a graph is made."""
+    """Sets the learning rate to a tensor. May be called inside a `tf.function`."""
     optimizer._learning_rate.assign(keras.ops.cast(rate, "float32"))
 
 
 def remove_variable(optimizer: Optimizer, variable: keras.Variable) -> None:
-    """Takes a variable that was added to an optimizer out of it again."""
+    """Removes a variable that was added to an optimizer with `add_variable`."""
     optimizer._untrack_variable(variable)
 
 
 def steps_of(optimizer: Optimizer) -> int:
-    """Returns the number of steps that an optimizer, or the one inside its loss scale, has made."""
+    """Returns the number of steps that an optimizer (the inner one, for a LossScaleOptimizer) has made."""
     return int(keras.ops.convert_to_numpy(inner_optimizer(optimizer)._iterations))
 
 
 def without_state(optimizer: Optimizer, **changes: Any) -> Optimizer:
-    """Makes an optimizer with the same settings and no state, with changes to its config.
+    """Makes an optimizer with the same settings and no state.
+
+    Args:
+        optimizer: the optimizer to copy.
+        **changes: entries of its config to replace, such as `learning_rate`.
 
     Raises:
-        InputError: for a class of one's own whose settings cannot be read.
+        InputError: if the optimizer's class is not Keras' own and has an `__init__` but no `get_config`.
     """
     kind, rate = type(optimizer), optimizer._learning_rate
     own = not kind.__module__.startswith("keras.")
@@ -107,7 +115,7 @@ def without_state(optimizer: Optimizer, **changes: Any) -> Optimizer:
 
 
 def scaled_like(optimizer: LossScaleOptimizer, inner: Optimizer) -> LossScaleOptimizer:
-    """Scales the loss of another optimizer with the same settings and no state."""
+    """Wraps `inner` in a new LossScaleOptimizer with the settings of `optimizer` and no state."""
     config = optimizer.get_config()
     return LossScaleOptimizer(
         inner, **{name: config[name] for name in ("initial_scale", "dynamic_growth_steps", "name")}

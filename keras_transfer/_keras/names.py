@@ -1,7 +1,7 @@
-"""The table of private names: what each is for, and what happens if a release of Keras or TensorFlow drops it.
+"""The table of private names: what each is used for, and what happens if Keras or TensorFlow removes it.
 
-`tests/test_private_keras.py` compares the table with the code of this room and asserts every row on real objects, so
-that a rename fails loudly instead of, say, letting frozen layers move.
+`tests/test_private_keras.py` compares the table with the code of this folder and checks every row on real objects. A
+name that was removed then fails a test, instead of, for example, letting frozen layers change.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 
 class PrivateName(NamedTuple):
-    """A name that Keras or TensorFlow does not promise to keep.
+    """A private name of Keras or TensorFlow, which any release may remove.
 
     Attributes:
-        owner: the kind of object that has the name.
-        name: the attribute.
-        module: file of this room that uses it.
-        purpose: what it is for.
-        if_gone: what happens without it.
+        owner: the kind of object that has the attribute.
+        name: name of the attribute.
+        module: module of this package that uses it.
+        purpose: what it is used for.
+        if_gone: what happens if it does not exist.
     """
 
     owner: str

@@ -1,7 +1,8 @@
-"""The optimizer of a model, made to fit what is trainable now.
+"""Replaces the optimizer of a model, so that it has state for exactly the variables that are trainable now.
 
-Keras builds an optimizer once for a list of variables, and can neither extend it nor save it with more or fewer than
-are trainable. Here an equal one takes its place, with all of the state that both have.
+Keras builds an optimizer once for a list of variables. It can neither extend it nor save it with more or fewer
+variables than are trainable. Here an optimizer with the same settings replaces it, and takes over the state of the
+variables that both have.
 """
 
 from __future__ import annotations
@@ -17,16 +18,16 @@ from keras_transfer._keras.joining import all_variables, close_variables, has_op
 from keras_transfer._keras.leaves import inner_optimizer, leaves, patterns, scaled_like, steps_of, without_state
 from keras_transfer._keras.trainer import replace_optimizer
 
-PROGRESS = "_unfreeze_progress"  # where an optimizer that runs under a schedule keeps how far it has come
-BY_STAGE = "_made_for_phases"  # marks a MultiOptimizer that the phases of a schedule asked for
+PROGRESS = "_unfreeze_progress"  # the attribute of an optimizer that holds the Progress of a running schedule
+BY_STAGE = "_made_for_phases"  # marks a MultiOptimizer that was made because a phase has layer_decay below 1
 
 
 def fit_optimizer(model: keras.Model) -> None:
-    """Gives the optimizer of a compiled model state for exactly the variables that are trainable now.
+    """Makes the optimizer of a compiled model have state for exactly the variables that are trainable now.
 
-    Keras can neither extend an optimizer nor save it with more or fewer variables than are trainable. One that was
-    built for others is replaced by an equal one; what both have is carried over: moments, averages, accumulated
-    gradients, the number of steps, the learning rate and the loss scale.
+    Keras can neither extend an optimizer nor save it with more or fewer variables than are trainable. An optimizer
+    that was built for other variables is replaced by one with the same settings. The state that both have is copied:
+    moments, averages, accumulated gradients, the step count, the learning rate and the loss scale.
     """
     variables = model.trainable_variables
     with model.distribute_strategy.scope():
@@ -49,12 +50,12 @@ def fit_optimizer(model: keras.Model) -> None:
 
 
 def new_optimizer(optimizer: Optimizer, model: keras.Model) -> Optimizer:
-    """Makes an optimizer with the same settings and no state, which shares nothing with the given one."""
+    """Makes an optimizer with the same settings and no state. It shares no variables with the given one."""
     return _copy_without_state(optimizer, model)[0]
 
 
 def split_optimizer(model: keras.Model, parts: Optimizer) -> None:
-    """Puts a MultiOptimizer in place of the one optimizer of a model, whose state goes on in it."""
+    """Replaces the single optimizer of a model by a MultiOptimizer, which takes over its state."""
     old, variables = model.optimizer, model.trainable_variables
     parts.build(variables)
     for leaf in leaves(parts):
@@ -66,8 +67,8 @@ def split_optimizer(model: keras.Model, parts: Optimizer) -> None:
     replace_optimizer(model, parts)
 
 
-def knows_all(optimizer: Optimizer, variables: Sequence[keras.Variable]) -> bool:
-    """Says whether an optimizer was built for these variables, and maybe others."""
+def was_built_for(optimizer: Optimizer, variables: Sequence[keras.Variable]) -> bool:
+    """Returns whether an optimizer was built for all of these variables. It may have been built for others too."""
     return bool(variables) and {optimizer._var_key(variable) for variable in variables} <= _keys(optimizer)
 
 
@@ -86,7 +87,10 @@ def _keys(optimizer: Optimizer) -> set[Any]:
 
 
 def _start_averages(optimizer: Optimizer) -> None:
-    """Starts averages of weights from the weights: Keras starts them from 0 and mends that in its first step alone."""
+    """Sets the moving averages of weights to the weights.
+
+    Keras starts them at 0, and replaces that value only in its first step.
+    """
     for leaf in leaves(optimizer):
         if leaf.use_ema and leaf.built:
             for variable, average in zip(all_variables(leaf), leaf._model_variables_moving_average, strict=True):
@@ -96,7 +100,7 @@ def _start_averages(optimizer: Optimizer) -> None:
 def _copy_without_state(
     optimizer: Optimizer, model: keras.Model
 ) -> tuple[Optimizer, list[tuple[Optimizer, Optimizer]]]:
-    """Returns an equal optimizer without state, and with whom it and those inside it are paired."""
+    """Returns a copy of an optimizer without state, and pairs (old, new) of it and of each optimizer inside it."""
     if isinstance(optimizer, LossScaleOptimizer):
         inner, pairs = _copy_without_state(optimizer.inner_optimizer, model)
         scaled = scaled_like(optimizer, inner)
@@ -114,10 +118,10 @@ def _copy_without_state(
         idle = set(chosen) - {id(select(variable)) for variable in model.weights} - {id(select.default_optimizer)}
         if idle:
             raise InputError(
-                "Expected a MultiOptimizer each of whose optimizers has variables of this model. Received: "
-                f"{sorted(chosen[key].name for key in idle)} without any. Was it made for another model?"
+                "Expected a MultiOptimizer in which each optimizer has variables of this model. Received: "
+                f"{sorted(chosen[key].name for key in idle)} without variables. Was it made for another model?"
             )
-    else:  # a function, which may make a new optimizer with every call: keep what it gave
+    else:  # a function may make a new optimizer in every call: keep the first results
         chosen, made_of = {}, {}
         members: dict[int, list[tuple[keras.layers.Layer, keras.Variable]]] = {}
         for layer in model.layers:
@@ -137,11 +141,14 @@ def _copy_without_state(
 
 
 def _carry_over(old: Optimizer, new: Optimizer) -> None:
-    """Copies state: variables by the attribute that holds them, slots of variables by attribute and variable."""
+    """Copies the state of one optimizer to another.
+
+    Single variables are matched by attribute name, lists of slots by attribute name and model variable.
+    """
     close_variables(old)
     theirs, ours = old._trainable_variables_indices, new._trainable_variables_indices
     if old.built and not set(theirs) & set(ours):
-        return  # it trained another model
+        return  # the old optimizer trained another model
     for name, value in list(vars(old).items()):
         made = vars(new).get(name)
         if isinstance(value, keras.Variable) and isinstance(made, keras.Variable):

@@ -1,8 +1,8 @@
-"""Held-still layers: a layer runs as in inference even while the model around it trains.
+"""Layers in inference mode: a layer runs as in inference even while the model around it trains.
 
-Keras has no switch for this: `trainable = False` does not reach Dropout, and `training=False` given when the model is
-built is overridden by `fit` (keras #20285). So `call` is replaced on the one layer object, which leaves its config, and
-with it the saved model, as Keras made it.
+Keras has no switch for this. `trainable = False` has no effect on Dropout, and `fit` overrides a `training=False` that
+was passed when the model was built (keras #20285). Therefore `call` is replaced on the layer object. The config of the
+layer, and so the saved model, does not change.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from keras import layers
 
 _CALL = "call"
-_REPLACED = "_replaced_by_hold_still"  # on our function: what stood on the layer object before
+_REPLACED = "_replaced_by_hold_still"  # attribute of our function: what the layer object had in place of it
 
 
 def layers_inside(layer: layers.Layer) -> list[layers.Layer]:
@@ -23,12 +23,17 @@ def layers_inside(layer: layers.Layer) -> list[layers.Layer]:
 
 
 def is_still(layer: layers.Layer) -> bool:
-    """Says whether `hold_still` is in force for a layer."""
+    """Returns whether `hold_still` has put a layer into inference mode."""
     return hasattr(vars(layer).get(_CALL), _REPLACED)
 
 
 def hold_still(layer: layers.Layer, still: bool) -> None:
-    """Makes a layer run as in inference even while the model around it trains, or lets it go again."""
+    """Puts a layer into inference mode, or takes it out again.
+
+    Args:
+        layer: the layer; layers inside it are not changed.
+        still: True to run as in inference even while the model trains, False for Keras' own behaviour.
+    """
     if is_still(layer) == still:
         return
     if not still:
@@ -45,7 +50,7 @@ def hold_still(layer: layers.Layer, still: bool) -> None:
 
 @contextmanager
 def stillness_kept(every: Iterable[layers.Layer]) -> Iterator[None]:
-    """Lets layers be held still or let go within the context, and leaves each as it was before."""
+    """Restores, at the end of the context, whether each layer is in inference mode."""
     before = [(layer, is_still(layer)) for layer in every]
     try:
         yield
@@ -56,7 +61,7 @@ def stillness_kept(every: Iterable[layers.Layer]) -> Iterator[None]:
 
 @contextmanager
 def calling(replaced: Iterable[tuple[layers.Layer, Callable[..., Any]]]) -> Iterator[None]:
-    """Calls other functions in place of layers, within the context."""
+    """Replaces the `call` of layers by other functions within the context, given as pairs (layer, function)."""
     before = []
     try:
         for layer, call in replaced:
@@ -69,7 +74,10 @@ def calling(replaced: Iterable[tuple[layers.Layer, Callable[..., Any]]]) -> Iter
 
 
 def _set_call(layer: layers.Layer, call: Callable[..., Any] | None) -> None:
-    """Sets what runs in place of the class's `call`, past Keras' tracking of attributes; None for nothing."""
+    """Sets a function that runs in place of the class's `call`; None removes it.
+
+    It bypasses Keras' tracking of attributes.
+    """
     if call is None:
         vars(layer).pop(_CALL, None)
     else:

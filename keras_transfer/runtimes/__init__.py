@@ -1,4 +1,7 @@
-"""Other runtimes: an exported version as a file for ONNX Runtime, LiteRT or OpenVINO, published if it agrees."""
+"""Other runtimes: converts an exported version to a file for ONNX Runtime, LiteRT or OpenVINO.
+
+A file is published only if its outputs agree with those of the SavedModel.
+"""
 
 from keras_transfer.runtimes import litert, onnx, openvino
 from keras_transfer.runtimes.converting import compare_runtimes, convert

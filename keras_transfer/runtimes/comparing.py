@@ -1,4 +1,4 @@
-"""Comparing: files of several formats are written, loaded in their runtimes, and asked what the SavedModel is asked."""
+"""Comparing: writes files of several formats, runs them, and compares their outputs with those of the SavedModel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_transfer.runtimes.samples import Samples
 from keras_transfer.serving.description import Description
 from keras_transfer.tasks import Task
 
-_ROUNDINGS, _MOST = 10, 1e-3  # a float32 file may be this many times as far as freezing alone, and never farther
+_ROUNDINGS, _MOST = 10, 1e-3  # a float32 file may differ by 10 times the error of freezing, and by 1e-3 at most
 _WORST = 3
 
 
@@ -30,22 +30,22 @@ def compare(
     timed: bool,
     note: Callable[[str], None],
 ) -> RuntimeReport:
-    """Writes a file of each format, asks it and the SavedModel about the same pictures, and compares.
+    """Writes a file of each format, runs it and the SavedModel on the same pictures, and compares their outputs.
 
     Args:
         version: folder of the version.
-        description: of the version.
-        formats: to write.
-        samples: pictures.
-        folder: where each format's file is written, in a folder named like it.
-        timed: measure times as well.
-        note: is given a line before each step.
+        description: description of the version.
+        formats: the formats to write.
+        samples: the pictures.
+        folder: folder to write to. Each format gets a folder in it with the format's name.
+        timed: whether to measure times as well.
+        note: function that is called with a line of text before each step.
 
     Returns:
-        The report. A format whose converter or runtime fails has an error in it instead of numbers.
+        The report. For a format whose converter or runtime fails, it holds the error instead of numbers.
 
     Raises:
-        InputError: if the version has no numbers to compare with.
+        InputError: if the version lacks the signature `predict_images`.
         OSError: if a file cannot be written.
     """
     note("freezing the graph")
@@ -62,7 +62,7 @@ def compare(
             answer = _written(part, frozen, folder / part.name, samples.calibration)
             numbers[part.name] = _asked(part, answer, samples.images, numbers[SAVED_MODEL].shape)
             answers[part.name] = answer
-        except InputError as error:  # the others may do
+        except InputError as error:  # the other formats may still succeed
             failed[part.name] = str(error)
     if timed:
         note("measuring times")
@@ -109,20 +109,20 @@ def _written(part: Format, frozen: Frozen, folder: Path, calibration: np.ndarray
         return part.open(folder / part.file, frozen.description.output)
     except OSError:
         raise
-    except Exception as error:  # each converter has its own kinds
+    except Exception as error:  # each converter raises other exceptions
         raise VerificationError(
-            f"Expected a network that {part.name!r} can express. Received: {_first_line(error)}"
+            f"Expected a network that can be converted to {part.name!r}. Received: {_first_line(error)}"
         ) from error
 
 
 def _asked(part: Format, answer: Answer, images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        answer(images[:1].astype(np.float32))  # any number of pictures, one as well
+        answer(images[:1].astype(np.float32))  # a batch of one must work too
         numbers = in_batches(answer, images)
-    except Exception as error:  # each runtime has its own kinds
-        raise VerificationError(f"Expected {part.name!r} to answer. Received: {_first_line(error)}") from error
+    except Exception as error:  # each runtime raises other exceptions
+        raise VerificationError(f"Expected the {part.name!r} file to run. Received: {_first_line(error)}") from error
     if numbers.shape != shape:
-        raise VerificationError(f"Expected numbers {shape} from {part.name!r}. Received: {numbers.shape}.")
+        raise VerificationError(f"Expected outputs of shape {shape} from {part.name!r}. Received: {numbers.shape}.")
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""convert and compare_runtimes: files for other runtimes, asked the same pictures as the SavedModel they come from."""
+"""convert and compare_runtimes: files for other runtimes, with outputs that are compared to those of the SavedModel."""
 
 from __future__ import annotations
 
@@ -34,26 +34,30 @@ def convert(
     data: Data | None = None,
     path: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Writes an exported version as a file for another runtime, if it answers there what it answers in TensorFlow.
+    """Converts an exported version to a file for another runtime, and checks its outputs against the SavedModel.
 
-    The file takes `images`, float32 `(batch, height, width, 3)` in [0, 255] with a free number of pictures, and
-    returns `probabilities` (for regression `values`), float32 `(batch, num_classes)`. Preprocessing is in it, decoding
-    and resizing are not. It lies in a folder of its own, `VERSION_FORMAT`, with `model.json`, which says what it takes
-    and what it answers. The folder is written aside and renamed; a file beyond its tolerance is not published.
+    The file takes `images`, float32 `(batch, height, width, 3)` in [0, 255], any number of them. It returns
+    `probabilities` (for regression `values`), float32 `(batch, num_classes)`. Preprocessing is part of the file;
+    decoding and resizing are not. The file is written to a new folder, `VERSION_FORMAT`, together with `model.json`,
+    which describes its input and output. A file with differences above the tolerance is not published. The folder is
+    written under a temporary name and renamed.
 
     Args:
-        version: folder of an exported version, or of versions, of which the newest is taken.
+        version: folder of an exported version, or a folder of versions, of which the newest is converted.
         format: "onnx", "litert", "litert_float16", "litert_int8" or "openvino".
-        data: pictures to compare on: `ImageData` or a folder of class folders; its test or else validation images. By
-            default a few drawn ones. "litert_int8" must have them, and is calibrated with training images.
-        path: folder that the new folder is made in; by default the one of the versions.
+        data: pictures to compare on: `ImageData`, or a folder of class folders. Its test images are used; without
+            these its validation images; without either its training images. By default a few generated pictures.
+            "litert_int8" needs `data`, and is calibrated with the training images.
+        path: folder in which the new folder is made; by default the folder of versions.
 
     Returns:
-        The file to load.
+        Path of the file to load in the runtime.
 
     Raises:
-        InputError: if the format is unknown or not installed, cannot express the network, or answers something else;
-            if the data do not fit, or the folder is there already or cannot be written.
+        InputError: if the format is unknown or not installed, the classes of `data` differ from those of the version,
+            pictures for calibration are missing, or the folder exists already.
+        VerificationError: if the network cannot be converted to the format, or a difference is above the tolerance.
+        DiskError: if the folder cannot be written.
     """
     folder = find_version(version)
     report = run(folder, [format], data=data, root=folder.parent if path is None else Path(path), timed=False)
@@ -78,26 +82,31 @@ def compare_runtimes(
     path: str | os.PathLike[str] | None = None,
     limit: int = 1000,
 ) -> RuntimeReport:
-    """Measures an exported version in other runtimes: size, speed, differences to the SavedModel, accuracy.
+    """Measures an exported version in other runtimes: file size, speed, differences from the SavedModel, and accuracy.
 
-    Runtimes use all cores and are timed with one picture at a time, in turn, in the same run. Differences are those of
-    probabilities, as they are; of each value of a regression in shares of its largest. What is accepted:
+    All runtimes use all CPU cores. They are timed by turns, with one picture at a time. Differences of probabilities
+    are absolute. Differences of regression values are divided by the largest magnitude of that value. These differences
+    are accepted:
 
-    - float32 files: 1e-5, or ten times what TensorFlow itself changes by freezing the graph, where that is more (it
-      joins operations, which rounds otherwise), at most 1e-3;
-    - float16 weights: 5e-2 for a single number, 5e-3 in the mean, and the same class for 0.98 of the pictures;
-    - int8: 5e-2 in the mean, and the same class for 0.9 of the pictures.
+    - float32 files: 1e-5, or ten times the difference that freezing the graph in TensorFlow makes, whichever is more,
+      and at most 1e-3. (Freezing fuses operations, which changes their rounding.)
+    - float16 weights: 5e-2 for a single number, 5e-3 in the mean, and the same class for 98% of the pictures.
+    - int8: 5e-2 in the mean, and the same class for 90% of the pictures.
 
     Args:
-        version: as in `convert`, and so is `data`.
-        formats: names; all by default.
+        version: as in `convert`.
+        formats: names of formats; by default all.
         data: as in `convert`.
-        path: folder that the files are kept in, those within their tolerance; by default none is kept.
-        limit: the most pictures to measure on.
+        path: folder in which to keep the files that are within their tolerance; by default no file is kept.
+        limit: the largest number of pictures to measure on.
+
+    Returns:
+        The report, which prints as a table. It lists a format that failed or is above its tolerance; this is no error.
 
     Raises:
-        InputError: as `convert`, but not for a file beyond its tolerance or a network that a format cannot express: the
-            report says so.
+        InputError: if a format is unknown or not installed, the classes of `data` differ from those of the version,
+            pictures for calibration are missing, or a folder to write exists already.
+        DiskError: if a folder cannot be written.
     """
     chosen = FORMATS.names() if formats is None else formats
     return run(find_version(version), chosen, data=data, root=None if path is None else Path(path), limit=limit)
@@ -113,14 +122,16 @@ def run(
     timed: bool = True,
     note: Callable[[str], None] = lambda line: None,
 ) -> RuntimeReport:
-    """Does what `compare_runtimes` says, and tells its progress.
+    """Runs `compare_runtimes` and reports its progress.
 
     Args:
         version: folder of the version.
-        formats: as in `compare_runtimes`, and so are `data` and `limit`.
-        root: folder to publish in; None to keep nothing.
-        timed: measure times as well.
-        note: is given a line before each step.
+        formats: as in `compare_runtimes`.
+        data: as in `compare_runtimes`.
+        root: folder in which the files are published; None to keep none.
+        limit: as in `compare_runtimes`.
+        timed: whether to measure times as well.
+        note: function that is called with a line of text before each step.
     """
     if isinstance(formats, str):
         raise InputError(f"Expected a list of formats. Received: {formats!r}; write [{formats!r}].")
@@ -131,7 +142,9 @@ def run(
     targets = {part.name: root.expanduser() / f"{version.name}_{part.name}" for part in parts} if root else {}
     for target in targets.values():
         if target.exists():
-            raise InputError(f"Expected a free path. Received: {str(target)!r}, which is there; delete it first.")
+            raise InputError(
+                f"Expected a path that does not exist. Received: {str(target)!r}, which exists; delete it first."
+            )
     new = root is not None and not root.expanduser().exists()
     staging = Path(tempfile.mkdtemp()) if root is None else writable_folder(root)
     try:
@@ -142,7 +155,7 @@ def run(
         return _published(report, parts, staging, targets)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         raise DiskError(
-            f"The files cannot be written to {str(root or staging)!r}: {error}. What was half written is deleted."
+            f"The files cannot be written to {str(root or staging)!r}: {error}. The incomplete files were deleted."
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -154,7 +167,7 @@ def run(
 def _published(
     report: RuntimeReport, formats: Sequence[Format], staging: Path, targets: Mapping[str, Path]
 ) -> RuntimeReport:
-    """Renames what is within its tolerance into its place."""
+    """Moves the files within their tolerance to their final folders. Returns the report with their paths."""
     results = []
     for result in report.results:
         target = targets.get(result.format)
@@ -169,7 +182,7 @@ def _published(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps converters from telling what their own developers want to know: their users cannot mend it."""
+    """Silences converter messages that users cannot act on."""
     loggers = [logging.getLogger(name) for name in ("tensorflow", "absl", "tf2onnx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

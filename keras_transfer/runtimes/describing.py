@@ -1,4 +1,4 @@
-"""model.json: what a file for another runtime takes and answers, for those who load it where this package is not."""
+"""model.json: describes the input and output of a file for another runtime, for use without this package."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ FILE = "model.json"
 
 
 def write_description(folder: Path, result: RuntimeResult, version: Path) -> None:
-    """Writes `model.json` into the folder of a file, with what was measured of it.
+    """Writes `model.json` with the input, the output and the measurements of a file.
 
     Args:
-        folder: of the file.
-        result: what was measured; its `path` names the file.
-        version: folder of the version that the file was made of.
+        folder: folder of the file, to write to.
+        result: the measurements; its `path` gives the file name.
+        version: folder of the version that was converted.
     """
     description = read_description(version)
     height, width = description.image_size

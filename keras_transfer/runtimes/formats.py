@@ -1,4 +1,4 @@
-"""Formats: what each kind of file is, how it is written and asked, and how near to the SavedModel it must be."""
+"""Formats: how a file for another runtime is written and run, and how much its outputs may differ."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from keras_transfer.runtimes.frozen import Answer, Frozen
 
 @dataclass(frozen=True)
 class Tolerance:
-    """How far the numbers of a file may be from those of the SavedModel.
+    """How much the outputs of a file may differ from those of the SavedModel.
 
-    Probabilities are compared as they are, each value of a regression in shares of its largest.
+    Differences of probabilities are absolute. Differences of regression values are divided by the largest magnitude of
+    that value.
 
     Attributes:
-        largest: largest difference of any number. What the SavedModel's own graph loses by rounding may raise it, see
-            `compare_runtimes`.
-        mean: mean difference: half of what a picture's probabilities differ by together; for several labels and for
-            regression that of the worst label or value.
-        agreement: least share of pictures with the same class, or F1 of the labels present; one picture may always
-            differ, since few pictures are no measure.
+        largest: the largest accepted difference of any number. It is raised if freezing the SavedModel's graph already
+            makes larger differences; see `compare_runtimes`.
+        mean: the largest accepted mean difference. For one class per image it is the mean over pictures of half the
+            sum of the differences of all classes. For several labels and for regression it is the mean difference of
+            the worst label or value.
+        agreement: the smallest accepted share of pictures with the same class, in [0, 1]; for several labels the F1 of
+            the labels present. One picture may always differ, because with few pictures the share is coarse.
     """
 
     largest: float
@@ -40,16 +42,17 @@ class Format:
     """A kind of file for another runtime.
 
     Attributes:
-        name: as in `FORMATS`.
+        name: name of the format, its key in `FORMATS`.
         file: name of the file to load.
-        packages: what is imported to write and ask it.
-        extra: the extra of this package that installs them; "" if there is none.
-        tolerance: how near to the SavedModel its answers must be.
-        write: writes it, and what belongs to it, into the folder of the path it is given: from the frozen graph, and
-            for a calibrated format from images float32 `(count, height, width, 3)` in [0, 255].
-        open: loads the file; returns a function from images float32 `(batch, height, width, 3)` in [0, 255] to numbers
-            float32 `(batch, num_classes)`.
-        calibrated: needs pictures to choose its numbers by.
+        packages: packages that are imported to write and run it.
+        extra: the extra of keras-transfer that installs these packages; "" if there is none.
+        tolerance: how much its outputs may differ from those of the SavedModel.
+        write: function `(frozen, file, calibration)` that writes the file, and any files that belong to it, to the same
+            folder. `calibration` is float32 images `(count, height, width, 3)` in [0, 255] for a calibrated format, and
+            None for others.
+        open: function `(file, output)` that loads the file. It returns a function from images, float32
+            `(batch, height, width, 3)` in [0, 255], to outputs, float32 `(batch, num_classes)`.
+        calibrated: whether the format needs pictures for calibration.
     """
 
     name: str
@@ -62,7 +65,7 @@ class Format:
     calibrated: bool = False
 
     def check_installed(self) -> None:
-        """Raises InputError unless what the format needs can be imported."""
+        """Raises InputError unless all packages of the format are installed."""
         missing = [package for package in self.packages if find_spec(package) is None]
         if missing:
             mend = f'pip install "keras-transfer[{self.extra}]"' if self.extra else f"pip install {' '.join(missing)}"
@@ -73,5 +76,5 @@ FORMATS: Registry[Format] = Registry("format", lambda part: isinstance(part, For
 
 
 def register(part: Format) -> Format:
-    """Adds a format under its name, which enrols it in the contract tests."""
+    """Adds a format to `FORMATS` under its name and returns it. The contract tests then run on it."""
     return FORMATS.register(part.name)(part)

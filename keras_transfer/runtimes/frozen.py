@@ -1,7 +1,7 @@
-"""Frozen: an exported version as one flat graph of constants, from pixels to numbers, which every converter takes.
+"""Frozen: an exported version as one flat graph of constants, the input of all converters.
 
-A SavedModel keeps variables, captured constants and calls of other functions. Converters trip over each: a captured
-constant becomes an input that nobody can give, a function marked for XLA stays a call that no runtime knows.
+A SavedModel has variables, captured constants and calls of other functions. Converters fail on these. A captured
+constant becomes an extra input; a function marked for XLA stays a call that no other runtime supports.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _BATCH = 16
 
 @dataclass(frozen=True, eq=False)
 class Frozen:
-    """A version as constants.
+    """An exported version as a graph of constants.
 
     Attributes:
-        description: what the version says of itself.
-        graph: of constants, without functions.
+        description: description of the version.
+        graph: the GraphDef, without variables and without functions.
         input: name of its input tensor, float32 `(batch, height, width, 3)` in [0, 255].
         output: name of its output tensor, float32 `(batch, num_classes)`.
-        saved_model: folder of the same graph as a SavedModel with one signature, from `images` to the numbers under
-            the name they have in the version.
-        reference: what the version itself answers, as it was exported.
+        saved_model: folder of the same graph as a SavedModel. Its one signature takes `images`, and returns the output
+            under its name in the version ("probabilities" or "values").
+        reference: function that runs the version as it was exported, from images to outputs.
     """
 
     description: Description
@@ -49,15 +49,15 @@ class Frozen:
 
 
 def freeze(version: Path, description: Description, folder: Path) -> Frozen:
-    """Freezes what an exported version answers for images.
+    """Freezes the signature `predict_images` of an exported version.
 
     Args:
         version: folder of the version.
-        description: of the version.
-        folder: where the frozen SavedModel is written.
+        description: description of the version.
+        folder: folder to which the frozen SavedModel is written.
 
     Raises:
-        InputError: if the version has no such answer.
+        InputError: if the version has no such signature.
     """
     module = _load(version)
     signature = module.signatures.get(SIGNATURE)
@@ -82,7 +82,7 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
 
     holder = tf.Module()
     holder.named = named
-    # without gradients: those of a frozen graph are no use, and some networks bring their own, which cannot be saved
+    # without gradients: a frozen graph is not trained, and some networks have custom gradients that cannot be saved
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     tf.saved_model.save(holder, str(folder), signatures=named, options=options)
     reference = _answers_of(signature, description.output, module)
@@ -90,20 +90,20 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
 
 
 def open_frozen(frozen: Frozen) -> Answer:
-    """Loads the frozen SavedModel, as a runtime's file is loaded."""
+    """Loads the frozen SavedModel. Returns a function from images to outputs, like `Format.open`."""
     module = _load(frozen.saved_model)
     return _answers_of(module.signatures["serving_default"], frozen.description.output, module)
 
 
 def in_batches(answer: Answer, images: np.ndarray) -> np.ndarray:
-    """Asks for all images `(count, height, width, 3)`, a few at a time, as float32."""
+    """Runs `answer` on images `(count, height, width, 3)` in small float32 batches, and concatenates the outputs."""
     starts = range(0, len(images), _BATCH)
     return np.concatenate([answer(images[start : start + _BATCH].astype(np.float32)) for start in starts])
 
 
 def _answers_of(signature: Any, output: str, module: Any) -> Answer:
-    def answer(images: np.ndarray, held: Any = module) -> np.ndarray:  # a signature loses its variables without it
-        with tf.device("/CPU:0"):  # where the other runtimes compute: a GPU rounds otherwise
+    def answer(images: np.ndarray, held: Any = module) -> np.ndarray:  # `held` keeps the module alive
+        with tf.device("/CPU:0"):  # the other runtimes use the CPU; a GPU rounds differently
             return signature(**{INPUT: tf.constant(images)})[output].numpy()
 
     return answer

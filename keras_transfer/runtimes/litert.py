@@ -1,4 +1,4 @@
-"""LiteRT, once TensorFlow Lite: the format of phones and small devices, as it is, with float16 weights, and in int8."""
+"""LiteRT (formerly TensorFlow Lite), for phones and small devices: in float32, with float16 weights, and in int8."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from keras_transfer.runtimes.frozen import INPUT, Answer, Frozen
 
 
 def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None, *, weights: str = "float32") -> None:
-    """Writes `model.tflite` with one signature, from `images` to the output under its name in the version.
+    """Writes `model.tflite`. Its one signature takes `images`, and returns the output under its name in the version.
 
-    Input and output are float32 in each. With `weights="int8"` all between them, activations as well, is int8: one
-    scale for each channel of the weights, one for each activation, from what it does on the calibration pictures
-    (Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, 2018,
-    https://arxiv.org/abs/1712.05877).
+    Input and output are always float32. With `weights="int8"` all layers compute in int8, weights and activations. Each
+    channel of the weights and each activation has its own scale; the scales of activations are measured on the
+    calibration pictures (Jacob et al., "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", 2018, https://arxiv.org/abs/1712.05877).
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(str(frozen.saved_model))
     if weights != "float32":
@@ -28,12 +28,12 @@ def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None, *, 
         converter.target_spec.supported_types = [tf.float16]
     if weights == "int8" and calibration is not None:
         converter.representative_dataset = lambda: ({INPUT: image[np.newaxis]} for image in calibration)
-        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]  # an error if one has no int8 form
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]  # else an error
     file.write_bytes(converter.convert())
 
 
 def open_file(file: Path, output: str) -> Answer:
-    """Loads it in LiteRT, with all cores."""
+    """Loads the file in LiteRT, to run on all CPU cores. Returns a function from images to outputs."""
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_path=str(file), num_threads=os.cpu_count()).get_signature_runner()

@@ -1,4 +1,4 @@
-"""Measuring: how long each runtime takes for one picture."""
+"""Measuring: the time that each runtime takes for one picture."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ _TURNS, _CALLS = 7, 5
 
 
 def milliseconds(answers: Mapping[str, Answer], image: np.ndarray) -> dict[str, float]:
-    """Times one picture at a time, the runtimes in turn, in alternating order; returns the median of each.
+    """Returns the median time in milliseconds that each runtime takes for one picture.
 
-    Each turn begins with a call that is not counted: threads of the runtime before may still be spinning.
+    The runtimes are timed by turns, in alternating order. The first call of each turn is not counted, because threads
+    of the previous runtime may still be running.
+
+    Args:
+        answers: by the name of the runtime, its function from images to outputs.
+        image: float32 `(1, height, width, 3)` in [0, 255].
     """
     taken: dict[str, list[float]] = {name: [] for name in answers}
     for turn in range(_TURNS):

@@ -1,4 +1,4 @@
-"""ONNX: the format of ONNX Runtime, and of many tools that take over a network."""
+"""ONNX: the format of ONNX Runtime, and an exchange format for many other tools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPSET = 18
 
 
 def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None) -> None:
-    """Writes `model.onnx` with the input `images` and the output under its name in the version."""
+    """Writes `model.onnx`. Its input is named `images`, and its output has the name it has in the version."""
     import onnx
     import tf2onnx
 
@@ -33,7 +33,7 @@ def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None) -> 
 
 
 def open_file(file: Path, output: str) -> Answer:
-    """Loads it in ONNX Runtime, with all cores."""
+    """Loads the file in ONNX Runtime, to run on all CPU cores. Returns a function from images to outputs."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -44,7 +44,7 @@ def open_file(file: Path, output: str) -> Answer:
 
 
 def _without_erfc(graph: Any) -> Any:
-    """Writes erfc(x), which ONNX has not and Keras' GELU uses, as 1 - erf(x)."""
+    """Replaces erfc(x), which Keras' GELU uses and ONNX does not have, by 1 - erf(x)."""
     changed = type(graph)()
     changed.CopyFrom(graph)
     for node in [node for node in changed.node if node.op == "Erfc"]:

@@ -1,4 +1,4 @@
-"""OpenVINO: the format of Intel's runtime for its processors, graphics and accelerators, and for other processors."""
+"""OpenVINO: the format of Intel's runtime for CPUs, GPUs and accelerators."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras_transfer.runtimes.frozen import Answer, Frozen
 
 
 def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None) -> None:
-    """Writes `model.xml` and `model.bin`, with float32 weights; the output has its name in the version."""
+    """Writes `model.xml` and `model.bin` with float32 weights. The output has the name it has in the version."""
     import openvino
 
     model = openvino.Core().read_model(str(frozen.saved_model))  # convert_model would send usage statistics
@@ -19,7 +19,10 @@ def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None) -> 
 
 
 def open_file(file: Path, output: str) -> Answer:
-    """Loads it on the processor, in float32: by default OpenVINO computes in bfloat16 where the processor can."""
+    """Loads the file on the CPU. Returns a function from images to outputs.
+
+    It computes in float32. OpenVINO's default is bfloat16 on CPUs that support it.
+    """
     import openvino
 
     compiled = openvino.compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -1,4 +1,4 @@
-"""RuntimeReport: what a version loses and gains in other runtimes, as a table."""
+"""RuntimeReport: a table of size, speed, differences and accuracy of a version in other runtimes."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ SAVED_MODEL = "saved_model"
 
 @dataclass(frozen=True)
 class RuntimeResult:
-    """What was measured of one file.
+    """The measurements of one file.
 
     Attributes:
-        format: its name; "saved_model" for the version itself.
-        megabytes: of all files that belong to it, in 10^6 bytes.
-        milliseconds: for one picture, the median; None if that was not measured.
-        largest: largest difference of any number to those of the SavedModel.
-        mean: mean difference, see `mean_difference`.
-        agreement: share of pictures with the same class, for several labels the F1 of those present; None for
-            regression.
-        accuracy: share of right classes or labels; None where they are not known.
-        tolerance: what is accepted.
+        format: name of its format; "saved_model" for the version itself.
+        megabytes: size of all its files together, in 10^6 bytes.
+        milliseconds: median time for one picture; None if it was not measured.
+        largest: the largest difference of any number from that of the SavedModel.
+        mean: the mean difference, as defined in `Tolerance`.
+        agreement: share of pictures with the same class as in the SavedModel, in [0, 1]; for several labels the F1 of
+            the labels present; None for regression.
+        accuracy: share of correct classes or labels, in [0, 1]; None if there are no labels.
+        tolerance: the differences that are accepted.
         images: number of pictures.
-        worst: names of the pictures with the largest differences, and these.
-        path: where the file is; None where it is not kept.
-        error: why there is no file that answers; "" where there is one.
+        worst: pairs of the name of a picture and its difference, the largest first.
+        path: the file; None if it was not kept.
+        error: why the file could not be written or run; "" if it could.
     """
 
     format: str
@@ -47,7 +47,7 @@ class RuntimeResult:
 
     @property
     def passed(self) -> bool:
-        """Whether it is within its tolerance; not-a-number is not."""
+        """Whether all differences are within the tolerance. Not-a-number is not."""
         near = self.largest <= self.tolerance.largest and self.mean <= self.tolerance.mean
         if self.agreement is None:
             return near
@@ -55,7 +55,7 @@ class RuntimeResult:
 
     @property
     def complaint(self) -> str:
-        """Says how it failed, with the worst pictures."""
+        """An error message with the error, or with the differences, their limits and the worst pictures."""
         if self.error:
             return self.error
         limits = [f"largest difference {self.largest:.1e} of at most {self.tolerance.largest:.1e}"]
@@ -65,7 +65,7 @@ class RuntimeResult:
             limits.append(f"agreement {self.agreement:.3f} of at least {self.tolerance.agreement:g}")
         worst = ", ".join(f"{name} ({difference:.1e})" for name, difference in self.worst)
         return (
-            f"Expected {self.format!r} to answer what the SavedModel answers. Received: {'; '.join(limits)}. "
+            f"Expected {self.format!r} to give the SavedModel's outputs. Received: {'; '.join(limits)}. "
             f"Worst pictures: {worst}. It was not published."
         )
 
@@ -97,10 +97,10 @@ class RuntimeReport:
 
     Attributes:
         version: folder of the version.
-        images: number of pictures measured on.
-        calibration_images: number of other pictures that int8 files were calibrated with.
-        rounding: how far the SavedModel's numbers move when its own graph is frozen and optimised anew by TensorFlow.
-        results: of the SavedModel itself, then of each format.
+        images: number of pictures that were measured on.
+        calibration_images: number of other pictures, with which int8 files were calibrated.
+        rounding: the largest difference that freezing and optimising the SavedModel's graph in TensorFlow makes.
+        results: the result of the SavedModel itself, then one for each format.
     """
 
     version: Path
@@ -161,5 +161,5 @@ class RuntimeReport:
 
 
 def _plain(number: float) -> float | None:
-    """Writes what is no finite number as None, which JSON has."""
+    """Returns None for infinity and not-a-number, which JSON does not have."""
     return number if math.isfinite(number) else None

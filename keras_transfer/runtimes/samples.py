@@ -1,4 +1,4 @@
-"""Samples: the pictures a file is measured on, and the other ones it is calibrated with."""
+"""Samples: the pictures that a file is measured on, and the other pictures that it is calibrated with."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from keras_transfer.serving.description import Description
 from keras_transfer.serving.specimens import specimens
 
 MIN_CALIBRATION = 10
-CALIBRATION = 200  # TensorFlow's guide to post-training quantization speaks of 100 to 500
+CALIBRATION = 200  # TensorFlow's guide to post-training quantization recommends 100 to 500
 
 Data = ImageData | str | os.PathLike[str]
 DATA = PATH | Kind(ImageData, "the data of a training") | None
@@ -25,13 +25,14 @@ DATA = PATH | Kind(ImageData, "the data of a training") | None
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Pictures as the version sees them.
+    """Pictures, decoded and resized to the version's image size.
 
     Attributes:
         images: uint8 or float32 `(count, height, width, 3)` in [0, 255].
-        names: what each is called in messages.
-        labels: as in `Examples`; None for drawn pictures, which have none.
-        calibration: float32 images of other pictures, for formats that need them.
+        names: name of each picture for messages.
+        labels: as in `Examples`; None for generated pictures.
+        calibration: float32 `(count, height, width, 3)` in [0, 255], other pictures for calibration; None if no format
+            needs them.
     """
 
     images: np.ndarray
@@ -41,22 +42,26 @@ class Samples:
 
 
 def read_samples(data: Data | None, description: Description, limit: int, *, calibrate: bool) -> Samples:
-    """Reads pictures the way the version does: test or else validation images, and training images to calibrate with.
+    """Reads pictures to measure on and, if needed, training images for calibration, with the version's decoding.
+
+    The pictures to measure on are the test images; without these the validation images; without either the training
+    images.
 
     Args:
-        data: images, or a folder of class folders; None for a few drawn pictures.
-        description: of the version.
-        limit: the most pictures to measure on; where there are more, these are spread over all.
-        calibrate: whether some format needs calibration.
+        data: images, or a folder of class folders; None for a few generated pictures.
+        description: description of the version.
+        limit: the largest number of pictures to measure on. If there are more, evenly spaced ones are used.
+        calibrate: whether a format needs pictures for calibration.
 
     Raises:
-        InputError: if the classes are not those of the version, or pictures to calibrate with are missing.
+        InputError: if the classes of `data` differ from those of the version, pictures for calibration are missing, or
+            a picture cannot be read.
     """
     if data is None:
         if calibrate:
             raise InputError(
-                f"Expected `data` with at least {MIN_CALIBRATION} training pictures like those that will come, for the "
-                "scales of an int8 file. Received: none."
+                f"Expected `data` with at least {MIN_CALIBRATION} training pictures, to calibrate an int8 file. Received: "
+                "none. Use pictures like those that the file will be used on."
             )
         drawn = np.array(specimens(description.image_size), dtype=object)
         examples = Examples(drawn, np.zeros(len(drawn), np.int64), encoded=True)
@@ -81,8 +86,8 @@ def _calibration(data: ImageData, description: Description, measured: Examples) 
     train = data.splits["train"]
     if measured is train:
         raise InputError(
-            "Expected data with validation or test images: an int8 file must be measured on other pictures than those "
-            "it is calibrated with. Received: training images alone."
+            "Expected data with validation or test images: an int8 file must be measured on other pictures than it was "
+            "calibrated with. Received: training images only."
         )
     if len(train) < MIN_CALIBRATION:
         raise InputError(
@@ -97,7 +102,7 @@ def _spread(examples: Examples, count: int) -> Examples:
 
 
 def _pixels(examples: Examples, description: Description) -> np.ndarray:
-    """Reads images as training and serving do; the export was verified to see the same."""
+    """Reads images with the training pipeline. The export has verified that serving decodes them to the same pixels."""
     try:
         return read_pixels(examples, description.image_size, description.resize)
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:

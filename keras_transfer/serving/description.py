@@ -1,4 +1,4 @@
-"""What a version says of itself in keras_transfer.json: what is needed to answer for pictures, besides the graph."""
+"""The file keras_transfer.json of an exported version: what a client needs to use the version, besides the graph."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ DESCRIPTION = "keras_transfer.json"
 
 @dataclass(frozen=True)
 class Description:
-    """What a version says of itself.
+    """Metadata of an exported version.
 
     Attributes:
         class_names: name of each output.
         image_size: (height, width) in pixels.
-        resize: "crop", "pad" or "stretch": how pictures are brought to that size.
-        activation: "softmax" for one class an image, "sigmoid" for several labels at once, "linear" for values.
+        resize: how images are resized to that size: "crop", "pad" or "stretch".
+        activation: "softmax" for one class per image, "sigmoid" for several labels per image, "linear" for regression.
     """
 
     class_names: tuple[str, ...]
@@ -43,16 +43,16 @@ class Description:
 
     @property
     def task(self) -> Task:
-        """What the model was trained for."""
+        """The task that the model was trained for, derived from its activation."""
         return task_of_activation(self.activation)
 
     @property
     def output(self) -> str:
-        """Name of the numbers that a version answers with: "probabilities", or "values" for regression."""
+        """Name of the output with one number per class: "probabilities", or "values" for regression."""
         return self.task.output
 
     def write(self, folder: Path) -> None:
-        """Writes it into a version's folder."""
+        """Writes the description to `keras_transfer.json` in a version's folder."""
         content = {
             "class_names": list(self.class_names),
             "image_size": list(self.image_size),
@@ -64,16 +64,21 @@ class Description:
 
 
 def library_versions() -> dict[str, str]:
-    """Returns the versions of the libraries that make an export."""
+    """Returns the installed versions of keras_transfer, Keras and TensorFlow, by name."""
     return {"keras_transfer": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
 
 
 def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str) -> Description:
-    """Describes a model that is to be exported.
+    """Returns the description of a model that will be exported.
+
+    Args:
+        model: a functional model with one input and one output.
+        class_names: name of each output; by default their numbers.
+        resize: "crop", "pad" or "stretch".
 
     Raises:
-        InputError: if the names do not fit its outputs, `resize` is unknown, its image size is not fixed, or it is not
-            functional with one input and one output.
+        InputError: if the number of names is not the number of outputs, `resize` is unknown, the model's image size is
+            not fixed, or the model is not functional with one input and one output.
     """
     RESIZES.find(resize)
     if len(getattr(model, "inputs", ())) != 1 or len(getattr(model, "outputs", ())) != 1:
@@ -87,10 +92,10 @@ def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str)
 
 
 def read_description(folder: Path) -> Description:
-    """Reads what a version says of itself.
+    """Reads the description of an exported version.
 
     Raises:
-        InputError: if `folder` is no version written by `export`, or its description is damaged.
+        InputError: if `folder` is not a version written by `export`, or its description is damaged.
     """
     try:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""export: writes the next version of a SavedModel that carries decoding, resizing, preprocessing and class names."""
+"""export: writes the next version of a SavedModel that includes decoding, resizing, preprocessing and class names."""
 
 from __future__ import annotations
 
@@ -49,49 +49,58 @@ def export(
     top_k: int | None = None,
     verify: bool = True,
 ) -> Path:
-    """Writes a model as the next version below `path`: `path/1`, then `path/2` and so on.
+    """Exports a model as the next version below `path`: `path/1`, then `path/2` and so on.
 
-    The version is written aside, verified and renamed, so a server never sees half of it or a wrong one. It needs
-    nothing but TensorFlow. Its signatures, each with a free number of pictures:
+    The version is written to a temporary folder, verified, and then renamed. A server therefore never sees an
+    incomplete or wrong version. The version needs only TensorFlow. Its signatures take any number of images:
 
-    - `serving_default` takes `image_bytes`, strings `(batch,)`: JPEG, PNG, GIF, BMP or WebP files as they are.
-    - `predict_images` takes `images`, float32 `(batch, height, width, 3)` in [0, 255] of the model's size;
-      `predict_images_uint8` the same as uint8.
-    - `features` takes `image_bytes` and returns `features`, float32 `(batch, channels)`, what the head is given.
-    - `top_k`, if asked for, takes `image_bytes` and returns the `k` highest, `(batch, k)`.
-    - `explain` takes `image_bytes` and `class_ids`, int64 `(batch,)` with -1 for the highest, and returns
-      `heat_maps`, float32 `(batch, height, width)` in [0, 1] (see `grad_cam`), over `images`, uint8.
-    - `decode_images` takes `image_bytes` and returns `images`, uint8 `(batch, height, width, 3)`: what is seen.
+    - `serving_default` takes `image_bytes`, strings `(batch,)`: the content of JPEG, PNG, GIF, BMP or WebP files.
+    - `predict_images` takes `images`, float32 `(batch, height, width, 3)` in [0, 255], of the model's image size.
+    - `predict_images_uint8` takes the same as uint8.
+    - `features` takes `image_bytes` and returns `features`, float32 `(batch, channels)`: the input of the head.
+    - `top_k` (only with the argument `top_k`) takes `image_bytes`. It returns `class_names`, `class_ids` int64 and
+      `probabilities` (or `values`) float32 of the `k` highest outputs, each `(batch, k)`.
+    - `explain` takes `image_bytes`, and `class_ids`, int64 `(batch,)`, where -1 stands for the highest output. It
+      returns `heat_maps`, float32 `(batch, height, width)` in [0, 1] (see `grad_cam`), the explained `class_ids`, and
+      the decoded `images`, uint8.
+    - `decode_images` takes `image_bytes` and returns `images`, uint8 `(batch, height, width, 3)`: the resized images
+      that the network gets.
 
-    The first three return, for one class an image, `class_names` `(batch,)` and `class_ids` int64 `(batch,)` of the
-    most probable class, and `probabilities` float32 `(batch, num_classes)` in the order of the class names; for
-    several labels at once `probabilities`, `present` (above one half) and `class_names`, all `(batch, num_classes)`;
-    for regression `values` and `class_names`, both `(batch, num_classes)`.
+    The outputs of the first three signatures depend on the model's task:
 
-    Verifying starts a process with TensorFlow alone, which loads the version and is asked about drawn pictures of all
-    formats and some of the data. The decoded pixels and all answers must be those of the training pipeline and of the
-    model in memory, up to 1e-5 (1e-2 for a model that computes with 16 bits); `verification.json` in the version's
-    folder holds what was found. See `verify`.
+    - One class per image: `class_names` `(batch,)` and `class_ids` int64 `(batch,)` of the most probable class, and
+      `probabilities` float32 `(batch, num_classes)` in the order of the class names.
+    - Several labels per image: `probabilities`, `present` (probability above one half) and `class_names`, all
+      `(batch, num_classes)`.
+    - Regression: `values` and `class_names`, both `(batch, num_classes)`.
 
-    Beside it lie a model card (`model_card.md` and `.json`), filled from the model, its training, `data` and `report`,
-    and the hashes of all files, which `load(..., check=True)` compares and `sign` signs.
+    Verification starts a process that imports TensorFlow but neither Keras nor this package, and loads the version
+    there. Its inputs are generated images in all formats and some images of `data`. The decoded pixels must equal
+    those of the training pipeline. The outputs must equal those of the model in memory up to 1e-5, or 1e-2 for a model
+    that computes with 16 bits. The result is written to `verification.json` in the version's folder. See `verify`.
+
+    The version's folder also holds a model card (`model_card.md` and `model_card.json`), made from the model, its
+    training, `data` and `report`, and a list of the hashes of all files. `load(..., check=True)` compares the hashes,
+    and `sign` signs them.
 
     Args:
         model: a model made by `build_model`, or any functional model that takes images in [0, 255].
-        path: folder of all versions, the one TF Serving is given; made if it is missing.
-        data: the data the model was trained on, which knows class names and resizing.
-        class_names: name of each class, if there is no `data`; their numbers by default.
-        resize: how pictures are brought to the model's size, if there is no `data`: "crop" by default.
-        report: of `evaluate`, for the model card.
-        top_k: number of classes for the signature `top_k`; without it there is none.
-        verify: compare the version with the model in memory before it is published; a few seconds.
+        path: folder of all versions, which is the folder to give to TF Serving; made if it does not exist.
+        data: the data the model was trained on. Class names and resizing are taken from it.
+        class_names: name of each class, if there is no `data`; by default their numbers.
+        resize: how images are resized to the model's image size, if there is no `data`; "crop" by default.
+        report: the result of `evaluate`, for the model card.
+        top_k: number of classes that the signature `top_k` returns; by default this signature is left out.
+        verify: whether to compare the version with the model in memory before it is published. Takes some seconds.
 
     Returns:
         The folder of the new version.
 
     Raises:
-        InputError: if names and outputs do not fit, `resize` is unknown, `path` cannot be written, or the version
-            does not answer what the model answers.
+        InputError: if the number of names is not the number of outputs, an argument is unknown or out of range, or
+            the model does not have a fixed image size, one input and one output.
+        VerificationError: if the version's outputs differ from those of the model in memory.
+        DiskError: if `path` cannot be written.
     """
     if data is not None and (class_names is not None or resize is not None):
         raise InputError("Expected `data`, or `class_names` and `resize`. Received both.")
@@ -128,7 +137,7 @@ def _write(model: keras.Model, folder: Path, description: Description, top_k: in
 
 
 def _resources(model: keras.Model) -> tf.Module:
-    """Wraps a model so that Keras finds its lookup tables, but not its weights, which it would write a second time."""
+    """Wraps a model so that Keras finds its lookup tables but not its weights, which it would otherwise write twice."""
     holder = tf.Module()
     holder.model = model
     return holder

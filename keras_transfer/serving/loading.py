@@ -1,4 +1,4 @@
-"""load: an exported version as a Python object that answers for files, bytes and arrays."""
+"""load: an exported version as a Python object that predicts from files, bytes and arrays."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _BATCH = 32
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a served model says of one image.
+    """The prediction of a served model for one image.
 
     Attributes:
-        class_name: the class with the highest number.
-        probability: its probability in [0, 1]; the value itself for regression.
-        probabilities: the same of every class, by name.
-        labels: what is on the image: the one class, or every label above one half where there may be several; none
-            for regression.
+        class_name: name of the class with the highest output.
+        probability: the highest output: a probability in [0, 1], or a value for regression.
+        probabilities: the output of every class, by name.
+        labels: the predicted labels. For one class per image: its name. For several labels per image: all with a
+            probability above one half. For regression: empty.
     """
 
     class_name: str
@@ -45,7 +45,7 @@ class Prediction:
 
 
 class ServedModel:
-    """An exported version, loaded by TensorFlow alone. Made by `load`.
+    """An exported version, loaded with TensorFlow alone. Made by `load`.
 
     Attributes:
         path: folder of the version.
@@ -57,7 +57,7 @@ class ServedModel:
         self.path = path
         self._description = read_description(path)
         try:
-            self._module = tf.saved_model.load(str(path))  # its signatures lose their variables without it
+            self._module = tf.saved_model.load(str(path))  # kept: without it signatures lose their variables
         except (OSError, ValueError) as error:
             raise InputError(
                 f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}"
@@ -66,19 +66,33 @@ class ServedModel:
         self.image_size = self._description.image_size
 
     def predict(self, images: Images | np.ndarray) -> list[Prediction]:
-        """Answers for image files, for their bytes, or for arrays.
+        """Predicts the classes of images.
 
         Args:
-            images: paths of files or the bytes of files, also mixed; or an array `(batch, height, width, 3)` of the
-                model's size in [0, 255].
+            images: a list of file paths or of the bytes of files, also mixed; or an array, uint8 or float32
+                `(batch, height, width, 3)` in [0, 255], of the model's image size.
+
+        Returns:
+            One prediction for each image, in the same order.
 
         Raises:
-            InputError: if a file cannot be read or decoded, by its name, or an array has another shape.
+            InputError: if files cannot be read or decoded (the message names them), or an array has another shape.
         """
         return [self._prediction(row) for row in self.predict_probabilities(images)]
 
     def predict_probabilities(self, images: Images | np.ndarray) -> np.ndarray:
-        """Answers like `predict`, with float32 `(batch, num_classes)` in the order of `class_names`."""
+        """Returns the outputs for images as an array.
+
+        Args:
+            images: as in `predict`.
+
+        Returns:
+            float32 `(batch, num_classes)`, in the order of `class_names`: probabilities in [0, 1], or values for
+            regression.
+
+        Raises:
+            InputError: as in `predict`.
+        """
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
             if images.ndim != 4 or images.shape[1:] != (*self.image_size, 3):
                 raise InputError(
@@ -89,7 +103,13 @@ class ServedModel:
         return self._answer_files("serving_default", self._description.output, images)
 
     def features(self, images: Images) -> np.ndarray:
-        """Returns the vector that the head is given for each picture, float32 `(batch, channels)`: its embedding.
+        """Returns the embedding of each image: the vector that is the input of the head.
+
+        Args:
+            images: a list of file paths or of the bytes of files.
+
+        Returns:
+            float32 `(batch, channels)`.
 
         Raises:
             InputError: if the model has no layer `features`, or a file cannot be read or decoded.
@@ -97,11 +117,17 @@ class ServedModel:
         return self._answer_files("features", "features", images)
 
     def heat_maps(self, images: Images, class_ids: Sequence[int] | None = None) -> np.ndarray:
-        """Shows where the network looked, float32 `(batch, height, width)` in [0, 1]; see `kt.grad_cam`.
+        """Returns a heat map for each image: how much each region contributes to the output of a class.
+
+        See `kt.grad_cam` for the method.
 
         Args:
-            images: paths of files or the bytes of files.
-            class_ids: the class to look for in each; by default the one with the highest number.
+            images: a list of file paths or of the bytes of files.
+            class_ids: number of the class to explain for each image, `(batch,)`; by default, or where it is -1, the
+                class with the highest output.
+
+        Returns:
+            float32 `(batch, height, width)` in [0, 1].
 
         Raises:
             InputError: if the model has no feature map, a class is unknown, or a file cannot be read or decoded.
@@ -157,15 +183,16 @@ class ServedModel:
 
 @takes(path=PATH, check=Flag() | PATH)
 def load(path: str | os.PathLike[str], *, check: bool | str | os.PathLike[str] = False) -> ServedModel:
-    """Loads an exported version, or the newest one of a folder of versions.
+    """Loads an exported version.
 
     Args:
-        path: a version, or a folder of versions.
-        check: True to compare all files with the hashes that were written by the export; or the PEM file of a public
-            key, to check also that they were signed with it (see `sign`).
+        path: folder of a version, or a folder of versions, from which the newest is loaded.
+        check: True to compare all files with the hashes that the export wrote. The PEM file of a public key, to check
+            the signature of the hashes as well (see `sign`). False to check nothing.
 
     Raises:
-        InputError: if there is none, or it was changed since, or it is not signed with that key.
+        InputError: if there is no version at `path`, or the key cannot be used.
+        VerificationError: if a file was changed since the export, or the version is not signed with the key.
     """
     folder = find_version(path)
     if check is not False:

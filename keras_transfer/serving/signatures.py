@@ -1,4 +1,4 @@
-"""The signatures of a served model: what it can be asked, as functions of one graph."""
+"""The signatures of an exported model: named functions that a server can call, all built on one network graph."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Answer = dict[str, tf.Tensor]
 
 @dataclass(frozen=True)
 class Signature:
-    """One question that a served model answers.
+    """One signature of an exported model.
 
     Attributes:
-        function: from named tensors to named tensors.
-        inputs: what it takes, by the names of its arguments.
+        function: takes tensors as named arguments, and returns a dict of tensors.
+        inputs: name, dtype and shape of each argument.
     """
 
     function: Callable[..., Answer]
@@ -28,9 +28,9 @@ class Signature:
 
 
 def signatures(model: keras.Model, description: Description, top_k: int | None = None) -> dict[str, Signature]:
-    """Returns the signatures of a model by name; `export` documents them.
+    """Returns the signatures of a model by name. The docstring of `export` describes them.
 
-    The network is traced once, and all signatures call it; what one does not ask for is not computed.
+    The network is traced once, and all signatures call it. Each signature computes only the outputs that it returns.
     """
     size = description.image_size
     images = tf.TensorSpec((None, *size, 3), tf.float32, name="images")
@@ -42,8 +42,8 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
         parts["features"] = model.get_layer("features").output
     if feature_map is not None:
         parts["feature_map"] = feature_map
-    whole = keras.Model(model.inputs[0], parts)
-    network = tf.function(lambda images: whole(images, training=False), input_signature=[images], autograph=False)
+    several = keras.Model(model.inputs[0], parts)
+    network = tf.function(lambda images: several(images, training=False), input_signature=[images], autograph=False)
     labels = tf.constant(description.class_names)
 
     def name(outputs: tf.Tensor) -> Answer:

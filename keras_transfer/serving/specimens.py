@@ -1,4 +1,4 @@
-"""Specimens: a picture of each kind of file, drawn, with which an export is verified even where there are no data."""
+"""Specimens: one generated image file of each format, to verify an export with when there is no data."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def specimens(image_size: tuple[int, int]) -> list[bytes]:
-    """Draws a JPEG, a grey, a rotated, a large and a tiny one, and a PNG, GIF, BMP and WebP, as bytes of files.
+    """Returns nine generated image files as bytes.
+
+    They are five JPEG files (colour, grey, rotated by EXIF, large, tiny), and a PNG, a GIF, a BMP and a WebP file.
 
     Args:
-        image_size: (height, width) of the model in pixels; the large one is decoded at reduced scale for it.
+        image_size: (height, width) of the model in pixels. The large file exceeds it so far that it is decoded at
+            reduced scale.
     """
     rotated = Image.Exif()
     rotated[_ORIENTATION] = 6
@@ -33,7 +36,7 @@ def specimens(image_size: tuple[int, int]) -> list[bytes]:
 
 
 def _scene(seed: int, width: int, height: int) -> Image.Image:
-    """Draws soft blobs of colour: like a photograph, neighbouring pixels are alike."""
+    """Returns an image of smooth random colours. As in a photograph, neighbouring pixels are similar."""
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3)).astype(np.uint8)
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 

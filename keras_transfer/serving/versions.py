@@ -1,4 +1,4 @@
-"""The versions below a folder: numbered folders, of which a server takes the highest."""
+"""The versions below a folder: numbered folders. A server uses the one with the highest number."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from keras_transfer.serving.description import DESCRIPTION
 
 
 def versions(root: Path) -> list[int]:
-    """Returns the numbers of the versions below a folder, in rising order."""
+    """Returns the numbers of the versions below a folder, in ascending order."""
     return sorted(int(path.name) for path in root.iterdir() if path.name.isdecimal() and path.is_dir())
 
 
 def find_version(path: str | os.PathLike[str]) -> Path:
-    """Returns the folder of a version: `path` itself, or the newest one below it.
+    """Returns the folder of a version: `path` itself if it is a version, else the newest version below it.
 
     Raises:
-        InputError: if there is none.
+        InputError: if `path` is not a version and has none below it.
     """
     folder = Path(path).expanduser().absolute()
     if folder.is_dir() and not (folder / DESCRIPTION).is_file():
@@ -34,7 +34,10 @@ def find_version(path: str | os.PathLike[str]) -> Path:
 
 
 def publish(folder: Path, root: Path) -> Path:
-    """Renames a finished folder to the next free number; another process may take a number first."""
+    """Renames the finished folder `folder` to the next free version number below `root`, and returns the new path.
+
+    Another process may publish at the same time; then the number after its version is tried.
+    """
     number = max(versions(root), default=0) + 1
     while True:
         target = root / str(number)

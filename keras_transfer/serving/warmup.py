@@ -1,4 +1,4 @@
-"""Warm-up requests: TF Serving sends them to a version before users do, so that no user waits for lazy set-up."""
+"""Warm-up requests: TF Serving sends them to a version when it loads it, so that first user requests are not slow."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
 def write_warmup(folder: Path, signatures: Mapping[str, Signature], picture: bytes) -> None:
-    """Writes one request for each signature into a version's folder, as TF Serving's SavedModel warm-up wants them.
+    """Writes a file with one warm-up request for each signature into a version's folder.
 
-    https://www.tensorflow.org/tfx/serving/saved_model_warmup
+    The format is that of TF Serving: https://www.tensorflow.org/tfx/serving/saved_model_warmup
 
     Args:
-        folder: of the version.
-        signatures: of the version.
-        picture: bytes of an image file, to ask about.
+        folder: folder of the version.
+        signatures: signatures of the version, by name.
+        picture: bytes of an image file, the input of the requests.
     """
     from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
@@ -37,7 +37,10 @@ def write_warmup(folder: Path, signatures: Mapping[str, Signature], picture: byt
 
 
 def _example(spec: tf.TensorSpec, picture: bytes) -> tf.compat.v1.TensorProto:
-    """Returns a batch of one: the picture, or zeros. One value stands for all of a tensor that repeats it."""
+    """Returns a batch of one as a proto: the picture for a string input, zeros for others.
+
+    The proto stores a single 0 for all the zeros.
+    """
     if spec.dtype == tf.string:
         return tf.make_tensor_proto([picture])
     return tf.make_tensor_proto(0, spec.dtype, (1, *spec.shape[1:]))

@@ -14,7 +14,7 @@ from keras_transfer._arguments import Flag, Kind, Part, takes
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._keras.joining import open_variables
 from keras_transfer._keras.leaves import inner_optimizer, leaves
-from keras_transfer._keras.refitting import PROGRESS, fit_optimizer, knows_all, split_optimizer
+from keras_transfer._keras.refitting import PROGRESS, fit_optimizer, split_optimizer, was_built_for
 from keras_transfer._keras.trainer import forget_restored_epoch, restored_epoch
 from keras_transfer.models.freezing import restart_randomness, set_trainable
 from keras_transfer.models.stages import layers_by_part, stages
@@ -135,7 +135,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             part: [variable for layer in layers for variable in layer.trainable_variables]
             for part, layers in layers_by_part(model).items()
         }
-        known = [part for part, variables in self._variables.items() if knows_all(model.optimizer, variables)]
+        known = [part for part, variables in self._variables.items() if was_built_for(model.optimizer, variables)]
         fit_optimizer(model)
         if by_stage and not isinstance(inner_optimizer(model.optimizer), MultiOptimizer):
             with model.distribute_strategy.scope():

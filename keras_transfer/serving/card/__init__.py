@@ -1,1 +1,1 @@
-"""The model card: what a version is, was made of and is good for, as Markdown and as a page."""
+"""The model card: a description of a version, its data, training, quality and limits, as JSON and as Markdown."""

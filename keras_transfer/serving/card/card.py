@@ -1,7 +1,7 @@
-"""The model card of a version: what it is, what it was made of, how good it is and what it is not for.
+"""The model card of a version: the model, its data and training, its measured quality and its limits.
 
-After Mitchell et al., "Model Cards for Model Reporting" (2019), https://arxiv.org/abs/1810.03993, as far as a run knows
-the answers: what only people know, such as the intended use, is left for them to write.
+After Mitchell et al., "Model Cards for Model Reporting" (2019), https://arxiv.org/abs/1810.03993. The card contains
+what a run can record. Its author must write the rest, such as the intended use.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from keras_transfer.serving.description import Description, library_versions
 
 JSON, MARKDOWN = "model_card.json", "model_card.md"
 
-_FEW = 30  # images of a class, below which its figures are little more than anecdotes
+_FEW = 30  # with fewer images of a class, its metrics are too uncertain
 _ADAPTED = (
-    "It was adapted to pictures of another domain that nobody has labelled. Data and figures of this card are those "
-    "given to the export, as a rule of the labelled source: how good it is on the other domain they do not say."
+    "The model was adapted to pictures of another domain without labels. Data and metrics are those passed to "
+    "`export`, usually of the labelled source; they do not show how good the model is on the target domain."
 )
 
 
 def write_card(
     folder: Path, model: keras.Model, description: Description, data: ImageData | None, report: Report | None
 ) -> None:
-    """Writes the card into a version's folder, for programs as JSON and for people as Markdown."""
+    """Writes the model card into a version's folder, as JSON for programs and as Markdown for people."""
     card = model_card(model, description, data, report)
     (folder / JSON).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     (folder / MARKDOWN).write_text(card_page(card), encoding="utf-8")
@@ -42,7 +42,7 @@ def write_card(
 def model_card(
     model: keras.Model, description: Description, data: ImageData | None, report: Report | None
 ) -> dict[str, Any]:
-    """Returns what a run knows of its model; None stands for what it does not know."""
+    """Returns the content of the model card as plain values for JSON; None stands for what is not recorded."""
     origin, history = origin_of(model), getattr(model, "history", None)
     trained = _training(history, model) if getattr(history, "epoch", None) else None
     return {
@@ -65,9 +65,9 @@ def model_card(
 
 
 def wilson(successes: float, trials: float) -> list[float] | None:
-    """Returns the 95% confidence interval of a share; None without trials.
+    """Returns the 95% confidence interval (lower, upper) of the share `successes / trials`, or None if `trials` is 0.
 
-    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference" (1927), by SciPy.
+    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference" (1927), computed by SciPy.
 
     Example:
         >>> [round(bound, 3) for bound in wilson(90, 100)]
@@ -83,7 +83,7 @@ def wilson(successes: float, trials: float) -> list[float] | None:
 
 def _data(data: ImageData) -> dict[str, Any]:
     return {
-        "folder": data.root.name if data.root is not None else None,  # its path is nobody else's business
+        "folder": data.root.name if data.root is not None else None,  # without its path, which is private
         "images": {split: len(examples) for split, examples in data.splits.items()},
         "counts": data.counts,
         "left_out": len(data.left_out),
@@ -96,7 +96,7 @@ def _data(data: ImageData) -> dict[str, Any]:
 
 
 def _training(history: keras.callbacks.History, model: keras.Model) -> dict[str, Any]:
-    judge = getattr(history, "validator", "val_loss")  # of an adaptation, where more is better
+    judge = getattr(history, "validator", "val_loss")  # the validator of an adaptation, where higher is better
     values = history.history.get(judge, [])
     best = np.nanargmin if judge == "val_loss" else np.nanargmax
     return {
@@ -133,22 +133,24 @@ def _evaluation(report: Report, data: ImageData | None, chosen_by_validation: bo
 
 
 def _limits(description: Description, data: ImageData | None, report: Report | None) -> list[str]:
-    """Says what a reader must not conclude."""
+    """Returns sentences about what the model cannot do, and what the metrics do not show."""
     height, width = description.image_size
     limits = [
-        f"It sees pictures at {width} x {height} pixels: what is smaller than a pixel there is not seen.",
+        f"It resizes pictures to {width} x {height} pixels: details smaller than one of these pixels are lost.",
     ]
     limits += description.task.limits
     if description.resize == "crop":
         limits.append("What lies outside the middle square of a picture is cut off." if height == width else "")
     if report is None:
-        limits.append("It was exported without a report: how good it is stands nowhere in this card.")
+        limits.append("It was exported without a report: this card does not show how good it is.")
     else:
         few = [name for name, row in report.per_class.items() if row["support"] < _FEW]
         if few:
-            limits.append(f"Fewer than {_FEW} pictures judged {', '.join(few)}: see the intervals.")
+            limits.append(f"Fewer than {_FEW} pictures were evaluated of {', '.join(few)}: see the intervals.")
     if data is not None:
-        limits.append("Its figures hold for pictures like those it was judged on, and not for another camera or place.")
-        copies = "Pictures that look the same were not looked for; `keras-transfer check` finds them."
+        limits.append(
+            "Its metrics hold for pictures like those it was evaluated on, and not for another camera or place."
+        )
+        copies = "The split may have near-duplicates on both sides; `keras-transfer check` finds them."
         limits.append(copies if all(part.groups is None for part in data.splits.values()) else "")
     return [limit for limit in limits if limit]

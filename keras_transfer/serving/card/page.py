@@ -11,7 +11,7 @@ _UNKNOWN = "not recorded"
 
 
 def card_page(card: Mapping[str, Any]) -> str:
-    """Writes a card of `model_card` for people."""
+    """Returns a model card, as `model_card` returns it, as Markdown text."""
     model = card["model"]
     height, width = model["image_size"]
     built = model["built_of"] or {}
@@ -33,7 +33,7 @@ def card_page(card: Mapping[str, Any]) -> str:
             ],
         ),
         "## Intended use",
-        "To be written by those who know it: for whom and what it is, and what must not be decided by it.",
+        "To be written by the author: who uses it and for what, and which decisions must not depend on it.",
         *_data(card["data"]),
         *_training(card["training"]),
         *_evaluation(card["evaluation"]),
@@ -65,7 +65,7 @@ def _data(data: Mapping[str, Any] | None) -> list[str]:
 def _training(training: Mapping[str, Any] | None) -> list[str]:
     if training is None:
         return ["## Training", _UNKNOWN]
-    best = f", of which {training['best_epoch']} was the best" if training["best_epoch"] else ""
+    best = f", the best was epoch {training['best_epoch']}" if training["best_epoch"] else ""
     said = f"{training['epochs']} epochs{best}; optimizer {training['optimizer'] or _UNKNOWN}."
     if not training["phases"]:
         return ["## Training", said]
@@ -77,9 +77,9 @@ def _evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
     if evaluation is None:
         return ["## How good it is", _UNKNOWN]
     split = f" of the {evaluation['split']} split" if evaluation["split"] else ""
-    said = f"{evaluation['images']} pictures{split}; intervals are Wilson's, of 95%."
+    said = f"{evaluation['images']} pictures{split}; in brackets 95% confidence intervals (Wilson)."
     if evaluation["chose_the_epoch"]:
-        said += " The same pictures chose the best epoch, which flatters; judge on others where it matters."
+        said += " The best epoch was chosen on the same pictures, so the metrics are optimistic."
     metrics = [
         (name.replace("_", " "), _number(value) + _interval(evaluation["intervals"].get(name)))
         for name, value in evaluation["metrics"].items()

@@ -1,4 +1,4 @@
-"""Proof: that a version answers what the model answered, by a process with TensorFlow alone, and who signed it.
+"""Proof: checks that a version gives the outputs of the original model, and that its files are unchanged and signed.
 
 It may import nothing of `serving` but `description`, `signatures`, `specimens` and `versions`.
 """

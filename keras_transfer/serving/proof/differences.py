@@ -1,4 +1,4 @@
-"""Differences: the answers of a served model against those of the model in memory, number by number."""
+"""Differences: the outputs of a served model compared with those of the model in memory."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ import tensorflow as tf
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.proof.evidence import Evidence
 
-_WORST = 3  # pictures named of each output
+_WORST = 3  # number of pictures reported for each output
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one output of one signature is from what was expected.
+    """The difference between one output of one signature and its expected value.
+
+    The difference of two floats is absolute. If a picture's expected output has magnitudes above 1, it is divided by
+    the largest of them. The difference of other values, such as class names, is 0 if they are equal and 1 if not.
 
     Attributes:
-        signature: its name.
+        signature: name of the signature.
         output: name of the output.
-        largest: largest difference of any number; where a picture's answer has numbers above 1, in units of the
-            largest of them. Of what must be equal, 1 where it is not.
-        mean: mean of the same.
+        largest: the largest difference; not-a-number if the output is missing or has another shape.
+        mean: the mean difference.
         worst: indices of the pictures with the largest differences, the largest first.
     """
 
@@ -41,8 +43,8 @@ class Verification:
 
     Attributes:
         images: number of pictures.
-        tolerance: largest difference that is accepted.
-        differences: of each signature and output.
+        tolerance: the largest difference that is accepted.
+        differences: one for each output of each signature.
     """
 
     images: int
@@ -51,7 +53,7 @@ class Verification:
 
     @property
     def failures(self) -> tuple[Difference, ...]:
-        """The differences beyond the tolerance, not-a-number among them."""
+        """The differences above the tolerance, or not-a-number."""
         return tuple(found for found in self.differences if not found.largest <= self.tolerance)
 
     @property
@@ -60,7 +62,7 @@ class Verification:
         return not self.failures
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain numbers and names, ready for JSON."""
+        """Returns the result as plain numbers and names that can be written as JSON."""
         return {
             "passed": self.passed,
             "images": self.images,
@@ -85,13 +87,14 @@ class Verification:
 def compare(
     answers: Mapping[str, np.ndarray], evidence: Evidence, description: Description, tolerance: float
 ) -> Verification:
-    """Compares what a served model answered with what the model in memory answers.
+    """Compares the outputs of a served model with the expected ones.
 
     Args:
-        answers: by signature and output, such as "features/features".
-        evidence: the pictures. Without answers of a model in memory, the signatures must agree among themselves.
-        description: of the version.
-        tolerance: largest difference that is accepted.
+        answers: arrays by signature and output, such as "features/features".
+        evidence: the pictures, their pixels, and the outputs of the model in memory. If it has no outputs, those of the
+            signatures are compared with each other.
+        description: description of the version.
+        tolerance: the largest difference that is accepted.
     """
     found = [
         _difference(key, answers.get(key), expected) for key, expected in _expected(answers, evidence, description)
@@ -100,7 +103,7 @@ def compare(
 
 
 def together(parts: Sequence[Verification]) -> Verification:
-    """Joins what was found with several sets of pictures, one after another."""
+    """Combines the results for several sets of pictures into one. Picture indices count through all sets."""
     joined: dict[tuple[str, str], Difference] = {}
     before = 0
     for part in parts:
@@ -125,8 +128,8 @@ def _expected(
     for signature in ("serving_default", "predict_images", "predict_images_uint8"):
         expected[f"{signature}/{output}"] = outputs
         said = answers.get(f"{signature}/{output}", outputs)
-        # what follows from the numbers must follow from those answered: equal to one unit of the last place they
-        # may still name another class
+        # class names must follow from the version's own probabilities: a rounding error in a close case may give
+        # another class than the model in memory
         follows = description.task.answer(tf.constant(said), tf.constant(names))
         expected |= {f"{signature}/{name}": value.numpy() for name, value in follows.items() if name != output}
     if "features" in evidence.answers:
@@ -158,5 +161,5 @@ def _difference(key: str, answered: np.ndarray | None, expected: np.ndarray) -> 
 
 
 def _plain(number: float) -> float | None:
-    """Writes not-a-number as None, which JSON has."""
+    """Returns None for not-a-number, which JSON does not have."""
     return None if np.isnan(number) else number

@@ -1,4 +1,4 @@
-"""Evidence: pictures, the pixels a model was trained to see in them, and what it answers in memory."""
+"""Evidence: pictures, their pixels as decoded in training, and the outputs of the model in memory."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ _BATCH = 8
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """Pictures and what a model answers for them in memory.
+    """Pictures, and the outputs of the model in memory for them.
 
     Attributes:
-        encoded: bytes of the files.
-        pixels: uint8 `(count, height, width, 3)`, as the training pipeline makes them.
-        answers: float32 arrays by name: "outputs" `(count, num_classes)`, "features" `(count, channels)` and
-            "heat_maps" `(count, height, width)` for the class with the highest output; those that the model has.
+        encoded: bytes of the image files.
+        pixels: uint8 `(count, height, width, 3)`, decoded and resized by the training pipeline.
+        answers: float32 arrays by name: "outputs" `(count, num_classes)`, "features" `(count, channels)`, and
+            "heat_maps" `(count, height, width)` for the class with the highest output. Those that the model does not
+            have are left out. Empty if there was no model.
     """
 
     encoded: list[bytes]
@@ -42,19 +43,19 @@ class Evidence:
         return len(self.encoded)
 
     def take(self, count: int) -> Evidence:
-        """Returns the first of the pictures."""
+        """Returns the evidence of the first `count` pictures."""
         answers = {name: values[:count] for name, values in self.answers.items()}
         return Evidence(self.encoded[:count], self.pixels[:count], answers)
 
     def save(self, path: Path) -> None:
-        """Writes it to an `.npz` file."""
+        """Writes the evidence to an `.npz` file."""
         content = np.frombuffer(b"".join(self.encoded), np.uint8)
         arrays = {"content": content, "lengths": [*map(len, self.encoded)], "pixels": self.pixels, **self.answers}
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
 def read_evidence(path: Path) -> Evidence:
-    """Reads what `Evidence.save` wrote."""
+    """Reads a file written by `Evidence.save`."""
     with np.load(path) as arrays:
         found = {name: arrays[name] for name in arrays.files}
     ends = np.cumsum(found.pop("lengths"))
@@ -64,28 +65,38 @@ def read_evidence(path: Path) -> Evidence:
 
 
 def gather(encoded: Sequence[bytes], image_size: tuple[int, int], resize: str, model: keras.Model | None) -> Evidence:
-    """Reads pictures by the pipeline of training and asks a model in memory about them, if there is one."""
+    """Decodes pictures with the training pipeline, and runs a model in memory on them.
+
+    Args:
+        encoded: bytes of image files.
+        image_size: (height, width) in pixels.
+        resize: "crop", "pad" or "stretch".
+        model: the model in memory; None to leave out its outputs.
+    """
     examples = Examples(np.array(encoded, dtype=object), np.zeros(len(encoded), np.int64), encoded=True)
     pixels = read_pixels(examples, image_size, resize).astype(np.uint8)
-    with tf.device("/CPU:0"):  # where a version is asked too: a GPU rounds otherwise
+    with tf.device("/CPU:0"):  # the version runs there too; a GPU rounds differently
         return Evidence(list(encoded), pixels, {} if model is None else _answers(model, pixels))
 
 
 def pictures_of(data: ImageData, count: int) -> list[bytes]:
-    """Returns the bytes of some pictures of the data, spread over its validation images; arrays become PNG files."""
+    """Returns up to `count` pictures of the data as bytes of image files; images in arrays are encoded as PNG.
+
+    They are evenly spaced among the validation images, or the training images if there are none.
+    """
     examples = data.splits.get("validation") or data.splits["train"]
     chosen = np.unique(np.linspace(0, len(examples) - 1, count).astype(int))
     found = []
     for item in examples.items[chosen]:
         try:
             found.append(_bytes_of(item, examples))
-        except OSError:  # deleted since; others speak for it
+        except OSError:  # deleted since
             continue
     return found
 
 
 def weights_hash(model: keras.Model) -> str:
-    """Returns the SHA-256 of a model's weights, whatever their order; the same after a reload."""
+    """Returns the SHA-256 of a model's weights. It does not depend on their order, so a reloaded model has the same."""
     digests = []
     for variable in model.weights:
         values = np.asarray(variable)
@@ -107,7 +118,7 @@ def _answers(model: keras.Model, pixels: np.ndarray) -> dict[str, np.ndarray]:
     parts = {"outputs": model.outputs[0]}
     if any(layer.name == "features" for layer in model.layers):
         parts["features"] = model.get_layer("features").output
-    # `predict` runs a graph, as a server does: run operation by operation, a network may round in other places
+    # `predict` runs a graph, as a server does: eager operations may round differently
     answered = keras.Model(model.inputs[0], parts).predict(pixels.astype(np.float32), batch_size=_BATCH, verbose=0)
     found = {name: values.astype(np.float32) for name, values in answered.items()}
     if last_feature_map(model) is not None:

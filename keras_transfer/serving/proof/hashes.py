@@ -1,4 +1,4 @@
-"""Hashes: a list of what every file of a version holds, and a signature under it, so that a change shows."""
+"""Hashes: a list of the hashes of all files of a version, and its signature, so that any change is detected."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ LIST, SIGNATURE = "hashes.json", "hashes.json.sig"
 
 
 def write_hashes(folder: Path) -> None:
-    """Writes the SHA-256 of every file of a version into its folder."""
+    """Writes the SHA-256 of every file of a version to `hashes.json` in its folder."""
     content = {"algorithm": "sha256", "files": _hashes(folder)}
     (folder / LIST).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def sign(path: str | os.PathLike[str], private_key: str | os.PathLike[str]) -> Path:
-    """Signs the list of hashes of an exported version, so that others can tell that it is yours and unchanged.
+    """Signs the list of hashes of an exported version. With your public key, others can check that it is unchanged.
 
-    The files are checked first. A pair of keys is made by `openssl genpkey -algorithm ed25519 -out private.pem` and
-    `openssl pkey -in private.pem -pubout -out public.pem`. Needs `pip install "keras-transfer[signing]"`.
+    The files are compared with the hashes first. These commands make a pair of keys: `openssl genpkey -algorithm
+    ed25519 -out private.pem` and `openssl pkey -in private.pem -pubout -out public.pem`. Signing needs
+    `pip install "keras-transfer[signing]"`.
 
     Args:
-        path: a version, or a folder of versions for the newest.
+        path: folder of a version, or a folder of versions, of which the newest is signed.
         private_key: PEM file of an Ed25519 private key without a password.
 
     Returns:
         The file with the signature, `hashes.json.sig` in the version's folder.
 
     Raises:
-        InputError: if the version was changed since it was exported, or the key cannot be used.
+        InputError: if there is no version at `path`, or the key cannot be used.
+        VerificationError: if a file was changed since the export.
+        DiskError: if the signature cannot be written.
     """
     folder = find_version(path)
     check_hashes(folder)
@@ -50,14 +53,15 @@ def sign(path: str | os.PathLike[str], private_key: str | os.PathLike[str]) -> P
 
 
 def check_hashes(folder: Path, public_key: str | os.PathLike[str] | None = None) -> None:
-    """Checks that a version's files are those that were exported, and who signed them if a key is given.
+    """Checks that the files of a version are unchanged since the export and, with a key, that they are signed with it.
 
     Args:
-        folder: of the version.
-        public_key: PEM file of an Ed25519 public key.
+        folder: folder of the version.
+        public_key: PEM file of an Ed25519 public key; None to leave the signature unchecked.
 
     Raises:
-        InputError: if a file was changed, is missing or was added, or the signature is missing or not that key's.
+        InputError: if the key cannot be used.
+        VerificationError: if a file was changed, removed or added, or the signature is missing or from another key.
     """
     try:
         listed = (folder / LIST).read_bytes()

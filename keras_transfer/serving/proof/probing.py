@@ -1,8 +1,8 @@
-"""A script for a process of its own, which loads a SavedModel by TensorFlow alone and writes down what it answers.
+"""A script that loads a SavedModel with TensorFlow alone, runs its signatures, and writes their outputs to files.
 
-It reads one line of JSON on standard input: the folder of the `version`, and `files`, pairs of a request with pictures
-and pixels, and of the answer to write. It starts before the SavedModel is there, since importing TensorFlow takes
-seconds.
+It reads one line of JSON from standard input, with two keys. `version` is the folder of the SavedModel. `files` is a
+list of pairs of paths: a file with pictures and pixels to read, and a file for the outputs to write. The script is
+started before the SavedModel is written, because importing TensorFlow takes seconds.
 """
 
 import json
@@ -20,7 +20,7 @@ BATCH = 8
 
 
 def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids: np.ndarray) -> dict[str, np.ndarray]:
-    """Asks every signature of a SavedModel about all pictures.
+    """Runs every signature of a SavedModel on all pictures.
 
     Args:
         module: the loaded SavedModel.
@@ -36,7 +36,7 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
     for name, signature in module.signatures.items():
         specs = signature.structured_input_signature[1]
         if not set(specs) <= set(inputs):
-            continue  # one of TensorFlow's own
+            continue  # a signature that TensorFlow added
         for start in range(0, len(encoded), BATCH):
             given = {key: inputs[key][start : start + BATCH] for key in specs}
             tensors = {key: tf.constant(value.astype(specs[key].dtype.as_numpy_dtype)) for key, value in given.items()}
@@ -47,7 +47,7 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
 
 
 def main() -> None:
-    """Answers the requests of one line."""
+    """Reads the line from standard input and writes the output files."""
     task = json.loads(sys.stdin.readline())
     module = tf.saved_model.load(task["version"])
     for request_file, answer_file in task["files"]:

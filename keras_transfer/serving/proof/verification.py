@@ -1,4 +1,4 @@
-"""verify: a version is asked in a process with TensorFlow alone, and must answer what the model in memory answers."""
+"""verify: runs a version in a process with TensorFlow alone, and compares its outputs with the model in memory."""
 
 from __future__ import annotations
 
@@ -26,19 +26,22 @@ from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import find_version
 
 RESULT = "verification.json"
-TOLERANCE = 1e-5  # of numbers computed with 32 bits
-HALF_TOLERANCE = 1e-2  # where a layer computes with 16 bits, which a server's graph may round in other places
+TOLERANCE = 1e-5  # for a model that computes with 32 bits
+HALF_TOLERANCE = 1e-2  # for a model with layers that compute with 16 bits, where a server's graph may round differently
 
-_PICTURES = 16  # of the user's own in an export
-_WAIT = 900  # seconds after which a process that does not answer is given up
+_PICTURES = 16  # number of the user's pictures that an export is verified with
+_WAIT = 900  # seconds to wait for the process
 _PROBE = Path(__file__).with_name("probing.py")
 
 
 class Probe:
-    """A process with TensorFlow alone, which starts at once and will answer for a version. A context manager."""
+    """A process that runs a version with TensorFlow alone. A context manager, which ends the process.
+
+    The process starts at once, and imports TensorFlow while the version is still being written.
+    """
 
     def __init__(self) -> None:
-        # on the CPU, as what it is compared with: a GPU rounds otherwise, and its memory may be taken
+        # on the CPU, like the model in memory: a GPU rounds differently, and its memory may be in use
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(_PROBE)],
@@ -50,10 +53,17 @@ class Probe:
         )
 
     def ask(self, version: Path, parts: Sequence[Evidence]) -> list[dict[str, np.ndarray]]:
-        """Returns what a version answers for the pictures of each part, by signature and output.
+        """Runs all signatures of a version on several sets of pictures.
+
+        Args:
+            version: folder of the version.
+            parts: the sets of pictures.
+
+        Returns:
+            For each set, arrays by signature and output, such as "features/features".
 
         Raises:
-            InputError: if it cannot be loaded or asked.
+            VerificationError: if the version cannot be loaded or run.
         """
         with tempfile.TemporaryDirectory() as folder:
             requests = [Path(folder) / f"request_{index}.npz" for index in range(len(parts))]
@@ -68,7 +78,7 @@ class Probe:
             if self._process.returncode != 0:
                 reason = said.strip().splitlines()[-1] if said.strip() else f"exit code {self._process.returncode}"
                 raise VerificationError(
-                    f"The SavedModel cannot be asked in a process of its own, with TensorFlow alone: {reason}"
+                    f"The SavedModel cannot be run in a separate process with TensorFlow alone: {reason}"
                 )
             found = []
             for answer in answers:
@@ -92,10 +102,11 @@ class Probe:
 def verify_export(
     probe: Probe, folder: Path, model: keras.Model, data: ImageData | None, description: Description
 ) -> Verification:
-    """Verifies a version that is about to be published, and writes the result and the evidence into its folder.
+    """Verifies a version before it is published, and writes the result and the evidence into its folder.
 
     Raises:
-        InputError: if its answers are beyond the tolerance, with the worst of them, or it cannot be asked.
+        VerificationError: if a difference is above the tolerance (the message names the largest), or the version
+            cannot be run.
     """
     drawn = specimens(description.image_size)
     own = [] if data is None else pictures_of(data, _PICTURES)
@@ -126,24 +137,27 @@ def verify(
     tolerance: float | None = None,
     images: int = 64,
 ) -> Verification:
-    """Verifies an exported version again, on any machine: asks it in a process with TensorFlow alone.
+    """Verifies an exported version again, on any machine, in a process with TensorFlow alone.
 
-    The pictures drawn for the export must get the answers that the model in memory gave then. Pictures of `data` must
-    be decoded to the pixels that training sees, and all signatures must agree on them: with `model`, or else with
-    `model.keras` beside the versions if it has the weights of this one, and in any case among themselves.
+    For the pictures that were generated for the export, the version's outputs must equal those that the export stored.
+    With `data`, more pictures are compared. Their decoded pixels must equal those of the training pipeline. Their
+    outputs must equal those of `model`. Without `model`, the file `model.keras` beside the versions is used if its
+    weights are those of this version; without either, the outputs of the signatures must equal each other.
 
     Args:
-        path: a version, or a folder of versions for the newest.
-        data: a folder with pictures, in class folders or not, or the data of a training.
+        path: folder of a version, or a folder of versions, of which the newest is verified.
+        data: a folder of pictures, with or without class folders, or the data of a training.
         model: the model that was exported, or its `.keras` file.
-        tolerance: largest difference that is accepted; that of the export by default.
+        tolerance: the largest difference that is accepted; by default that of the export.
         images: number of pictures of `data`.
 
     Returns:
-        The differences of each signature; `.passed` says whether all are within the tolerance.
+        The differences for each output of each signature. `.passed` is True if all are within the tolerance.
 
     Raises:
-        InputError: if there is no such version, no evidence in it, it cannot be asked, or the model has other weights.
+        InputError: if there is no version at `path`, it was exported without verification, or `data` or `model` cannot
+            be read.
+        VerificationError: if the version cannot be run, or `model` has other weights.
     """
     folder = find_version(path)
     description = read_description(folder)
@@ -169,7 +183,7 @@ def verify(
 
 
 def tolerance_of(model: keras.Model) -> float:
-    """Returns the largest difference that is accepted for a model, by the precision it computes with."""
+    """Returns the largest difference that is accepted for a model: 1e-5, or 1e-2 if a layer computes with 16 bits."""
     half = any(layer.compute_dtype in ("float16", "bfloat16") for layer in model.layers)
     return HALF_TOLERANCE if half else TOLERANCE
 
@@ -180,7 +194,7 @@ def _write_result(folder: Path, verification: Verification, weights: str) -> Non
 
 
 def _beyond(verification: Verification, shown: Sequence[str]) -> str:
-    """Says what is wrong with an export, the worst cases first."""
+    """Returns an error message that lists the largest differences of a version that failed."""
     by_size = sorted(verification.failures, key=lambda found: -np.nan_to_num(found.largest, nan=np.inf))
     cases = [
         f"{found.signature} {found.output} {found.largest:.1e}"
@@ -196,17 +210,21 @@ def _beyond(verification: Verification, shown: Sequence[str]) -> str:
 
 
 def _reference(model: keras.Model | str | os.PathLike[str] | None, folder: Path, weights: str) -> keras.Model | None:
-    """Returns the model that a version was made of, if it is known and has its weights."""
+    """Returns the model that a version was exported from, or None if it is not available.
+
+    Raises:
+        VerificationError: if `model` has other weights than the version.
+    """
     beside = folder.parent / "model.keras"
     if model is None:
         if not beside.is_file():
             return None
         known = _load(beside)
-        return known if weights_hash(known) == weights else None  # of a later training, then
+        return known if weights_hash(known) == weights else None  # other weights: it is from a later training
     known = model if isinstance(model, keras.Model) else _load(Path(model).expanduser())
     if weights_hash(known) != weights:
         raise VerificationError(
-            f"Expected the model that {str(folder)!r} was made of. Received: one with other weights."
+            f"Expected the model that {str(folder)!r} was exported from. Received: one with other weights."
         )
     return known
 
