@@ -1,4 +1,4 @@
-"""Reads the docstrings' `Example:` as the section that mkdocstrings knows as `Examples:`, so that it is shown as code."""
+"""Turns `Example:` in docstrings into `Examples:`, the section that mkdocstrings shows as code."""
 
 from __future__ import annotations
 
