@@ -13,6 +13,7 @@ from keras_transfer.adaptation.alignment import Alignment
 from keras_transfer.adaptation.batches import check_present
 from keras_transfer.adaptation.domains import Domains
 from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 from keras_transfer.models.stages import stages
 from keras_transfer.tasks import Classification, task_of_model
@@ -34,7 +35,7 @@ def find_domains(
         raise InputError(f"Expected a model with activation='softmax', one class an image. Received: {received!r}.")
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise InputError("Expected one device: adaptation compares the whole batches of both domains.")
-    sources = [] if source is None else [source] if isinstance(source, ImageData) else list(source)
+    sources: list[LabelledData] = [] if source is None else [source] if isinstance(source, ImageData) else list(source)
     check_present(len(sources), target is not None, method)
     for data in sources:
         check_fit(model, data)
@@ -58,7 +59,7 @@ def find_domains(
     return domains
 
 
-def _check_source(data: ImageData, first: ImageData) -> None:
+def _check_source(data: LabelledData, first: LabelledData) -> None:
     if not is_labelled(data) or data.splits["train"].labels.ndim != 1:
         raise InputError(f"Expected a source with one class an image. Received:\n{data}")
     if data.mixes:
@@ -69,7 +70,7 @@ def _check_source(data: ImageData, first: ImageData) -> None:
         )
 
 
-def check_target(model: keras.Model, target: ImageData, sources: Sequence[ImageData]) -> None:
+def check_target(model: keras.Model, target: ImageData, sources: Sequence[LabelledData]) -> None:
     """Raises InputError unless a target fits the model, and its classes, if it has any, are those of the sources."""
     if not isinstance(target, ImageData):
         raise InputError(f"Expected `target` from kt.data, such as kt.data.unlabelled(...). Received: {target!r}.")
@@ -96,7 +97,7 @@ def check_target(model: keras.Model, target: ImageData, sources: Sequence[ImageD
             )
 
 
-def _check_apart(source: ImageData, target: ImageData) -> None:
+def _check_apart(source: LabelledData, target: LabelledData) -> None:
     """Refuses a target that is the source, and tells of one that shares pictures with it."""
     if source is target:
         raise InputError("Expected two domains. Received: the same data as source and target.")

@@ -14,7 +14,7 @@ from keras_transfer.adaptation.adaptation_model import AdaptationModel
 from keras_transfer.adaptation.batches import side_by_side
 from keras_transfer.adaptation.method_in_training import Running
 from keras_transfer.caching import Cache
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.schedules.phases import Phase
 from keras_transfer.training.segments import Segment, plan_segments
 
@@ -46,18 +46,18 @@ class Domains:
         fed: what the latest segment trains.
     """
 
-    sources: list[ImageData]
-    target: ImageData | None
+    sources: list[LabelledData]
+    target: LabelledData | None
     trains_on_target: bool
     fed: Fed | None = field(default=None)
 
     @property
-    def training(self) -> list[ImageData]:
+    def training(self) -> list[LabelledData]:
         """Those whose images are trained on, sources first."""
         return [*self.sources, *([self.target] if self.target is not None and self.trains_on_target else [])]
 
     @property
-    def every(self) -> list[ImageData]:
+    def every(self) -> list[LabelledData]:
         """All of them, sources first."""
         return [*self.sources, *([self.target] if self.target is not None else [])]
 
@@ -66,7 +66,7 @@ class Domains:
         """Batches in an epoch: one pass over the shortest source, or over the target where there is none."""
         return min(map(full_batches, self.sources or self.training))
 
-    def passes(self, data: ImageData) -> int:
+    def passes(self, data: LabelledData) -> int:
         """Returns how often the images of a domain are begun in an epoch."""
         return -(-self.steps // full_batches(data))
 
@@ -144,7 +144,7 @@ class DomainOrder(keras.callbacks.Callback):
             data.start_epoch(epoch * self._domains.passes(data))
 
 
-def full_batches(data: ImageData) -> int:
+def full_batches(data: LabelledData) -> int:
     """Returns the number of whole training batches, 1 where the images make up less than one.
 
     The rest of an epoch is left out, another in each: methods compare batches, and a last one of two or three images

@@ -17,6 +17,7 @@ from keras_transfer.adaptation.validators import Outputs
 from keras_transfer.adaptation.watching import network_of, outputs_of
 from keras_transfer.data import ImageData, Shift
 from keras_transfer.data.inspection.shift import shift_of
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 from keras_transfer.insight.evaluation import Report, report_on
 from keras_transfer.plots.points import plot_domains
@@ -158,7 +159,7 @@ def adaptation_report(
     )
 
 
-def _outputs(network: keras.Model, data: ImageData, split: str) -> Outputs:
+def _outputs(network: keras.Model, data: LabelledData, split: str) -> Outputs:
     with data.naming_bad_files(split):
         return outputs_of(network, data.in_order(split))
 

@@ -15,7 +15,7 @@ from keras_transfer.caching.folder import new_entry, open_entry
 from keras_transfer.caching.identity import key_of
 from keras_transfer.caching.settings import Cache
 from keras_transfer.caching.sharing import Kept, SharedCache
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.stages import split as split_model
 
 Arrays = Sequence[MemoryArray | DiskArray]
@@ -40,7 +40,7 @@ class Activations:
     def __init__(
         self,
         model: keras.Model,
-        data: ImageData,
+        data: LabelledData,
         cuts: Sequence[str],
         cache: Cache,
         splits: Sequence[str],

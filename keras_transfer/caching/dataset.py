@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer.caching.activations import Activations, Arrays, forward
 from keras_transfer.caching.settings import Cache
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import mapped, ready
 from keras_transfer.models.stages import split as split_model
 
@@ -53,7 +53,7 @@ class CachedDataset:
     def __init__(
         self,
         model: keras.Model,
-        data: ImageData,
+        data: LabelledData,
         at: str = "features",
         *,
         cache: Cache | None = None,
@@ -79,7 +79,7 @@ class CachedDataset:
 
 
 def extract_features(
-    model: keras.Model, dataset: ImageData | tf.data.Dataset, at: str = "features", *, verbose: str | int = "auto"
+    model: keras.Model, dataset: LabelledData | tf.data.Dataset, at: str = "features", *, verbose: str | int = "auto"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns what a model gives at a cut, and the labels, as NumPy arrays.
 
@@ -99,7 +99,7 @@ def extract_features(
     prefix = split_model(model, at)[0]
     if len(prefix.outputs) > 1:
         raise InputError(f"Expected a cut that one tensor crosses. Received: at={at!r}, {len(prefix.outputs)} tensors.")
-    batches = dataset.in_order("train") if isinstance(dataset, ImageData) else dataset
+    batches = dataset.in_order("train") if isinstance(dataset, LabelledData) else dataset
     run, features, labels = forward(prefix), [], []
     total = int(batches.cardinality())
     progress = keras.utils.Progbar(total if total > 0 else None, verbose=1 if verbose == "auto" else verbose)
@@ -112,14 +112,14 @@ def extract_features(
     return np.concatenate(features), np.concatenate(labels)
 
 
-def train_batches(data: ImageData, arrays: Arrays, views: int) -> tf.data.Dataset:
+def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dataset:
     """Returns batches in the order that `data.train` would have, each epoch with the next view of the images."""
     size = len(data.splits["train"])
     order = data.order().batch(data.batch_size)
     return _batches(data, "train", arrays, order, lambda index, epoch: index + (epoch % views) * size)
 
 
-def ordered_batches(data: ImageData, split: str, arrays: dict[str, Arrays]) -> tf.data.Dataset | None:
+def ordered_batches(data: LabelledData, split: str, arrays: dict[str, Arrays]) -> tf.data.Dataset | None:
     """Returns batches of a split in a fixed order, or None if there is no such split."""
     if split not in arrays:
         return None
@@ -128,7 +128,7 @@ def ordered_batches(data: ImageData, split: str, arrays: dict[str, Arrays]) -> t
 
 
 def _batches(
-    data: ImageData, split: str, arrays: Arrays, order: tf.data.Dataset, row_of: Callable[..., tf.Tensor]
+    data: LabelledData, split: str, arrays: Arrays, order: tf.data.Dataset, row_of: Callable[..., tf.Tensor]
 ) -> tf.data.Dataset:
     """Gathers activations: `order` yields batches of the indices of examples, `row_of` finds the rows of theirs."""
     labels = tf.constant(data.splits[split].labels)

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_transfer.caching.arrays import DiskArray, MemoryArray
 from keras_transfer.caching.settings import Cache
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 
 Kept = dict[str, Sequence[MemoryArray | DiskArray]]
 
@@ -38,6 +38,6 @@ class SharedCache(Cache):
         """Returns the bytes that the activations of a data set may take in memory."""
         return self.budget
 
-    def kept_of(self, data: ImageData) -> Kept:
+    def kept_of(self, data: LabelledData) -> Kept:
         """Returns the activations of the images of a data set, whatever its labels, by key; it may be changed."""
         return self.kept.setdefault(id(data.splits["train"].items), {})

@@ -18,18 +18,20 @@ from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, below, check_files
 from keras_transfer.data.form import check_classes, check_form
+from keras_transfer.data.kinds import Images
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import ready
 from keras_transfer.data.pipelines.order import shuffled
 from keras_transfer.data.pipelines.reading import augmented, batched, images_of
 from keras_transfer.plots.images import plot_images
-from keras_transfer.tasks import TASKS, Classification, Task
+from keras_transfer.tasks import TASKS, Classification
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ImageData:
+class ImageData(LabelledData):
     """Images with labels, as `tf.data` pipelines for training, validation and test.
 
     `train` yields images float32 `(batch, height, width, 3)` in [0, 255] and labels int64 `(batch,)`, shuffled over
@@ -79,11 +81,6 @@ class ImageData:
     def augmented(self) -> bool:
         """Whether training images are another in every epoch."""
         return self.augment not in ("none", ["none"], ("none",), [], ())
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
 
     @cached_property
     def train(self) -> tf.data.Dataset:
@@ -146,14 +143,9 @@ class ImageData:
         return int(self._epoch.numpy())
 
     @property
-    def task(self) -> Task:
-        """The task that the labels are of, such as classification."""
-        return self.splits["train"].task
-
-    @property
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Number of images by split and class; of all together for regression."""
-        return {split: self.task.counts(examples.labels, self.class_names) for split, examples in self.splits.items()}
+    def kind(self) -> Images:
+        """What a network takes, and how it is made of the bytes of a file."""
+        return Images(self.image_size, self.resize)
 
     @property
     def class_weights(self) -> dict[int, float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_transfer._checks import DataWarning
 from keras_transfer.data.files import EXTENSIONS, LeftOut, below
-from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 
 _SHOWN = 20
 _ENOUGH = 20  # images from which on a single one of another format is odd
@@ -34,7 +34,7 @@ def note_odd_formats(paths: Sequence[Path], root: Path) -> None:
         )
 
 
-def note_changed(data: ImageData) -> None:
+def note_changed(data: LabelledData) -> None:
     """Warns of files that were not what they had been checked to be, in some epoch or all."""
     changed = data.changed_files()
     if changed:

@@ -6,14 +6,14 @@ import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.stages import stages
 from keras_transfer.tasks import task_of_labels, task_of_model
 
 
-def check_fit(model: keras.Model, data: ImageData) -> None:
-    """Raises InputError unless the data has the model's classes and image size."""
-    if not isinstance(data, ImageData):
+def check_fit(model: keras.Model, data: LabelledData) -> None:
+    """Raises InputError unless the data has the model's classes and takes its form."""
+    if not isinstance(data, LabelledData):
         raise InputError(f"Expected `data` from kt.data, such as kt.data.from_directory(...). Received: {data!r}.")
     stages(model)
     if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
@@ -21,20 +21,16 @@ def check_fit(model: keras.Model, data: ImageData) -> None:
             "Expected a strategy for one machine, such as MirroredStrategy. Received: MultiWorkerMirroredStrategy, "
             "with which `fit` of Keras 3 fails (keras #20585)."
         )
-    outputs, size = model.output_shape[-1], tuple(model.input_shape[1:3])
+    outputs = model.output_shape[-1]
     if outputs != data.num_classes:
         raise InputError(
             f"Expected a model with {data.num_classes} outputs, one for each class of the data. Received: {outputs}. "
             "Build it with num_classes=data.num_classes."
         )
-    if size != tuple(data.image_size):
-        raise InputError(
-            f"Expected images of the model's size {size}. Received: data with image_size={data.image_size}. "
-            "Give both the same image_size."
-        )
+    data.kind.check_model(model)
 
 
-def check_labels(model: keras.Model, data: ImageData) -> None:
+def check_labels(model: keras.Model, data: LabelledData) -> None:
     """Raises InputError unless labels and activation mean the same; Keras would fail late or, worse, broadcast."""
     wanted, built = task_of_labels(data.splits["train"].labels), task_of_model(model)
     if built is not wanted:

@@ -13,7 +13,7 @@ from keras.optimizers import MultiOptimizer, Optimizer
 from keras_transfer._arguments import VERBOSE, Number, Whole, takes
 from keras_transfer._checks import InputError
 from keras_transfer._keras.leaves import inner_optimizer, without_state
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.freezing import unfrozen_as
 from keras_transfer.models.stages import MODEL
 from keras_transfer.plots.curves import plot_rates
@@ -64,7 +64,7 @@ class RateCurve:
 )
 def find_learning_rate(
     model: keras.Model,
-    data: ImageData | tf.data.Dataset,
+    data: LabelledData | tf.data.Dataset,
     *,
     unfrozen: Unfrozen = HEAD,
     optimizer: str | Optimizer = "adam",
@@ -99,8 +99,8 @@ def find_learning_rate(
     if isinstance(chosen, MultiOptimizer):
         raise InputError("Expected one optimizer, whose rate is to be found. Received: a MultiOptimizer.")
     rates = np.geomspace(lowest, highest, steps)
-    epoch = data.epoch if isinstance(data, ImageData) else 0
-    batches = data.train if isinstance(data, ImageData) else data
+    epoch = data.epoch if isinstance(data, LabelledData) else 0
+    batches = data.train if isinstance(data, LabelledData) else data
     before = [variable.numpy() for variable in model.variables]
     try:
         with unfrozen_as(model, unfrozen), model.distribute_strategy.scope():
@@ -113,7 +113,7 @@ def find_learning_rate(
     finally:
         for variable, value in zip(model.variables, before, strict=True):
             variable.assign(value)
-        if isinstance(data, ImageData):
+        if isinstance(data, LabelledData):
             data.start_epoch(epoch)
     return RateCurve(rates[: len(losses)], losses, _steepest(rates, losses))
 

@@ -14,7 +14,7 @@ from keras.callbacks import Callback, CallbackList
 from keras_transfer._keras.leaves import leaves
 from keras_transfer._keras.refitting import fit_optimizer
 from keras_transfer._logging import say
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.notes import note_changed
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.training.options import Objective
@@ -41,7 +41,7 @@ class Training:
     """
 
     model: keras.Model
-    data: Sequence[ImageData]
+    data: Sequence[LabelledData]
     phases: Sequence[Phase]
     unfreeze: UnfreezeSchedule
     own: list[Callback]
@@ -115,7 +115,7 @@ class Training:
 class EpochOrder(keras.callbacks.Callback):
     """Ties order and augmentation of the data to the epoch's number."""
 
-    def __init__(self, data: ImageData):
+    def __init__(self, data: LabelledData):
         super().__init__()
         self.data = data
 

@@ -24,9 +24,8 @@ from keras_transfer._keras.leaves import (
 from keras_transfer._keras.refitting import variables_by_leaf
 from keras_transfer._version import __version__
 from keras_transfer.caching import Cache
-from keras_transfer.data import ImageData
 from keras_transfer.data.augment.named import parts_of
-from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.schedules.phases import Phase
 
 _NOT_TRAINED = (
@@ -37,7 +36,7 @@ _LONGEST = 100  # letters of a value in a message
 
 
 def identity(
-    model: keras.Model, data: ImageData, phases: Sequence[Phase], cache: Cache | None, settings: Mapping[str, Any]
+    model: keras.Model, data: LabelledData, phases: Sequence[Phase], cache: Cache | None, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Returns what must be the same for a run to go on, ready for JSON.
 
@@ -62,8 +61,7 @@ def identity(
         "cache": None if cache is None else {"views": cache.views, "dtype": cache.dtype},
         **{name: identity_of(value) for name, value in settings.items()},
         "data": {
-            "image_size": data.image_size,
-            "resize": identity_of([data.resize, RESIZES.find(data.resize)]),
+            **{name: identity_of(value) for name, value in data.kind.settings().items()},
             "augment": identity_of(parts_of(data.augment)),
             "batch_size": data.batch_size,
             "seed": data.seed,

@@ -21,7 +21,7 @@ from keras_transfer.caching.activations import Activations
 from keras_transfer.caching.cuts import FEATURES, frozen_cut, in_order
 from keras_transfer.caching.dataset import ordered_batches, train_batches
 from keras_transfer.caching.settings import Cache
-from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.stages import split
 from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import Phase, starts
@@ -47,7 +47,13 @@ class Segment:
 
 
 def plan_segments(
-    model: keras.Model, data: ImageData, phases: Sequence[Phase], cache: Cache | None, *, first: int, verbose: str | int
+    model: keras.Model,
+    data: LabelledData,
+    phases: Sequence[Phase],
+    cache: Cache | None,
+    *,
+    first: int,
+    verbose: str | int,
 ) -> list[Segment]:
     """Returns segments that train on activations wherever something is frozen and the cache allows it.
 

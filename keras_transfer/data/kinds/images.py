@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.kinds.kind import Kind
-from keras_transfer.data.pixels.images import load_pixels
+from keras_transfer.data.pixels.images import MARGIN, load_pixels
 from keras_transfer.data.pixels.resizing import RESIZES
 
 
@@ -49,5 +49,6 @@ class Images(Kind):
             )
 
     def settings(self) -> dict[str, Any]:
-        """Returns the size, and the way to resize with its function."""
-        return {"image_size": self.image_size, "resize": [self.resize, RESIZES.find(self.resize)]}
+        """Returns the size, the way to resize with its function, and how far JPEGs are decoded at reduced scale."""
+        resize = [self.resize, RESIZES.find(self.resize)]
+        return {"image_size": self.image_size, "resize": resize, "margin of reduced JPEGs": MARGIN}

@@ -15,6 +15,7 @@ from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_files, find_images
 from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly
 
@@ -91,7 +92,7 @@ def blinded(data: ImageData) -> ImageData:
     return replace(data, splits=splits, class_names=(UNKNOWN,))
 
 
-def is_labelled(data: ImageData) -> bool:
+def is_labelled(data: LabelledData) -> bool:
     """Says whether images have labels."""
     labels = data.splits["train"].labels
     return labels.dtype.kind != "f" or not np.isnan(labels).any()

@@ -1,0 +1,102 @@
+"""LabelledData: what training may know of the data, whatever kind it is of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import tensorflow as tf
+
+from keras_transfer.data.augment import Augment
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.kinds import Kind
+from keras_transfer.tasks import Task
+
+
+class LabelledData(ABC):
+    """Labelled examples as `tf.data` pipelines: their splits, their order in each epoch, the names of their classes.
+
+    Training, caching and adaptation work on this class alone. What an example is made of is the matter of `kind`.
+
+    Attributes:
+        splits: examples by split, of "train", "validation" and "test".
+        class_names: name of each class; a label is an index into them.
+        batch_size: examples in a batch.
+        seed: of order and augmentation.
+        augment: what changes training examples.
+        root: folder of the files; None for examples from elsewhere.
+    """
+
+    splits: Mapping[str, Examples]
+    class_names: tuple[str, ...]
+    batch_size: int
+    seed: int
+    augment: Augment
+    root: Path | None
+
+    @property
+    @abstractmethod
+    def kind(self) -> Kind:
+        """What a network takes, and how it is made of a raw example."""
+
+    @property
+    def task(self) -> Task:
+        """The task that the labels are of, such as classification."""
+        return self.splits["train"].task
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Number of examples by split and class; of all together for regression."""
+        return {split: self.task.counts(examples.labels, self.class_names) for split, examples in self.splits.items()}
+
+    @property
+    @abstractmethod
+    def augmented(self) -> bool:
+        """Whether training examples change from epoch to epoch."""
+
+    @property
+    @abstractmethod
+    def mixes(self) -> bool:
+        """Whether training mixes examples of a batch, and labels with them."""
+
+    @property
+    @abstractmethod
+    def train(self) -> tf.data.Dataset:
+        """Training batches: another order and other augmentation in each epoch."""
+
+    @property
+    @abstractmethod
+    def validation(self) -> tf.data.Dataset | None:
+        """Validation batches in a fixed order, without augmentation; None without such a split."""
+
+    @abstractmethod
+    def order(self) -> tf.data.Dataset:
+        """Yields `(index, epoch)` of the training examples in the order of the next epoch, and so on."""
+
+    @abstractmethod
+    def in_order(self, split: str, *, epoch: int | None = None) -> tf.data.Dataset:
+        """Yields batches of a split in the order of its examples, unchanged or as augmented in an epoch."""
+
+    @abstractmethod
+    def naming_bad_files(self, split: str) -> AbstractContextManager[None]:
+        """Raises DataError with the names of files that are no longer usable, where reading a split fails."""
+
+    @abstractmethod
+    def changed_files(self) -> list[Path]:
+        """Returns the files that were written or deleted since the data was made."""
+
+    @abstractmethod
+    def start_epoch(self, epoch: int) -> None:
+        """Makes the next pass over `train` that of an epoch, counted from 0; passes after it go on from there."""
+
+    @property
+    @abstractmethod
+    def epoch(self) -> int:
+        """Number of the epoch that the next pass over `train` will be, counted from 0."""
