@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras.callbacks import Callback
 
 from keras_transfer._identity import form_of, identity_of
-from keras_transfer._keras.leaves import core, equal, has_rate_schedule, leaves, rate_of, rate_schedule
+from keras_transfer._keras.leaves import core, equal, has_rate_schedule, leaves, not_decayed, rate_of, rate_schedule
 from keras_transfer._keras.refitting import variables_by_leaf
 from keras_transfer._version import __version__
 from keras_transfer.caching import Cache
@@ -22,10 +22,8 @@ from keras_transfer.data.augment.named import parts_of
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.schedules.phases import Phase
 
-_NOT_TRAINED = (
-    "verbose",
-    "filepath",
-)  # arguments of callbacks that change what is seen or written, not what is trained
+# arguments of callbacks that change what is seen or written, not what is trained
+_NOT_TRAINED = ("verbose", "filepath")
 _LONGEST = 100  # letters of a value in a message
 
 
@@ -121,4 +119,5 @@ def optimizer_identity(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
 def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     config = equal(optimizer, learning_rate=0.5).get_config() | {"name": None}
     rate = rate_schedule(optimizer) if has_rate_schedule(optimizer) else rate_of(optimizer)
-    return {name: identity_of(value) for name, value in {**config, "learning_rate": rate}.items()}
+    own = {"learning_rate": rate, "not decayed": not_decayed(optimizer)}
+    return {name: identity_of(value) for name, value in {**config, **own}.items()}
