@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import errno
 import functools
+import gc
 import multiprocessing
 import os
+import shutil
 import signal
 import time
+import weakref
 from contextlib import ExitStack, closing
 from threading import Barrier, Thread
 
@@ -311,6 +314,142 @@ def test_an_entry_that_is_whole_is_never_taken_away_by_another_writer(tmp_path):
             thread.join()
     assert missed == []
     assert len(list(tmp_path.iterdir())) == 150 == len(entries(tmp_path)), "nothing half written is left"
+
+
+def write_entry(folder, key="entry") -> None:
+    with ExitStack() as stack:
+        new = stack.enter_context(new_entry(folder, key, {"about": "three rows", "arrays": 1}))
+        writer = stack.enter_context(closing(DiskWriter(new / "0.npy", 3, (2,), "float32")))
+        writer.append(np.ones((3, 2), np.float32))
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o755), (0o002, 0o775), (0o077, 0o700)])
+def test_an_entry_has_the_permissions_that_the_umask_asks_for(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        write_entry(tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "entry").stat().st_mode & 0o777 == mode
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "entry").iterdir()} == {mode & 0o666}
+
+
+def test_an_entry_that_may_be_read_but_not_touched_is_used(tmp_path, monkeypatch):
+    """As another user's in a shared folder: the time of the last use is theirs to set."""
+    write_entry(tmp_path)
+
+    def forbidden(path, *_, **__):
+        raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+    monkeypatch.setattr(os, "utime", forbidden)
+    (array,) = open_entry(tmp_path, "entry")
+    assert np.array_equal(array.read(np.array([2])), np.ones((1, 2)))
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Makes arrays that are there unreadable, for any user: the tests may run as root."""
+    read = DiskArray.__init__
+
+    def forbidden(self, path):
+        if path.exists():
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        read(self, path)
+
+    monkeypatch.setattr(DiskArray, "__init__", forbidden)
+
+
+def test_an_entry_that_may_not_be_read_stays_where_it_is(tmp_path, unreadable):
+    with pytest.raises(kt.DiskError, match="may be read.*Permission denied.*Ask their owner"):
+        write_entry(tmp_path)  # is another's as soon as it is there
+        open_entry(tmp_path, "entry")
+    inode = (tmp_path / "entry").stat().st_ino
+    with pytest.raises(kt.DiskError, match="may be read"):
+        write_entry(tmp_path)
+    assert [(path.name, path.stat().st_ino) for path in tmp_path.iterdir()] == [("entry", inode)]
+
+
+def test_training_goes_on_without_activations_that_may_not_be_read_and_says_so(toy, data, own_folder, request):
+    kt.CachedDataset(toy, data, cache=kt.Cache("disk"), verbose=0)
+    before = {path.name: path.stat().st_ino for path in own_folder.iterdir()}
+    request.getfixturevalue("unreadable")
+    with pytest.warns(kt.DataWarning, match="The activation cache is not used.*Permission denied"):
+        kt.fine_tune(toy, data, schedule=(kt.Phase(1, "head", 1e-2),), cache="disk", verbose=0)
+    assert {path.name: path.stat().st_ino for path in own_folder.iterdir()} == before
+
+
+def test_clearing_names_only_what_is_gone(tmp_path, monkeypatch):
+    write_entry(tmp_path, "ours")
+    write_entry(tmp_path, "theirs")
+    remove = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", lambda path, **options: path.name == "theirs" or remove(path, **options))
+    assert [entry.path.name for entry in clear(tmp_path)] == ["ours"]
+
+
+class MemoryInUse:
+    """Counts the bytes of all arrays in memory, whenever a new one is made."""
+
+    def __init__(self, monkeypatch):
+        self.arrays, self.most = weakref.WeakSet(), 0
+        make = MemoryArray.__init__
+
+        def spy(array, *arguments):
+            make(array, *arguments)
+            self.arrays.add(array)
+            self.most = max(self.most, self.now)
+
+        monkeypatch.setattr(MemoryArray, "__init__", spy)
+
+    @property
+    def now(self) -> int:
+        return sum(array._values.nbytes for array in self.arrays)
+
+
+@pytest.fixture
+def uncollected():
+    """Keeps the garbage collector still, so that what is let go of is gone at once, or not at all."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_activations_of_a_phase_are_gone_before_those_of_the_next_are_computed(data, monkeypatch, uncollected):
+    """Three cuts that do not fit together: never more than the limit, and nothing at the end."""
+    limit = 30 * 8 * 16 * 16 * 4
+    memory = MemoryInUse(monkeypatch)
+    train(data, kt.Cache("memory", limit=limit), schedule=(*PHASES, kt.Phase(1, ("middle", "late", "head"), 1e-3)))
+    assert 0.9 * limit < memory.most <= limit
+    assert not memory.arrays
+
+
+def test_activations_of_two_domains_are_gone_before_the_next_are_computed(data, monkeypatch, uncollected):
+    limit = 30 * 8 * 16 * 16 * 4
+    target = dataclasses.replace(data, splits={"train": data.splits["train"], "validation": data.splits["validation"]})
+    memory = MemoryInUse(monkeypatch)
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=32)
+    monkeypatch.setattr("keras_transfer.adaptation.domain_checks._check_apart", lambda *_: None)
+    kt.adapt(model, data, target, schedule=PHASES, cache=kt.Cache("memory", limit=limit), verbose=0)
+    assert 0.9 * limit < memory.most <= 2 * limit, "the limit is that of each domain"
+    assert not memory.arrays
+
+
+def test_activations_go_with_the_batches_that_are_made_of_them(toy, data, monkeypatch, uncollected):
+    """TensorFlow keeps every Python function that a dataset calls; it must not keep the activations."""
+    memory = MemoryInUse(monkeypatch)
+    batches = kt.CachedDataset(toy, data, verbose=0).train.take(2)
+    assert memory.now and len(list(batches)) == 2, "they are held by what is made of them"
+    found = iter(batches)
+    del batches
+    assert next(found)[0].shape == (8, 16) and memory.now, "and by an iterator"
+    del found
+    assert not memory.now
+    cached = kt.CachedDataset(toy, data, cache=kt.Cache("disk"), verbose=0)
+    files = weakref.WeakSet(cached.train.held.arrays)
+    assert files
+    del cached
+    assert not files, "files are closed"
 
 
 def extract(pictures, folder, kill_after):

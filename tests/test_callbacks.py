@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import keras
 import numpy as np
 import pytest
 from conftest import toy_network
 
 import keras_transfer as kt
+from keras_transfer._keras.leaves import leaves
 from keras_transfer._keras.refitting import fit_optimizer
 
 PHASES = (kt.Phase(2, "head", 1e-2), kt.Phase(2, 1, 1e-3), kt.Phase(2, "all", 1e-4))
@@ -61,6 +65,29 @@ def test_it_works_where_the_user_froze_and_compiled_before(toy, data):
     )
     assert watch.moved == [OPEN[1]] * 2, "initial_epoch finds its phase"
     assert int(toy.optimizer.iterations) == 9 and len(momentum) < len(toy.optimizer.variables)
+
+
+class Remember(keras.callbacks.Callback):
+    """Remembers the optimizers that ran, without keeping them alive."""
+
+    def __init__(self):
+        super().__init__()
+        self.optimizers = weakref.WeakSet()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.optimizers.update([self.model.optimizer, *leaves(self.model.optimizer)])
+
+
+@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
+def test_the_optimizer_that_ran_is_let_go_of_after_training(toy, data, layer_decay):
+    phases = (kt.Phase(1, "head", 1e-2), kt.Phase(1, 1, 1e-3, layer_decay))
+    unfreeze, watch = kt.UnfreezeSchedule(phases), Remember()
+    toy.compile("adam", "sparse_categorical_crossentropy")
+    toy.fit(data.train, epochs=2, verbose=0, shuffle=False, callbacks=[unfreeze, watch])
+    gc.collect()
+    assert not watch.optimizers and unfreeze.began == [0, 1]
+    toy.fit(data.train, epochs=2, verbose=0, shuffle=False, callbacks=[unfreeze, watch])
+    assert unfreeze.began == [0, 1], "the same callback serves again"
 
 
 def test_state_of_the_optimizer_is_carried_over(toy):

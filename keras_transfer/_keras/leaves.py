@@ -114,6 +114,11 @@ def without_state(optimizer: Optimizer, **changes: Any) -> Optimizer:
     return made
 
 
+def not_decayed(optimizer: Optimizer) -> list[str]:
+    """Returns the words in the names of variables that `exclude_from_weight_decay` was told to leave alone."""
+    return sorted(getattr(optimizer, "_exclude_from_weight_decay_pattern", ()))
+
+
 def scaled_like(optimizer: LossScaleOptimizer, inner: Optimizer) -> LossScaleOptimizer:
     """Wraps `inner` in a new LossScaleOptimizer with the settings of `optimizer` and no state."""
     config = optimizer.get_config()

@@ -115,6 +115,7 @@ class Domains:
     def _feed(
         self, model: keras.Model, running: Running, segments: Sequence[Segment]
     ) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
+        self.fed = None  # which holds activations of the segment before
         feeds = [segment.feed() for segment in segments]
         if len({feed[0] is model for feed in feeds}) > 1:  # the activations of one of them fit nowhere
             feeds = [(model, data.train, data.validation) for data in self.every]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from typing import Any
+from weakref import ref
 
 import keras
 import numpy as np
@@ -36,7 +37,7 @@ class Validation(keras.callbacks.Callback):
         self._domains, self._validator = domains, validator
         self.key = f"val_{name}"
         self.seen = 0  # epochs, so that Resume knows this callback
-        self._of: Fed | None = None
+        self._of: ref[Fed] | None = None  # weak, for what is fed holds activations
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         fed = self._domains.fed
@@ -57,8 +58,8 @@ class Validation(keras.callbacks.Callback):
         return np.zeros(0, int) if target is None else target.probabilities.argmax(axis=1)
 
     def _look(self, fed: Fed) -> tuple[Outputs | None, Outputs | None]:
-        if self._of is not fed:
-            self._of, self._network = fed, network_of(fed.part)
+        if self._of is None or self._of() is not fed:
+            self._of, self._network = ref(fed), network_of(fed.part)
         source = None if fed.validation is None else outputs_of(self._network, fed.validation)
         return source, None if fed.target is None else outputs_of(self._network, fed.target)
 

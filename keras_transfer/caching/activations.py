@@ -62,7 +62,7 @@ class Activations:
         Training rows of the second view follow those of the first, and so on.
 
         Raises:
-            InputError: if a file of the data has become unreadable.
+            InputError: if a file of the data has become unreadable, or activations that are there may not be read.
             OSError: if they cannot be written. Nothing half written is left.
             MemoryError: if they fit nowhere.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import ref
 
 import keras
 import numpy as np
@@ -36,6 +37,7 @@ class CachedDataset:
 
     Raises:
         InputError: for an unknown stage, or images that are augmented without `views` or mixed.
+        DiskError: if the activations are there, but another user's who does not let us read them.
         OSError: if the disk is full. Nothing half written is left.
         MemoryError: if the activations fit nowhere within the limits.
 
@@ -127,18 +129,33 @@ def ordered_batches(data: LabelledData, split: str, arrays: dict[str, Arrays]) -
     return _batches(data, split, arrays[split], order, lambda index: index)
 
 
+class _Held:
+    """Arrays that batches are gathered from, for as long as the batches live."""
+
+    def __init__(self, arrays: Arrays):
+        self.arrays = arrays
+
+
 def _batches(
     data: LabelledData, split: str, arrays: Arrays, order: tf.data.Dataset, row_of: Callable[..., tf.Tensor]
 ) -> tf.data.Dataset:
     """Gathers activations: `order` yields batches of the indices of examples, `row_of` finds the rows of theirs."""
     labels = tf.constant(data.splits[split].labels)
+    held = _Held(arrays)
+    known, types, shapes = ref(held), [tf.float32] * len(arrays), [array.shape for array in arrays]
 
     def read(row: np.ndarray) -> list[np.ndarray]:
-        return [array.read(row) for array in arrays]
+        alive = known()
+        if alive is None:
+            raise RuntimeError("Expected batches that are still there. Received: a request after they were deleted.")
+        return [array.read(row) for array in alive.arrays]
 
     def gather(index: tf.Tensor, *epoch: tf.Tensor) -> tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor]:
-        found = tf.numpy_function(read, [row_of(index, *epoch)], [tf.float32] * len(arrays), stateful=False)
-        found = [tf.ensure_shape(each, (None, *array.shape)) for each, array in zip(found, arrays, strict=True)]
+        found = tf.numpy_function(read, [row_of(index, *epoch)], types, stateful=False)
+        found = [tf.ensure_shape(each, (None, *shape)) for each, shape in zip(found, shapes, strict=True)]
         return found[0] if len(found) == 1 else tuple(found), tf.gather(labels, index)
 
-    return ready(mapped(order, gather), len(data.splits[split]), data.batch_size)
+    batches = ready(mapped(order, gather), len(data.splits[split]), data.batch_size)
+    # TensorFlow never lets go of `read`: the batches own what it reads. What is made of them, and iterators, hold them.
+    batches.held = held
+    return batches

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from keras_transfer._checks import DiskError
 from keras_transfer._folders import writable_folder
 from keras_transfer.caching.arrays import DiskArray
 
@@ -40,10 +41,10 @@ class Entry:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """Returns what a cache folder holds, the latest used first."""
+    """Returns what a cache folder holds that may be read, the latest used first."""
     found = []
     for path in folder.glob("*/" + _ABOUT) if folder.is_dir() else ():
-        with suppress(FileNotFoundError):  # another process deleted it meanwhile
+        with suppress(FileNotFoundError, PermissionError):  # another process deleted it meanwhile, or it is private
             size = sum(file.stat().st_size for file in path.parent.iterdir())
             about = json.loads(path.read_text(encoding="utf-8"))["about"]
             found.append(Entry(path.parent, about, size, path.stat().st_mtime))
@@ -51,31 +52,42 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def clear(folder: Path) -> list[Entry]:
-    """Deletes all entries of a cache folder, and what killed processes left. Returns the entries."""
-    gone = entries(folder)
-    for entry in gone:
-        shutil.rmtree(entry.path, ignore_errors=True)
+    """Deletes all entries of a cache folder, and what killed processes left. Returns the entries that are gone."""
+    found = entries(folder)
+    for entry in found:
+        shutil.rmtree(entry.path, ignore_errors=True)  # those of another user may stay
     remove_abandoned(folder)
-    return gone
+    return [entry for entry in found if not entry.path.exists()]
 
 
 def open_entry(folder: Path, key: str) -> list[DiskArray] | None:
-    """Returns the arrays of an entry, or None if there is none that is whole."""
+    """Returns the arrays of an entry, or None if there is none that is whole.
+
+    Raises:
+        DiskError: if there is one that may not be read: it is another user's, and whole for all we know.
+    """
     path = folder / key
     try:
         count = json.loads((path / _ABOUT).read_text(encoding="utf-8"))["arrays"]
         arrays = [DiskArray(path / f"{index}.npy") for index in range(count)]
-        os.utime(path / _ABOUT)
-        return arrays
+    except PermissionError as error:
+        raise DiskError(
+            f"Expected activations that may be read. Received: {str(path)!r} ({error}). Ask their owner for permission "
+            "to read them, or give Cache(folder=...) another folder."
+        ) from error
     except (OSError, ValueError, KeyError):
         return None
+    with suppress(OSError):  # another user's may be read, but the time of the last use is theirs to set
+        os.utime(path / _ABOUT)
+    return arrays
 
 
 @contextmanager
 def new_entry(folder: Path, key: str, about: Mapping[str, Any]) -> Iterator[Path]:
     """Gives a hidden folder to write in, which becomes the entry at the end, or nothing if that is not reached.
 
-    If another process has written the same entry meanwhile, its one stays.
+    If another process has written the same entry meanwhile, its one stays. Others may read it as far as the umask lets
+    them.
     """
     remove_abandoned(folder)
     writing = writable_folder(folder)

@@ -1,4 +1,4 @@
-"""Relay: what happens in the `fit` of a part, told to the callbacks of the whole model as one training."""
+"""Relay: forwards the events of `fit` on a part to the callbacks of the whole model, as one training."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ from keras.callbacks import Callback, CallbackList, ProgbarLogger
 
 
 class Relay(Callback):
-    """Hands what happens in the `fit` of a part to the callbacks of the whole model."""
+    """Hands what happens in the `fit` of a part to the callbacks of the whole model.
 
-    def __init__(self, callbacks: CallbackList, whole: keras.Model):
+    Several steps of the part may run in one execution. Keras gives such a one the number of its last step, also where
+    the epoch ends before; here no number is beyond the epoch.
+
+    Args:
+        callbacks: of the whole model.
+        whole: the whole model.
+        validation_steps: batches of validation; None or below 0 where that is not known.
+    """
+
+    def __init__(self, callbacks: CallbackList, whole: keras.Model, validation_steps: int | None = None):
         super().__init__()
-        self._callbacks, self._whole = callbacks, whole
+        self._callbacks, self._whole, self._validation_steps = callbacks, whole, validation_steps
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         before = self._whole.train_function
@@ -33,7 +42,7 @@ class Relay(Callback):
         self._callbacks.on_train_batch_begin(batch, logs)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_train_batch_end(batch, logs)
+        self._callbacks.on_train_batch_end(_within(batch, self.params.get("steps")), logs)
         self.model.stop_training = self._whole.stop_training
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -46,7 +55,11 @@ class Relay(Callback):
         self._callbacks.on_test_batch_begin(batch, logs)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self._callbacks.on_test_batch_end(batch, logs)
+        self._callbacks.on_test_batch_end(_within(batch, self._validation_steps), logs)
+
+
+def _within(batch: int, steps: int | None) -> int:
+    return min(batch, steps - 1) if steps is not None and steps > 0 else batch
 
 
 def watches_steps(callbacks: CallbackList) -> bool:

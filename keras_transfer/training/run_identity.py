@@ -17,6 +17,7 @@ from keras_transfer._keras.leaves import (
     has_rate_schedule,
     inner_optimizer,
     leaves,
+    not_decayed,
     rate_of,
     rate_schedule,
     without_state,
@@ -28,10 +29,8 @@ from keras_transfer.data.augment.named import parts_of
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.schedules.phases import Phase
 
-_NOT_TRAINED = (
-    "verbose",
-    "filepath",
-)  # arguments of callbacks that change what is seen or written, not what is trained
+# arguments of callbacks that change what is seen or written, not what is trained
+_NOT_TRAINED = ("verbose", "filepath")
 _LONGEST = 100  # letters of a value in a message
 
 
@@ -126,4 +125,5 @@ def optimizer_identity(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
 def _settings(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
     config = without_state(optimizer, learning_rate=0.5).get_config() | {"name": None}
     rate = rate_schedule(optimizer) if has_rate_schedule(optimizer) else rate_of(optimizer)
-    return {name: identity_of(value) for name, value in {**config, "learning_rate": rate}.items()}
+    own = {"learning_rate": rate, "not decayed": not_decayed(optimizer)}
+    return {name: identity_of(value) for name, value in {**config, **own}.items()}

@@ -154,28 +154,37 @@ def fit_segments(
     callbacks.on_train_begin()
     with finalized_at_the_end(model), quiet_tracing():
         for segment in segments:
-            if segment.until <= first:
-                continue
-            with model.distribute_strategy.scope():
-                part, train, validation = segment.feed()
-                if part is not model:
-                    compile_part(part, 1 if watches_steps(callbacks) else segment.steps)
-                for built in {part, model}:  # callbacks ask the whole model which way a metric is better
-                    _build_metrics(built, train)
-            part.fit(
-                train,
-                validation_data=validation,
-                initial_epoch=first,
-                epochs=segment.until,
-                callbacks=[Relay(callbacks, model)],
-                class_weight=class_weight,
-                shuffle=False,  # the data shuffles itself
-                verbose=0,
-            )
-            first = segment.until
-            if model.stop_training:
-                break
+            if segment.until > first and not model.stop_training:
+                _fit_segment(model, segment, callbacks, first, compile_part, class_weight)
+                first = segment.until
     callbacks.on_train_end()
+
+
+def _fit_segment(
+    model: keras.Model,
+    segment: Segment,
+    callbacks: CallbackList,
+    first: int,
+    compile_part: Callable[[keras.Model, int], None],
+    class_weight: dict[int, float] | None,
+) -> None:
+    """Trains one segment. Its part and data live in here alone, so that they are gone before those of the next come."""
+    with model.distribute_strategy.scope():
+        part, train, validation = segment.feed()
+        if part is not model:
+            compile_part(part, 1 if watches_steps(callbacks) else segment.steps)
+        for built in {part, model}:  # callbacks ask the whole model which way a metric is better
+            _build_metrics(built, train)
+    part.fit(
+        train,
+        validation_data=validation,
+        initial_epoch=first,
+        epochs=segment.until,
+        callbacks=[Relay(callbacks, model, None if validation is None else int(validation.cardinality()))],
+        class_weight=class_weight,
+        shuffle=False,  # the data shuffles itself
+        verbose=0,
+    )
 
 
 def _build_metrics(model: keras.Model, train: tf.data.Dataset) -> None:

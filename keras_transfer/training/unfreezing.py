@@ -103,12 +103,13 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         self.monitor = EarlyStopping(monitor, patience=2) if isinstance(monitor, str) else monitor
         self.phases: tuple[Phase, ...] = ()
         self._progress: Progress
+        self._began: list[int] = []
         self._current: int | None = None
 
     @property
     def began(self) -> list[int]:
         """Epoch, counted from 0, at which each phase so far began."""
-        return self._progress.began if hasattr(self, "_progress") else []
+        return self._progress.began if hasattr(self, "_progress") else self._began
 
     @property
     def watches_steps(self) -> bool:
@@ -194,6 +195,8 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             self._open(self.phases[self._progress.phase])
         fit_optimizer(self.model)  # Keras reloads an optimizer only if it fits what is trainable
         self._progress.remove()
+        self._began = self._progress.began
+        del self._progress, self._rates  # which hold the optimizer that ran, with all of its state
         if self.monitor and not self._seen and self._current == 0 and len(self.phases) > 1:
             warnings.warn(
                 f"No stage was opened: the metric {self.monitor.monitor!r} never came. Is there validation data?",
