@@ -60,8 +60,8 @@ def read_samples(data: Data | None, description: Description, limit: int, *, cal
     if data is None:
         if calibrate:
             raise InputError(
-                f"Expected `data` with at least {MIN_CALIBRATION} training pictures, to calibrate an int8 file. Received: "
-                "none. Use pictures like those that the file will be used on."
+                f"Expected `data` with at least {MIN_CALIBRATION} training pictures, to calibrate an int8 file. "
+                "Received: none. Use pictures like those that the file will be used on."
             )
         drawn = np.array(specimens(description.image_size), dtype=object)
         examples = Examples(drawn, np.zeros(len(drawn), np.int64), encoded=True)
