@@ -60,7 +60,7 @@ def fine_tune(
         loss: by default cross-entropy for a model with softmax or sigmoid, and squared error for a linear activation.
         metrics: by default accuracy, or mean absolute error for a linear activation.
         callbacks: Keras callbacks.
-        class_weight: "auto" balances the classes, and logs this, if the largest class has at least 1.5 times as many
+        class_weight: "auto" balances the classes, with a message, if the largest class has at least 1.5 times as many
             images as the smallest; "balanced" always balances them; None never does; or a weight for each label.
         rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
             progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
