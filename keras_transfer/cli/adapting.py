@@ -79,7 +79,7 @@ def adapt(
         from keras_transfer.models.building import default_image_size
         from keras_transfer.records.run import save_adaptation, save_run
 
-        # 1 what was asked for
+        # 1 the arguments and the model
         candidates = [read_method(given) for given in method or ["mcc"]]
         for name, weight in candidates:
             kt.alignment.find_method(name)
@@ -133,8 +133,8 @@ def adapt(
             model, labelled, other, candidates=candidates, validator=validator, options=run, verbose=verbose
         )
         say(as_json, f"\n{choice}\n")
-        # 4 what it did, and the export
-        with warnings.catch_warnings(action="ignore", category=kt.DataWarning):  # signs of harm stand in the report
+        # 4 the report and the export
+        with warnings.catch_warnings(action="ignore", category=kt.DataWarning):  # the report lists these warnings
             report = kt.adaptation_report(model, labelled, other, before=before)
         say(as_json, f"{report}\n")
         saved = save_run(output, model, labelled, choice.histories[choice.chosen], labelled.validation)

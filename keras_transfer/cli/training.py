@@ -123,7 +123,7 @@ def train(
             resume_dir=resume_dir,
             verbose=0 if as_json else "auto",
         )
-        # 4 how good it is, and the export
+        # 4 the evaluation and the export
         run = save_run(output, model, images, history, images.validation)
         say(as_json, f"\nvalidation\n{run.report}\n")
         say(as_json, f"served version  {run.version}\nbeside it       {', '.join(run.files)}")

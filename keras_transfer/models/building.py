@@ -102,7 +102,10 @@ def build_model(
     predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
     model = keras.Model(images, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
     named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
-    remember(model, Origin(named, _said(weights, part), name_of(pooling), name_of(head), dict(backbone_options or {})))
+    remember(
+        model,
+        Origin(named, _weights_origin(weights, part), name_of(pooling), name_of(head), dict(backbone_options or {})),
+    )
     return model
 
 
@@ -141,7 +144,7 @@ def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int
     return size
 
 
-def _said(weights: Weights, part: Backbone) -> str:
+def _weights_origin(weights: Weights, part: Backbone) -> str:
     """Returns the origin of the backbone's weights: "its own", "random", "imagenet" or a file name."""
     if weights is None or weights == "imagenet":
         brought = isinstance(part.network, keras.Model)
