@@ -14,10 +14,12 @@ from keras_transfer._checks import DiskError, InputError
 
 
 def writable_folder(root: Path) -> Path:
-    """Makes `root` if it is missing and a hidden folder in it to write aside in.
+    """Makes a hidden folder in `root` for files that will be moved later, and returns it.
+
+    `root` is made if it does not exist.
 
     Raises:
-        DiskError: if that is not possible.
+        DiskError: if a folder cannot be made.
     """
     root = root.expanduser()
     folder = root / f".writing-{uuid.uuid4().hex}"  # not of tempfile, whose folders no other user may ever read
@@ -103,10 +105,10 @@ def placed(folder: Path, what: str) -> Iterator[Path]:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Writes a text file aside and renames it: a file that is there is replaced whole or not at all.
+    """Writes a text file to a temporary file, then renames it, so that no reader ever sees half of it.
 
     Raises:
-        DiskError: if that is not possible.
+        DiskError: if the file cannot be written.
     """
     path = path.expanduser()
     with placed(path.parent, path.name) as staging:

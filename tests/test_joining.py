@@ -246,7 +246,7 @@ def test_what_would_go_wrong_in_silence_is_refused_or_said(toy):
         kt.UnfreezeSchedule((kt.Phase(1, "head", 0.1),), monitor=best)
     with pytest.warns(kt.DataWarning, match="has 20 epochs and fit 1: its last phases are not reached"):
         fit(toy, 1, kt.UnfreezeSchedule("gradual", epochs=20, learning_rate=0.1))
-    with pytest.warns(kt.DataWarning, match="the metric 'val_loss' never came"):
+    with pytest.warns(kt.DataWarning, match="`fit` never logged 'val_loss'"):
         fit(toy, 1, kt.UnfreezeSchedule("gradual", epochs=20, learning_rate=0.1, monitor="val_loss"))
     last_but_one = lambda epochs, rate, stages: (kt.Phase(epochs, stages[-2], rate),)  # noqa: E731
     fit(toy, 1, kt.UnfreezeSchedule(last_but_one, epochs=1, learning_rate=0.1))

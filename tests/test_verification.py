@@ -101,7 +101,7 @@ def test_weights_of_another_model_are_found(root, tmp_path):
         shutil.rmtree(damaged / name) if (damaged / name).is_dir() else (damaged / name).unlink()
         (shutil.copytree if (strange / name).is_dir() else shutil.copy)(strange / name, damaged / name)
     found = kt.verify(damaged)
-    assert not found.passed and "FAILED" in str(found) and "beyond the tolerance" in str(found)
+    assert not found.passed and "FAILED" in str(found) and "above the tolerance" in str(found)
     with pytest.raises(kt.InputError, match="one with other weights"):
         kt.verify(root, model=other)
 

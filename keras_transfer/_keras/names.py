@@ -53,7 +53,13 @@ PRIVATE_NAMES = tuple(
         ("compiled model", "_compile_config", "trainer", "from which a saved model is compiled again", _LOUD),
         ("compiled model", "_compute_loss", "trainer", "the loss with sample weights and regularisation", _LOUD),
         ("compiled model", "_loss_tracker", "trainer", "the mean loss that fit shows", _LOUD),
-        ("compiled model", "_initial_epoch", "trainer", "where BackupAndRestore goes on", "resumes in the first phase"),
+        (
+            "compiled model",
+            "_initial_epoch",
+            "trainer",
+            "the epoch at which BackupAndRestore resumes",
+            "resumes in the first phase",
+        ),
         ("SwapEMAWeights", "_ema_weights_in_model", "callbacks", "whether averages are in the model", _LOUD),
         # optimizers
         ("optimizer", "_var_key", "joining", "the key of a variable", _LOUD),
@@ -90,7 +96,7 @@ PRIVATE_NAMES = tuple(
         ("excluding optimizer", "_exclude_from_weight_decay", "leaves", "what does not decay", "it decays in copies"),
         ("excluding optimizer", "_exclude_from_weight_decay_pattern", "leaves", "the same, by name", "the same"),
         ("MultiOptimizer", "_optimizer_map", "refitting", "which optimizer has which variable", _LOUD),
-        ("MultiOptimizer", "_var_to_optimizer_idx", "refitting", "the same, once built", "functions are asked again"),
+        ("MultiOptimizer", "_var_to_optimizer_idx", "refitting", "the same, once built", "functions are called again"),
         # TensorFlow
         ("convert_to_constants", "convert_variables_to_constants_v2", "constants", "freezes a graph", "ImportError"),
         ("tf_optimizer", "OptimizeGraph", "constants", "inlines functions", "ImportError"),

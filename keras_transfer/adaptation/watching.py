@@ -1,4 +1,4 @@
-"""What watches over an adaptation: a validator after each epoch, and an end to training that has diverged."""
+"""Callbacks of an adaptation: one runs a validator after each epoch, one stops training that has diverged."""
 
 from __future__ import annotations
 

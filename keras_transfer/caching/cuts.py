@@ -1,4 +1,4 @@
-"""Where a model is cut: after the longest frozen part."""
+"""Where a model is split for caching: after its longest frozen part."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ FEATURES = "features"
 
 
 def frozen_cut(model: keras.Model, unfrozen: Unfrozen) -> str | None:
-    """Returns where the part of a model that is open begins: the `at` of `split`, or None if all of it is open.
+    """Returns the name of the first open part of a model, the argument `at` of `split`.
 
-    Where the head alone is open and its pooling learns nothing, that is behind the pooling.
+    It is "features" if only the head is open and the pooling has no weights, so that the pooled vector can be cached.
+    It is None if the first stage is open, so that nothing can be cached.
     """
     names = stages(model)
     first = open_parts(names, unfrozen)[0]
@@ -24,12 +25,12 @@ def frozen_cut(model: keras.Model, unfrozen: Unfrozen) -> str | None:
 
 
 def in_order(model: keras.Model, cuts: set[str]) -> list[str]:
-    """Sorts cuts from the input to the output."""
+    """Returns names of cuts in order, from input to output."""
     return [cut for cut in (*stages(model), HEAD, FEATURES) if cut in cuts]
 
 
 def _pooling_learns(model: keras.Model) -> bool:
-    """Says whether anything between the last stage and `features` has weights or is random."""
+    """Returns whether a layer between the last stage and `features` has weights or is random."""
     last = model.get_layer(f"stage_{stages(model)[-1]}").output
     before = {id(node) for node in nodes_before(model, last)}
     pooling = [

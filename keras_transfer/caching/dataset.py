@@ -1,4 +1,4 @@
-"""CachedDataset and extract_features: activations for a `model.fit` of one's own, or for NumPy."""
+"""CachedDataset and extract_features: activations as datasets for your own `model.fit`, or as NumPy arrays."""
 
 from __future__ import annotations
 
@@ -18,28 +18,29 @@ from keras_transfer.models.stages import split as split_model
 
 
 class CachedDataset:
-    """Activations of a frozen part in place of images, in the same batches and the same order.
+    """Datasets of stored activations at a stage of a model, in the same batches and order as the images.
 
-    Compile and fit `model`, which is the open part: it shares its weights with the whole.
+    Compile and fit the attribute `model`, the part after the stored activations. It shares its weights with the full
+    model.
 
     Args:
         model: a model made by `build_model`.
         data: images with labels.
-        at: first stage of the open part, or "features" for the head alone.
-        cache: where the activations are kept. With an augmentation give `Cache(views=...)`.
+        at: name of the first stage of the part to train, or "features" for the head alone.
+        cache: where the activations are stored. With an augmentation, `Cache(views=...)` is needed.
         verbose: 0 for no progress bar.
 
     Attributes:
-        model: the open part, from the cut to `predictions`.
-        train: batches of activations float32 and labels, shuffled over the whole set in every epoch like `data.train`.
-        validation: batches in a fixed order; None where there are none.
-        test: the same of the test images.
+        model: the part of the model from the stored activations to `predictions`.
+        train: batches of activations, float32, and labels, shuffled in every epoch like `data.train`.
+        validation: the same for the validation images, in a fixed order; None if there are none.
+        test: the same for the test images, in a fixed order; None if there are none.
 
     Raises:
-        InputError: for an unknown stage, or images that are augmented without `views` or mixed.
-        DiskError: if the activations are there, but another user's who does not let us read them.
-        OSError: if the disk is full. Nothing half written is left.
-        MemoryError: if the activations fit nowhere within the limits.
+        InputError: if the stage is unknown, or images are mixed, or augmented without `views`.
+        DiskError: if another user's activations are there, which cannot be read.
+        OSError: if the disk is full. Incomplete files are removed.
+        MemoryError: if the activations are larger than the limits of memory and disk.
 
     Example:
         >>> import numpy as np
@@ -83,20 +84,20 @@ class CachedDataset:
 def extract_features(
     model: keras.Model, dataset: LabelledData | tf.data.Dataset, at: str = "features", *, verbose: str | int = "auto"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what a model gives at a cut, and the labels, as NumPy arrays.
+    """Returns activations of a model, and the labels, as NumPy arrays.
 
     Args:
         model: a model made by `build_model`.
-        dataset: batches of images and labels, such as `data.validation`, or ImageData for its training images in the
-            order of its examples, not augmented.
-        at: "features" for the pooled vector, or a stage for what enters it.
+        dataset: batches of images and labels, such as `data.validation`; or ImageData, for its training images without
+            augmentation, in the order of its examples.
+        at: "features" for the pooled vector, or the name of a stage for its input.
         verbose: 0 for no progress bar.
 
     Returns:
-        Activations float32 `(count, ...)` and labels.
+        The activations, float32 `(count, ...)`, and the labels, `(count, ...)`.
 
     Raises:
-        InputError: for an unknown stage, one into which several tensors lead (NASNet), or no images.
+        InputError: if the stage is unknown, it has several input tensors (NASNet), or there are no images.
     """
     prefix = split_model(model, at)[0]
     if len(prefix.outputs) > 1:
@@ -115,14 +116,20 @@ def extract_features(
 
 
 def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dataset:
-    """Returns batches in the order that `data.train` would have, each epoch with the next view of the images."""
+    """Returns batches of activations and labels in the order of `data.train`; each epoch uses the next view.
+
+    Args:
+        data: the images.
+        arrays: the activations of all views of the training images, view after view.
+        views: number of views of each image.
+    """
     size = len(data.splits["train"])
     order = data.order().batch(data.batch_size)
     return _batches(data, "train", arrays, order, lambda index, epoch: index + (epoch % views) * size)
 
 
 def ordered_batches(data: LabelledData, split: str, arrays: dict[str, Arrays]) -> tf.data.Dataset | None:
-    """Returns batches of a split in a fixed order, or None if there is no such split."""
+    """Returns batches of activations and labels of a split in a fixed order, or None if there is no such split."""
     if split not in arrays:
         return None
     order = tf.data.Dataset.range(len(data.splits[split])).batch(data.batch_size)
@@ -139,7 +146,15 @@ class _Held:
 def _batches(
     data: LabelledData, split: str, arrays: Arrays, order: tf.data.Dataset, row_of: Callable[..., tf.Tensor]
 ) -> tf.data.Dataset:
-    """Gathers activations: `order` yields batches of the indices of examples, `row_of` finds the rows of theirs."""
+    """Returns batches of activations and labels.
+
+    Args:
+        data: the images.
+        split: name of the split.
+        arrays: the activations of the split.
+        order: batches of indices of examples, and possibly their epoch.
+        row_of: function from the elements of `order` to row numbers in `arrays`.
+    """
     labels = tf.constant(data.splits[split].labels)
     held = _Held(arrays)
     known, types, shapes = ref(held), [tf.float32] * len(arrays), [array.shape for array in arrays]

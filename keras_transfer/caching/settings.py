@@ -1,4 +1,4 @@
-"""Cache: where activations are kept, and how many of them."""
+"""Cache: where activations are stored, and how much space they may take."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ _MEMORY_SHARE, _DISK_SHARE = 0.25, 0.5
 @takes(where=Choice(*_WHERE), folder=PATH | None, limit=Whole(1) | None, dtype=Choice(*_DTYPES), views=Whole(0))
 @dataclass(frozen=True)
 class Cache:
-    """Where the activations of a frozen part are kept.
+    """Settings for storing the activations of a model's frozen part.
 
     Attributes:
-        where: "memory"; "disk", where other runs find them again; or "auto": memory if they fit, else disk.
-        folder: on disk; `KERAS_TRANSFER_CACHE` or `~/.cache/keras_transfer` by default.
-        limit: bytes they may take; by default a quarter of the memory that is free, or half of the disk that is free.
-        dtype: "float32", or "float16" for half the size and activations that are rounded to 11 bits.
-        views: augmented views of each image that are kept; each epoch takes the next one in turn. 0 keeps nothing
-            while images are augmented. As many as there are epochs give exactly the training without a cache.
+        where: "memory"; "disk", from which later runs can reuse them; or "auto": in memory if they fit, else on disk.
+        folder: folder on disk; by default the environment variable `KERAS_TRANSFER_CACHE`, or
+            `~/.cache/keras_transfer`.
+        limit: the largest number of bytes to use. By default half of the free disk space; in memory a quarter of the
+            free memory for "auto", and all of it for "memory".
+        dtype: "float32", or "float16" for half the size, with activations rounded to 11 significant bits.
+        views: number of augmented views of each image to store; each epoch uses the next one in turn. With 0,
+            activations of augmented images are not stored. With one view for each epoch, training gives the same
+            result as without a cache.
 
     Raises:
         InputError: if a value is unknown or out of its range.
@@ -45,7 +48,7 @@ class Cache:
         return Path(self.folder).expanduser() if self.folder is not None else default_folder()
 
     def memory_budget(self) -> int:
-        """Returns the bytes that may be kept in memory."""
+        """Returns the number of bytes that may be stored in memory."""
         if self.where == "disk":
             return 0
         if self.where == "memory" and self.limit is not None:
@@ -54,7 +57,7 @@ class Cache:
         return budget if self.limit is None else min(budget, self.limit)
 
     def disk_budget(self) -> int:
-        """Returns the bytes that may be kept on disk."""
+        """Returns the number of bytes that may be stored on disk."""
         if self.where == "memory":
             return 0
         if self.limit is not None:
@@ -64,7 +67,7 @@ class Cache:
 
 
 def default_folder() -> Path:
-    """Returns where activations are kept on disk unless a folder is named."""
+    """Returns the default folder for activations on disk."""
     given = os.environ.get("KERAS_TRANSFER_CACHE")
     base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(given or Path(base) / "keras_transfer").expanduser()

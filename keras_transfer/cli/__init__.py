@@ -1,4 +1,4 @@
-"""The shell: keras-transfer train, adapt, check, evaluate, predict, verify, sign, serve, convert, cache and demo."""
+"""The shell command: train, adapt, check, evaluate, predict, verify, sign, serve, convert, cache and demo."""
 
 from keras_transfer.cli import adapting, cached, checking, converting, proving, serving, training, using
 from keras_transfer.cli.session import app

@@ -28,23 +28,22 @@ from keras_transfer.cli.session import Json, app, print_json, read_options, say,
 
 @app.command()
 def adapt(
-    source: Annotated[Path, typer.Argument(help="Folder of class folders: pictures with labels.")],
+    source: Annotated[Path, typer.Argument(help="Folder of class folders with labelled pictures.")],
     target: Annotated[
-        Path, typer.Argument(help="Folder of pictures of the other domain. Class folders are used for reporting alone.")
+        Path,
+        typer.Argument(
+            help="Folder of pictures of the other domain. Class folders are used only to report the accuracy."
+        ),
     ],
     method: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[:WEIGHT]", help="mcc, coral, mmd, dann, ... Repeat, and the validator chooses."),
+        typer.Option(metavar="NAME[:WEIGHT]", help="mcc, coral, mmd, dann, ... Repeat to let the validator choose."),
     ] = None,
     validator: Annotated[
-        str | None, typer.Option(help="What the best epoch and method are chosen by: information_maximization, ...")
+        str | None, typer.Option(help="Score that chooses the best epoch and method: information_maximization, ...")
     ] = None,
-    baseline: Annotated[
-        bool, typer.Option(help="Also train on the source alone, and report both side by side.")
-    ] = False,
-    ignore_target_labels: Annotated[
-        bool, typer.Option(help="Take the target's folders as no classes, whatever their names.")
-    ] = False,
+    baseline: Annotated[bool, typer.Option(help="Also train on the source alone, and report both.")] = False,
+    ignore_target_labels: Annotated[bool, typer.Option(help="Do not treat the target's folders as classes.")] = False,
     backbone: Network = "MobileNetV2",
     weights: Weights = "imagenet",
     backbone_option: NetworkOptions = None,
@@ -56,21 +55,22 @@ def adapt(
     learning_rate: LearningRate = 3e-3,
     rate: RateName = "constant",
     augment: Annotated[
-        list[str] | None, typer.Option(help="none, light, strong, ... for both domains. Repeat; applied in order.")
+        list[str] | None,
+        typer.Option(help="Augmentation of both domains: none, light, strong, ... Repeat for several, in order."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images of each domain in a batch.")] = 32,
+    batch_size: Annotated[int, typer.Option(help="Number of images of each domain in a batch.")] = 32,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this many epochs in which the validator saw nothing better.")
+        int | None, typer.Option(min=1, help="Stop after this many epochs without a better score of the validator.")
     ] = None,
     cache: CachePlace = "auto",
     seed: Seed = 0,
     output: Annotated[
         Path,
-        typer.Option(help="Folder for the served versions and model.keras, history.csv, adaptation.json and .png."),
+        typer.Option(help="Folder for the exported versions, model.keras, history.csv, adaptation.json and plots."),
     ] = Path("saved_models/adapted"),
     as_json: Json = False,
 ) -> None:
-    """Train on labelled pictures for pictures of another kind without labels, and export the model."""
+    """Train on labelled pictures, adapt to unlabelled pictures of another domain, and export the model."""
     with session(as_json) as kt:
         import keras
 
@@ -79,7 +79,7 @@ def adapt(
         from keras_transfer.models.building import default_image_size
         from keras_transfer.records.run import save_adaptation, save_run
 
-        # 1 what was asked for
+        # 1 the arguments and the model
         candidates = [read_method(given) for given in method or ["mcc"]]
         for name, weight in candidates:
             kt.alignment.find_method(name)
@@ -133,8 +133,8 @@ def adapt(
             model, labelled, other, candidates=candidates, validator=validator, options=run, verbose=verbose
         )
         say(as_json, f"\n{choice}\n")
-        # 4 what it did, and the export
-        with warnings.catch_warnings(action="ignore", category=kt.DataWarning):  # signs of harm stand in the report
+        # 4 the report and the export
+        with warnings.catch_warnings(action="ignore", category=kt.DataWarning):  # the report lists these warnings
             report = kt.adaptation_report(model, labelled, other, before=before)
         say(as_json, f"{report}\n")
         saved = save_run(output, model, labelled, choice.histories[choice.chosen], labelled.validation)
@@ -147,10 +147,10 @@ def adapt(
 
 
 def read_method(text: str) -> tuple[str, float]:
-    """Reads NAME or NAME:WEIGHT.
+    """Returns the name and the weight of a method, given as NAME (with weight 1) or NAME:WEIGHT.
 
     Raises:
-        InputError: if the weight is no number.
+        InputError: if the weight is not a number.
     """
     name, colon, weight = text.partition(":")
     try:
@@ -160,7 +160,7 @@ def read_method(text: str) -> tuple[str, float]:
 
 
 def _has_classes(folder: Path) -> bool:
-    """Says whether pictures lie in folders, which then are classes."""
+    """Returns whether a folder has two or more class folders with pictures."""
     from keras_transfer.data.sources.folders import class_names
 
     try:

@@ -10,15 +10,17 @@ import typer
 
 from keras_transfer.cli.session import Json, app, print_json, say, session
 
-cache = typer.Typer(help="Activations of frozen networks that are kept on disk.", no_args_is_help=True)
+cache = typer.Typer(help="List or delete the cached activations of frozen networks on disk.", no_args_is_help=True)
 app.add_typer(cache, name="cache")
 
-Folder = Annotated[Path | None, typer.Option(help="KERAS_TRANSFER_CACHE or ~/.cache/keras_transfer by default.")]
+Folder = Annotated[
+    Path | None, typer.Option(help="Folder of the cache; by default KERAS_TRANSFER_CACHE or ~/.cache/keras_transfer.")
+]
 
 
 @cache.command("list")
 def list_entries(folder: Folder = None, as_json: Json = False) -> None:
-    """List what is kept, the latest used first."""
+    """List the cached activations, the last used first."""
     with session(as_json) as kt:
         from keras_transfer.caching.folder import entries
 
@@ -39,7 +41,7 @@ def list_entries(folder: Folder = None, as_json: Json = False) -> None:
 
 @cache.command()
 def clear(folder: Folder = None, as_json: Json = False) -> None:
-    """Delete all that is kept; it is computed again when it is needed."""
+    """Delete all cached activations. They are computed again when needed."""
     with session(as_json) as kt:
         from keras_transfer.caching import folder as folders
 

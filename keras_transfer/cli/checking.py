@@ -13,14 +13,14 @@ from keras_transfer.cli.session import Json, app, print_json, say, session
 @app.command()
 def check(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with class folders.")],
-    image_size: Annotated[int, typer.Option(min=1, help="The size wanted for training, in pixels.")] = 224,
+    image_size: Annotated[int, typer.Option(min=1, help="Height and width of images in training, in pixels.")] = 224,
     page: Annotated[Path | None, typer.Option(help="Write the findings with thumbnails to this HTML file.")] = None,
     quarantine: Annotated[
-        Path | None, typer.Option(help="Write the files not to use to this CSV file, for `train --quarantine`.")
+        Path | None, typer.Option(help="Write a list of unusable files to this CSV file, for `train --quarantine`.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look for bad files, copies and uneven classes. Exit code 1 tells that something serious was found."""
+    """Look for damaged files, duplicates and uneven classes. The exit code is 1 if there is a serious problem."""
     with session(as_json) as kt:
         from keras_transfer._folders import check_writable
 

@@ -12,22 +12,26 @@ from keras_transfer.cli.session import Json, app, print_json, say, session
 
 @app.command()
 def convert(
-    version: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
+    version: Annotated[Path, typer.Argument(help="Folder of an exported version, or of versions for the newest.")],
     to: Annotated[
         list[str] | None,
-        typer.Option(help="onnx, litert, litert_float16, litert_int8 or openvino. Repeat; all by default."),
+        typer.Option(help="onnx, litert, litert_float16, litert_int8 or openvino. Repeat for several; by default all."),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of class folders to compare on, and to calibrate int8 with; else drawn pictures."),
+        typer.Option(
+            help="Folder of class folders to compare on and to calibrate int8 with; by default generated pictures."
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Folder for the files; that of the versions by default.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The most pictures to compare on.")] = 1000,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for the files; by default the folder of versions.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Largest number of pictures to compare on.")] = 1000,
     as_json: Json = False,
 ) -> None:
-    """Write files for other runtimes: size, speed and accuracy beside the SavedModel's.
+    """Convert an exported model to files for other runtimes, and compare size, speed and accuracy.
 
-    A file that answers something else than the SavedModel is not published; exit code 1 tells that.
+    A file whose outputs differ from those of the SavedModel is not published, and the exit code is 1.
     """
     with session(as_json) as kt:
         from keras_transfer.runtimes.converting import run

@@ -13,18 +13,20 @@ from keras_transfer.cli.session import Json, app, print_json, say, session
 @app.command()
 def verify(
     model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
-    data: Annotated[Path | None, typer.Option(help="A folder with pictures, to ask about these as well.")] = None,
-    images: Annotated[int, typer.Option(min=1, help="Number of pictures of --data.")] = 64,
+    data: Annotated[Path | None, typer.Option(help="Folder of pictures to compare on as well.")] = None,
+    images: Annotated[int, typer.Option(min=1, help="Number of pictures of --data to use.")] = 64,
     tolerance: Annotated[
-        float | None, typer.Option(help="Largest difference accepted; that of the export by default.")
+        float | None, typer.Option(help="Largest difference to accept; by default that of the export.")
     ] = None,
     keras_model: Annotated[
-        Path | None, typer.Option(help="The .keras file of the model; model.keras beside the versions by default.")
+        Path | None, typer.Option(help="The .keras file of the model; by default model.keras beside the versions.")
     ] = None,
-    public_key: Annotated[Path | None, typer.Option(help="PEM file: who must have signed the version.")] = None,
+    public_key: Annotated[
+        Path | None, typer.Option(help="PEM file of the public key to check the signature with.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Ask an exported model again, by TensorFlow alone. Exit code 1 tells that its answers are not the model's."""
+    """Compare the outputs of an exported model with those of the original. The exit code is 1 if they differ."""
     with session(as_json) as kt:
         from keras_transfer.serving.proof.hashes import check_hashes
         from keras_transfer.serving.versions import find_version
@@ -43,7 +45,7 @@ def sign(
     key: Annotated[Path, typer.Option(help="PEM file of an Ed25519 private key.")],
     as_json: Json = False,
 ) -> None:
-    """Sign the hashes of an exported model, so that others can tell that it is yours and unchanged."""
+    """Sign the hashes of an exported model, so that others can check that it is yours and unchanged."""
     with session(as_json) as kt:
         written = kt.sign(model, key)
         say(as_json, f"signed  {written}")

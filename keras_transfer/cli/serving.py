@@ -16,17 +16,23 @@ _DEFAULT = "127.0.0.1"
 @app.command()
 def serve(
     model: Annotated[Path, typer.Argument(help="Folder of versions 1/, 2/ and so on; the highest is served.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of REST; 0 takes a free one.")] = 8501,
-    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="Of gRPC; 0 takes a free one.")] = 8500,
-    host: Annotated[str, typer.Option(help="Address to listen on; this machine alone by default.")] = _DEFAULT,
-    name: Annotated[str | None, typer.Option(help="Of the model in URLs; the folder's name by default.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of REST; 0 for any free port.")] = 8501,
+    grpc_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of gRPC; 0 for any free port.")] = 8500,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; by default only this machine can connect.")
+    ] = _DEFAULT,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model in URLs; by default the name of the folder.")
+    ] = None,
     page: Annotated[bool, typer.Option("--page", help="Also serve a page to try the model in a browser.")] = False,
-    max_batch: Annotated[int, typer.Option(min=1, help="Images the network is given at once.")] = 32,
-    max_body: Annotated[int, typer.Option(min=1, help="Mebibytes of one request.")] = 32,
-    grace: Annotated[float, typer.Option(min=0.1, help="Seconds for requests under way, when told to stop.")] = 30.0,
+    max_batch: Annotated[int, typer.Option(min=1, help="Largest number of images in one batch of the network.")] = 32,
+    max_body: Annotated[int, typer.Option(min=1, help="Largest size of a request in MiB.")] = 32,
+    grace: Annotated[
+        float, typer.Option(min=0.1, help="Seconds that running requests get to finish when the server stops.")
+    ] = 30.0,
     as_json: Json = False,
 ) -> None:
-    """Serve an exported model on this machine, for development and tests, the way TF Serving does in production."""
+    """Serve an exported model for development and tests, with the protocols of TF Serving."""
     with session(as_json):
         from keras_transfer.server import Limits, Server
         from keras_transfer.server.running import StopSignal
@@ -53,7 +59,7 @@ def serve(
 
 
 def _show_log() -> None:
-    """Says on standard error when a version comes, goes or cannot be loaded."""
+    """Prints log messages about loaded, unloaded and broken versions to standard error."""
     log = logging.getLogger("keras_transfer.server")
     log.setLevel(logging.INFO)
     if not log.handlers:

@@ -1,6 +1,6 @@
-"""The command itself, and what all of its parts share: how they speak, fail and import.
+"""The shell command, and what all subcommands share: output, errors and imports.
 
-`--help` must answer at once, so TensorFlow is imported only by the command that needs it.
+TensorFlow is imported only when a command runs, so that `--help` is fast.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object last on standard output.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print the result as one JSON object on standard output, as its last line.")
+]
 
 
 def _version(wanted: bool) -> None:
@@ -37,14 +39,20 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     pass
 
 
 @contextmanager
 def session(as_json: bool) -> Iterator[Any]:
-    """Imports the package, turns warnings into lines, and user errors into one sentence and exit code 2."""
+    """Imports the package, and handles warnings and errors within the context.
+
+    A DataWarning is printed as one line, and other warnings are ignored. An InputError is printed as one line, with
+    exit code 2. Ctrl+C ends the command with exit code 130.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with warnings.catch_warnings():
@@ -52,7 +60,7 @@ def session(as_json: bool) -> Iterator[Any]:
             warnings.simplefilter("always", DataWarning)
             warnings.showwarning = _show_warning
             with _silent_stderr():
-                import tensorflow  # noqa: F401  its C++ side greets on standard error whatever the log level
+                import tensorflow  # noqa: F401  its C++ code prints to standard error at any log level
             import keras_transfer
 
             yield keras_transfer
@@ -81,18 +89,22 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 
 def say(as_json: bool, text: str) -> None:
-    """Prints a line; on standard error where standard output is for JSON."""
+    """Prints a line to standard output, or to standard error if standard output is reserved for JSON."""
     typer.echo(text, err=as_json)
 
 
 def print_json(as_json: bool, result: Mapping[str, Any]) -> None:
-    """Prints one JSON object if that was asked for."""
+    """Prints the result as one JSON object, if `as_json` is True."""
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
 
 
 def read_options(pairs: list[str]) -> dict[str, Any]:
-    """Reads NAME=VALUE pairs; values are JSON where they can be, else text."""
+    """Returns options given as NAME=VALUE. A value is parsed as JSON if possible, else it is a string.
+
+    Raises:
+        InputError: if there is no "=" or no name.
+    """
     options: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

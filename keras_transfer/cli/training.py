@@ -32,35 +32,40 @@ def train(
     backbone_option: NetworkOptions = None,
     image_size: ImageSize = None,
     resize: Resize = "crop",
-    pooling: Annotated[str, typer.Option(help="avg, max, avg_max, gem, attention or flatten.")] = "avg",
+    pooling: Annotated[str, typer.Option(help="Pooling: avg, max, avg_max, gem, attention or flatten.")] = "avg",
     head: HeadName = "linear",
     schedule: ScheduleName = "gradual",
     epochs: Epochs = 10,
     learning_rate: LearningRate = 3e-3,
     rate: RateName = "constant",
     augment: Annotated[
-        list[str] | None, typer.Option(help="none, light, strong, randaugment, mixup, ... Repeat; applied in order.")
+        list[str] | None,
+        typer.Option(help="none, light, strong, randaugment, mixup, ... Repeat for several, in order."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 32,
-    validation_split: Annotated[float, typer.Option(help="Share for validation where there is no val/.")] = 0.2,
-    exclude: Annotated[list[str] | None, typer.Option(help="Pattern of files to leave out. Repeat.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Number of images in a batch.")] = 32,
+    validation_split: Annotated[float, typer.Option(help="Share of images for validation if there is no val/.")] = 0.2,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Pattern of files to leave out. Repeat for several.")
+    ] = None,
     quarantine: Annotated[
-        Path | None, typer.Option(help="Files to leave out: what `check --quarantine` wrote.")
+        Path | None, typer.Option(help="CSV file of `check --quarantine` with files to leave out.")
     ] = None,
     keep_copies_together: Annotated[
-        bool, typer.Option(help="Pictures that look the same stay on one side of the split.")
+        bool, typer.Option(help="Keep near-duplicates on the same side of the split.")
     ] = False,
     patience: Annotated[
-        int | None, typer.Option(min=1, help="Stop after this many epochs without a better loss.")
+        int | None, typer.Option(min=1, help="Stop after this many epochs without a lower validation loss.")
     ] = None,
     cache: CachePlace = "auto",
-    views: Annotated[int, typer.Option(min=0, help="Augmented views of each image to keep; 0 keeps none.")] = 0,
+    views: Annotated[
+        int, typer.Option(min=0, help="Number of augmented views of each image to cache; 0 for none.")
+    ] = 0,
     resume_dir: Annotated[
-        Path | None, typer.Option(help="Keep the run here after each epoch; the same command goes on after a crash.")
+        Path | None, typer.Option(help="Save the run here after each epoch; the same command resumes it.")
     ] = None,
     seed: Seed = 0,
     output: Annotated[
-        Path, typer.Option(help="Folder for the served versions 1/, 2/ and model.keras, history.csv, report.json.")
+        Path, typer.Option(help="Folder for the exported versions 1/, 2/, model.keras, history.csv and report.json.")
     ] = Path("saved_models/model"),
     as_json: Json = False,
 ) -> None:
@@ -81,7 +86,7 @@ def train(
         check_writable(output)
         keras.utils.set_random_seed(seed)
         size = image_size or default_image_size(backbone)
-        # 1 the model, first, because what is wrong with it shows before thousands of files are read
+        # 1 the model: errors in its options must show before thousands of files are read
         model = kt.build_model(
             backbone,
             len(class_names(data)),
@@ -118,7 +123,7 @@ def train(
             resume_dir=resume_dir,
             verbose=0 if as_json else "auto",
         )
-        # 4 how good it is, and the export
+        # 4 the evaluation and the export
         run = save_run(output, model, images, history, images.validation)
         say(as_json, f"\nvalidation\n{run.report}\n")
         say(as_json, f"served version  {run.version}\nbeside it       {', '.join(run.files)}")

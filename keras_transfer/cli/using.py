@@ -14,11 +14,11 @@ from keras_transfer.cli.session import Json, app, print_json, read_options, say,
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
-    data: Annotated[Path, typer.Argument(help="Folder of class folders; its test/ or else val/, if it has one.")],
+    data: Annotated[Path, typer.Argument(help="Folder of class folders; test/ is used, else val/, else all.")],
     plot: Annotated[Path | None, typer.Option(help="Write the confusion matrix to this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure an exported model on a folder of photographs, as its server would answer."""
+    """Measure the quality of an exported model on a folder of labelled photographs."""
     with session(as_json) as kt:
         from keras_transfer._folders import check_writable
         from keras_transfer.data.sources.folders import labelled_files
@@ -47,7 +47,7 @@ def predict(
     files: Annotated[list[Path], typer.Argument(help="Image files.")],
     as_json: Json = False,
 ) -> None:
-    """Say what is on photographs."""
+    """Predict the classes of photographs with an exported model."""
     with session(as_json) as kt:
         predictions = kt.load(model).predict(files)
         width = max(len(str(file)) for file in files)
@@ -95,15 +95,17 @@ def backbones(as_json: Json = False) -> None:
 
 @app.command()
 def demo(
-    real: Annotated[bool, typer.Option(help="ImageNet weights and flower photographs; needs a network.")] = False,
-    data: Annotated[Path | None, typer.Option(help="Your own folder of class folders instead.")] = None,
+    real: Annotated[
+        bool, typer.Option(help="Use ImageNet weights and photographs of flowers, which are downloaded.")
+    ] = False,
+    data: Annotated[Path | None, typer.Option(help="Use your own folder of class folders.")] = None,
     backbone: Annotated[str, typer.Option(help="Network for --real and --data.")] = "MobileNetV2",
     weights: Annotated[str, typer.Option(help="Weights for --real and --data.")] = "imagenet",
     backbone_option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="As in `train`.")] = None,
-    output: Annotated[Path, typer.Option(help="Folder for what the demo makes.")] = Path("saved_models/demo"),
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("saved_models/demo"),
     as_json: Json = False,
 ) -> None:
-    """Watch a network learn a new task and answer from a SavedModel, without a network connection."""
+    """Run a demo: train a network on a new task, export it and predict. Needs no internet connection."""
     with session(as_json):
         from keras_transfer.demo.run import run_demo, run_on_photographs
 

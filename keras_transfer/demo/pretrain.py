@@ -1,6 +1,6 @@
 """Makes the weights that the demo ships: `python -m keras_transfer.demo.pretrain OUTPUT`.
 
-MobileNet (alpha 0.25) learns 256 classes of pictures drawn by formula, in less than 30 minutes on two cores.
+MobileNet (alpha 0.25) is trained on 256 classes of generated pictures, in less than 30 minutes on two cores.
 The same seed on the same machine gives the same weights.
 """
 

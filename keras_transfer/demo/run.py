@@ -1,4 +1,4 @@
-"""The demo: the whole road on a task the shipped network has never seen, beside what one would do without transfer."""
+"""The demo: trains, exports and uses a model on a new task, and compares it with training without transfer."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ Say = Callable[[str], None]
 
 
 def draw_leaves(folder: Path, seed: int, per_class: dict[str, int] = LABELS_PER_CLASS) -> None:
-    """Draws an image folder with `train/`, `val/` and `test/`; the test pictures are the same for every seed.
+    """Writes a folder of generated leaves with `train/`, `val/` and `test/`. Test pictures do not depend on `seed`.
 
     Raises:
-        InputError: if the folder exists and was not drawn by this function.
+        InputError: if the folder exists and was not written by this function.
+        DiskError: if it cannot be written.
     """
     if folder.exists() and not (folder / _MARKER).is_file():
         raise InputError(
@@ -64,10 +65,17 @@ def draw_leaves(folder: Path, seed: int, per_class: dict[str, int] = LABELS_PER_
 
 
 def run_demo(output: Path, *, quiet: bool = False) -> dict[str, Any]:
-    """Learns eight kinds of leaves from ten pictures each, exports, answers, and compares. Takes two to three minutes.
+    """Runs the demo: trains on ten pictures of each of eight leaf species, exports, predicts, and compares.
+
+    It takes two to three minutes.
+
+    Args:
+        output: folder for the results.
+        quiet: whether to print nothing.
 
     Returns:
-        The medians over three seeds as `accuracy`, all values as `accuracies`, the exported version and the files.
+        A dict: `accuracy` is the median over three seeds and `accuracies` the values, each by training method;
+        `version` is the exported version, `files` the files beside it, and `seconds` the time taken.
     """
     begin = time.monotonic()
     say: Say = (lambda text: None) if quiet else partial(print, flush=True)
@@ -136,16 +144,25 @@ def run_on_photographs(
     *,
     quiet: bool = False,
 ) -> dict[str, Any]:
-    """Walks the same road with photographs: the user's folder, or flowers downloaded by TensorFlow Datasets.
+    """Trains, evaluates and exports a model on photographs.
+
+    Args:
+        directory: folder of class folders; None for a data set of flowers from TensorFlow Datasets.
+        backbone: name of the backbone.
+        weights: "imagenet", "none" for random weights, or a file.
+        options: further arguments of the backbone's constructor.
+        output: folder for the results.
+        quiet: whether to print nothing.
 
     Raises:
-        InputError: if weights or photographs cannot be had.
+        InputError: if the folder or an argument cannot be used.
+        DownloadError: if weights or photographs are not on this machine and cannot be downloaded.
     """
     say: Say = (lambda text: None) if quiet else partial(print, flush=True)
     size = default_image_size(backbone)
     model_weights = None if weights.lower() == "none" else weights
     build = partial(build_model, backbone, weights=model_weights, image_size=size, backbone_options=options)
-    build(num_classes=2)  # weights that cannot be had are an error before photographs are downloaded
+    build(num_classes=2)  # raises an error for missing weights before photographs are downloaded
     if directory is None:
         images = sources.from_tfds("tf_flowers", image_size=size)
     else:
@@ -192,15 +209,15 @@ def _raw_pixels(images: ImageData) -> float:
         return np.concatenate(flat), np.concatenate([labels for _, labels in batches])
 
     plain = replace(images, augment="none")
-    # all components: the penalty does not change under rotation, and the fit has 80 dimensions in place of 27,648
+    # PCA keeps all 80 components: the solution is the same, since the penalty is invariant under rotation
     classifier = make_pipeline(PCA(), LogisticRegression(C=1e-2, max_iter=300))
     return float(classifier.fit(*pixels(plain.train)).score(*pixels(images.test)))
 
 
 class _Scratch:
-    """The network from random weights, with the learning rate that tests best on the first task.
+    """Training of the demo's network from random weights, for comparison.
 
-    Compiled once: its runs differ in weights and learning rate alone.
+    The model is compiled once; each run resets its weights and learning rate.
     """
 
     def __init__(self, num_classes: int):
@@ -209,12 +226,12 @@ class _Scratch:
         self.model = _model(num_classes, None)
         for layer in self.model.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
-                layer.momentum = 0.9  # at 0.99 the statistics are not settled after so few steps
+                layer.momentum = 0.9  # at 0.99 the statistics do not converge in so few steps
         self.model.compile("adam", "sparse_categorical_crossentropy")
         self.settle = tf.function(lambda images: self.model(images, training=True))
 
     def best_accuracy(self, images: ImageData, seed: int) -> float:
-        """Returns the best test accuracy of the learning rates that are left; the one that gave it is kept."""
+        """Returns the best test accuracy over the learning rates. Later calls use only the rate that was best first."""
         accuracies = {rate: self._accuracy(images, seed, rate) for rate in self.rates}
         self.rates = (max(accuracies, key=lambda rate: accuracies[rate]),)
         return max(accuracies.values())
@@ -229,5 +246,5 @@ class _Scratch:
         self.model.fit(images.train.repeat(SCRATCH_EPOCHS), shuffle=False, verbose=0)
         for _ in range(5):
             for batch, _labels in images.train:
-                self.settle(batch)  # moves the BatchNorm statistics to where they belong
+                self.settle(batch)  # updates the BatchNorm statistics for the final weights
         return _accuracy(self.model, images)

@@ -1,4 +1,4 @@
-"""Insight: what a model does, as numbers and pictures: its report, its heat maps, its BatchNorm layers.
+"""Insight: tools to inspect a model: evaluation reports, heat maps, and a check of its BatchNorm layers.
 
-It may import `models`, `data`, `plots` and what is below them; it trains nothing.
+It may import `models`, `data`, `plots` and what is below them. It does not train models.
 """

@@ -1,4 +1,4 @@
-"""check_batch_norm: which BatchNorm layers of any model will move in `fit` although they were meant to be still."""
+"""check_batch_norm: finds BatchNorm layers whose statistics `fit` updates despite `training=False`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from keras_transfer.models.stages import MODEL
 
 @dataclass(frozen=True)
 class BatchNormCheck:
-    """BatchNorm layers that were called with `training=False`, by what `fit` does to them.
+    """The BatchNorm layers of a model that were called with `training=False`, sorted by what `fit` does to them.
 
     Attributes:
-        moving: names of those whose statistics move in the next `fit`.
-        waiting: names of those that are frozen now and will move when they are unfrozen.
-        still: names of those that stay still, trainable or not, since the installed Keras keeps `training=False`.
+        moving: names of the layers whose statistics the next `fit` updates.
+        waiting: names of the layers that are frozen now, and whose statistics `fit` will update once they are unfrozen.
+        still: names of the layers whose statistics never change, because the installed Keras keeps `training=False`.
     """
 
     moving: tuple[str, ...]
@@ -32,7 +32,7 @@ class BatchNormCheck:
 
     def __str__(self) -> str:
         if self.still:
-            return f"{_count(self.still)} stay still: this Keras keeps training=False. Earlier releases move them."
+            return f"{_count(self.still)} stay still: this Keras keeps training=False. Earlier releases update them."
         if not self.moving and not self.waiting:
             return "No BatchNorm layer was called with training=False. Those that are trainable learn, as in any model."
         lines = []
@@ -51,21 +51,21 @@ class BatchNormCheck:
 
 @takes(model=MODEL)
 def check_batch_norm(model: keras.Model) -> BatchNormCheck:
-    """Finds BatchNorm layers that `base(x, training=False)` was meant to keep still.
+    """Finds BatchNorm layers whose statistics change in training, although the model calls `base(x, training=False)`.
 
-    Keras' guide to transfer learning builds models this way. Up to Keras 3.15.1 the argument does not last: in `fit`
-    the outer model runs with training=True and overrides it (keras #20285), so that the statistics of every trainable
-    BatchNorm layer move as soon as the base is unfrozen. A later Keras keeps the argument (PR #23364); which of the
-    two is installed is tried out.
+    Keras' guide to transfer learning builds models with this call. Up to Keras 3.15.1 it does not work: in `fit` the
+    outer model runs with training=True, which overrides the argument (keras #20285). Every BatchNorm layer of the base
+    that is trainable then updates its statistics. Later releases keep the argument (PR #23364). A small experiment
+    finds out what the installed Keras does.
 
     Args:
-        model: any functional or Sequential model; a model of `build_model` has nothing to find.
+        model: any functional or Sequential model. In a model of `build_model` there are no such layers.
 
     Returns:
-        The layers by name; printed, it says what to do.
+        The names of the layers. Printed, the result also describes how to keep the statistics fixed.
 
     Raises:
-        InputError: for a subclassed model, whose calls cannot be seen.
+        InputError: if the model is subclassed, so that its calls are not known.
 
     Example:
         >>> base = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.BatchNormalization(name="norm")])
@@ -86,7 +86,7 @@ def check_batch_norm(model: keras.Model) -> BatchNormCheck:
 
 
 def _pinned(model: keras.Model) -> Iterator[layers.BatchNormalization]:
-    """Yields BatchNorm layers in calls with training=False, also in models inside the model."""
+    """Yields the BatchNorm layers that run in a call with training=False, also those in nested models."""
     for node in nodes(model):
         if node.arguments.kwargs.get("training") is False:
             inside = layers_inside(node.operation) if isinstance(node.operation, layers.Layer) else ()

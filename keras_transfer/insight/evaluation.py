@@ -1,4 +1,4 @@
-"""evaluate: how good a model is on labelled images."""
+"""evaluate: measures the quality of a classifier on labelled images."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
 
     Args:
         model: a model made by `build_model`, or any that returns probabilities `(batch, num_classes)`.
-        dataset: batches of images and labels: integers `(batch,)`, or 0 and 1 `(batch, num_classes)` for a model with
-            several labels at once.
-        class_names: name of each class; their numbers by default.
+        dataset: batches of images and labels. Labels are integers `(batch,)`; or 0 and 1 `(batch, num_classes)` for
+            several labels per image.
+        class_names: name of each class; by default their numbers.
+
+    Returns:
+        The report: metrics, metrics by class, and the confusion matrix.
 
     Raises:
-        InputError: if the dataset is empty, or names, labels and outputs do not fit.
+        InputError: if the model is not a classifier.
+        DataError: if the dataset is empty, or names, labels and outputs do not fit.
     """
     task = task_of_model(model)
     if task is not None and not task.reports:
@@ -45,23 +49,23 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
 def report_on(
     outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str] | None = None, task: Task | None = None
 ) -> Report:
-    """Compares outputs `(count, num_classes)` with labels, as `evaluate` does with those of a model.
+    """Compares predicted probabilities with labels, and returns the same report as `evaluate`.
 
     Args:
-        outputs: probabilities.
-        labels: `(count,)` or `(count, num_classes)`.
-        class_names: name of each class; their numbers by default.
-        task: what the outputs answer; by default what fits the shape of the labels.
+        outputs: probabilities, float `(count, num_classes)` in [0, 1].
+        labels: integers `(count,)`; or 0 and 1 `(count, num_classes)` for several labels per image.
+        class_names: name of each class; by default their numbers.
+        task: the task of the model; by default it is derived from the shape of the labels.
 
     Raises:
         DataError: if names, labels and outputs do not fit.
     """
     names = checked_names(class_names, outputs.shape[-1])
     if len(names) == 1 and labels.ndim == 1:
-        labels = labels[:, None]  # one yes or no an image
+        labels = labels[:, None]  # one yes-or-no label for each image
     one_class = task is TASKS.find(Classification.name)
     if one_class and labels.ndim == 2:
-        labels = labels.argmax(axis=1)  # one-hot, or shares of mixed images
+        labels = labels.argmax(axis=1)  # one-hot labels, or the class shares of mixed images
     if labels.shape == outputs.shape and not one_class:
         return TASKS.find(SeveralLabels.name).report(outputs, labels, names)
     return TASKS.find(Classification.name).report(outputs, labels, names)

@@ -1,4 +1,4 @@
-"""grad_cam: where in the picture a network looked, for the class it found or any other."""
+"""grad_cam: heat maps of the image regions that contribute to a class score."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ _BATCH = 32
 
 @takes(model=MODEL)
 def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int] | None = None) -> np.ndarray:
-    """Shows where a network looked: a heat map over each image, by Grad-CAM.
+    """Returns a heat map for each image, by Grad-CAM: how much each region contributes to the score of a class.
 
     Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization" (2017),
-    https://arxiv.org/abs/1610.02391, equations 1 and 2, on the last feature map of the model and the score of a class
-    before the activation. Departure from the paper: each map is divided by its maximum.
+    https://arxiv.org/abs/1610.02391, equations 1 and 2. It uses the last feature map of the model, and the score of a
+    class before the activation. Departure from the paper: each map is divided by its maximum.
 
-    It works on models of `build_model`, on their `.keras` reloads, and on functional models with a nested backbone.
+    It works with models of `build_model`, also after reloading, and with functional models with a nested backbone.
 
     Args:
-        model: a classifier that takes images in [0, 255].
-        images: `(batch, height, width, 3)` in [0, 255] of the model's size, uint8 or float32.
-        class_ids: the class to look for in each image; by default the one with the highest score.
+        model: a functional classifier that takes images in [0, 255].
+        images: uint8 or float32 `(batch, height, width, 3)` in [0, 255], of the model's image size.
+        class_ids: number of the class to explain for each image, `(batch,)`; by default, or where it is -1, the class
+            with the highest score.
 
     Returns:
-        float32 `(batch, height, width)` in [0, 1], all zero where nothing speaks for the class.
+        float32 `(batch, height, width)` in [0, 1]. A map is all zero if no region contributes to the class.
 
     Raises:
         InputError: if the model has no feature map, or images or classes do not fit.
@@ -54,7 +55,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int]
     encoder, scores = keras.Model(model.inputs[0], feature_map), score_model(model, feature_map)
     image_size = np.shape(images)[1:3]
 
-    @tf.function(reduce_retracing=True, autograph=False)  # a graph, as in a served model, which rounds as that does
+    @tf.function(reduce_retracing=True, autograph=False)  # a graph rounds like a served model; eager operations may not
     def run(batch: tf.Tensor, chosen: tf.Tensor) -> tf.Tensor:
         return heat_maps(scores, encoder(batch, training=False), chosen, image_size)[0]
 
@@ -66,7 +67,10 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int]
 
 
 def last_feature_map(model: keras.Model) -> KerasTensor | None:
-    """Finds the last tensor `(batch, height, width, channels)` through which everything a model answers goes."""
+    """Returns the last tensor `(batch, height, width, channels)` from which alone the rest of the model is computed.
+
+    Returns None if there is no such tensor, or the model is not functional.
+    """
     if not hasattr(model, "operations"):
         return None
     for node in reversed(nodes(model)):
@@ -79,7 +83,10 @@ def last_feature_map(model: keras.Model) -> KerasTensor | None:
 
 
 def score_model(model: keras.Model, feature_map: KerasTensor) -> keras.Model:
-    """Returns the part of a model from a feature map to its scores, before the activation if that is a layer."""
+    """Returns the part of a model from a feature map to its scores `(batch, num_classes)`.
+
+    The scores are taken before the activation if the activation is a layer of its own.
+    """
     last = model.layers[-1]
     is_activation = isinstance(last, keras.layers.Activation) and last.output is model.outputs[0]
     return keras.Model(feature_map, last.input if is_activation else model.outputs[0])
@@ -91,13 +98,13 @@ def heat_maps(
     """Computes heat maps from feature maps, in a graph or eagerly.
 
     Args:
-        scores: of `score_model`.
-        feature_maps: `(batch, rows, columns, channels)`.
+        scores: a model from feature maps to scores, as `score_model` returns it.
+        feature_maps: float `(batch, rows, columns, channels)`.
         class_ids: int64 `(batch,)`; -1 stands for the class with the highest score.
         image_size: (height, width) of the heat maps in pixels.
 
     Returns:
-        Heat maps float32 `(batch, height, width)` in [0, 1], and the classes they are for, int64 `(batch,)`.
+        Heat maps, float32 `(batch, height, width)` in [0, 1], and the classes they explain, int64 `(batch,)`.
     """
     with tf.GradientTape() as tape:
         tape.watch(feature_maps)

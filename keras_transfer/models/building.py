@@ -1,6 +1,6 @@
-"""build_model: a backbone, a pooling and a head in one plain functional `keras.Model` that takes raw pictures.
+"""build_model: makes one functional `keras.Model` of a backbone, a pooling and a head; its input is raw images.
 
-Layers lie flat in the model: `model.get_layer("conv5_block3_out").output` works."""
+The model is not nested: `model.get_layer("conv5_block3_out").output` works."""
 
 from __future__ import annotations
 
@@ -46,28 +46,30 @@ def build_model(
     activation: str = "softmax",
     backbone_options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
-    """Builds a network that takes raw pictures and returns one number a class.
+    """Builds a network that takes raw images and returns one number for each class.
 
     Args:
         backbone: name in `kt.available("backbone")`, a TF-Hub handle or SavedModel folder, a `kt.Backbone`, or a
-            `keras.Model` that takes images in [0, 255] itself (its weights are copied).
-        num_classes: numbers to return for each image, 1 or more (2 or more with softmax).
-        weights: "imagenet" (downloaded by Keras), None for random ones, or a file. A model of your own and a hub
-            model bring their weights: "imagenet" and None leave them as they are.
-        image_size: height and width in pixels, or one number for both; the backbone's own size by default.
+            `keras.Model` that takes images in [0, 255] and contains its own preprocessing (its weights are copied).
+        num_classes: number of outputs for each image, 1 or more (2 or more with softmax).
+        weights: "imagenet" (downloaded by Keras), None for random weights, or a file. A `keras.Model` and a hub model
+            already have weights; "imagenet" and None keep them.
+        image_size: height and width in pixels, or one number for both; by default the backbone's default size.
         pooling: name in `kt.available("pooling")` or a function of a feature map.
         head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
         activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
         backbone_options: further arguments of the backbone's constructor, such as `{"alpha": 0.25}`.
 
     Returns:
-        A functional model. Input `images`: `(batch, height, width, 3)` in [0, 255], uint8 or float32; the backbone's
-        preprocessing is inside. Layers named `features` (the pooled vector) and `predictions`
-        (float32 `(batch, num_classes)`). All of it is trainable; see `set_trainable`.
+        A functional model, all of it trainable (see `set_trainable`). Its input `images` is
+        `(batch, height, width, 3)` in [0, 255], uint8 or float32; the model contains the backbone's preprocessing. Its
+        layer `features` returns the pooled vector `(batch, channels)`, its last layer `predictions` the output,
+        float32 `(batch, num_classes)`.
 
     Raises:
-        InputError: for an unknown name, an image size below the backbone's minimum, or weights that are missing,
-            cannot be downloaded or belong to another network.
+        InputError: if a name is unknown, the image size is below the backbone's minimum, or the file of weights does
+            not exist or belongs to another network.
+        DownloadError: if weights or a hub model are not on this machine and cannot be downloaded.
 
     Example:
         >>> model = build_model("MobileNet", 3, weights=None, image_size=32, backbone_options={"alpha": 0.25})
@@ -100,12 +102,15 @@ def build_model(
     predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
     model = keras.Model(images, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
     named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
-    remember(model, Origin(named, _said(weights, part), name_of(pooling), name_of(head), dict(backbone_options or {})))
+    remember(
+        model,
+        Origin(named, _weights_origin(weights, part), name_of(pooling), name_of(head), dict(backbone_options or {})),
+    )
     return model
 
 
 def default_image_size(backbone: str | Backbone | keras.Model) -> int:
-    """Returns the height and width in pixels for which a backbone was made."""
+    """Returns the default height and width of a backbone's images in pixels, one number for both."""
     return _find(backbone).image_size
 
 
@@ -122,7 +127,7 @@ def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model) -> Backbone
 
 
 def _own_size(network: keras.Model) -> int:
-    """Returns the image size of a network built for one, else 224."""
+    """Returns the image height that a network was built for, or 224 if its input has no fixed height."""
     shape = getattr(network, "input_shape", None)
     return shape[1] if isinstance(shape, tuple) and len(shape) == 4 and shape[1] else 224
 
@@ -139,8 +144,8 @@ def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int
     return size
 
 
-def _said(weights: Weights, part: Backbone) -> str:
-    """Says in a word where the weights of the backbone come from."""
+def _weights_origin(weights: Weights, part: Backbone) -> str:
+    """Returns the origin of the backbone's weights: "its own", "random", "imagenet" or a file name."""
     if weights is None or weights == "imagenet":
         brought = isinstance(part.network, keras.Model)
         return "its own" if brought else "random" if weights is None else "imagenet"
@@ -148,10 +153,11 @@ def _said(weights: Weights, part: Backbone) -> str:
 
 
 def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTensor:
-    """Lays a network's layers out on `images`: preprocessing in front, a mark after each stage.
+    """Copies the layers of a network, with their weights, onto the input `images`, and returns the output.
 
-    The layers are copied with their weights. Calling the network itself would nest it: its inner outputs could not
-    be reached from the model (keras-io #1999), and `trainable` of inner layers would depend on the outer one.
+    Preprocessing is put before the layers, and a marker layer after each stage. Calling the network as one layer would
+    nest it: outputs of its inner layers could not be accessed from the model (keras-io #1999), and `trainable` of its
+    inner layers would depend on the outer layer.
     """
     ends = {id(end_of_stage(network, end)): name for name, end in part.stages}
     marks = [

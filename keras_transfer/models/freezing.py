@@ -1,4 +1,4 @@
-"""Freezing by stages: a frozen part gives the same output for the same input, in training too."""
+"""Freezing by stages: a frozen part gives the same output for the same input, even during training."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen, open_parts
 
 @takes(model=MODEL, unfrozen=UNFROZEN, train_batch_norm=Flag())
 def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: bool = False) -> None:
-    """Opens parts of a model and freezes all others.
+    """Makes some parts of a model trainable ("open") and freezes all others.
 
-    A frozen layer keeps its weights and its BatchNorm statistics, and what is random in training (Dropout,
-    stochastic depth) stays off. Call `compile` afterwards, as always when `trainable` changes; inside a running
-    `fit` use `UnfreezeSchedule`. A model reloaded from a `.keras` file remembers `trainable`, but not that random
-    layers are off: call `set_trainable` again before training on.
+    A frozen layer keeps its weights and its BatchNorm statistics. In training it runs as in inference, so Dropout and
+    stochastic depth have no effect in it. Call `compile` afterwards, as always when `trainable` changes; during `fit`
+    use `UnfreezeSchedule`. A model reloaded from a `.keras` file keeps `trainable`, but its frozen random layers are
+    active again in training: call `set_trainable` again before you continue to train it.
 
     Args:
         model: a model made by `build_model`.
-        unfrozen: "head", "all", a stage name (open from it to the output), a number of last stages, or a tuple of
-            exactly those parts that are open, stage names and "head".
-        train_batch_norm: also train BatchNorm in open stages of the backbone. By default its weights and statistics
-            stay as they were pretrained, which small batches and small data would spoil. BatchNorm in the head
-            always trains.
+        unfrozen: the parts to open: "head"; "all"; a stage name, for this stage and all parts after it; a number, for
+            so many last stages and the head; or a tuple of stage names and "head", for exactly these parts.
+        train_batch_norm: whether BatchNorm layers in open stages of the backbone train too. By default they keep their
+            pretrained weights and statistics, which small batches or few images would make worse. BatchNorm in an
+            open head always trains.
 
     Raises:
-        InputError: if there is no such part.
+        InputError: if the model has no such part.
 
     Example:
         >>> from keras_transfer import build_model
@@ -43,7 +43,7 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
     """
     backbone = set(map(id, layers_before(model, HEAD)))
     frozen = set(map(id, frozen_layers(model, unfrozen)))
-    model.trainable = True  # an outer False would hide all that is opened below
+    model.trainable = True  # a False here would override the layers
     for layer in model.layers:
         is_frozen = id(layer) in frozen
         for part in layers_inside(layer):
@@ -53,22 +53,22 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
 
 
 def restart_randomness(model: keras.Model, epoch: int) -> None:
-    """Makes what is random in a model (Dropout, noise) depend on its seeds and the number of the epoch alone."""
-    for state in random_states(model):  # a seed, and how often it was asked
+    """Resets the random layers of a model (Dropout, noise), so that they depend only on their seeds and on `epoch`."""
+    for state in random_states(model):  # (seed, number of draws)
         seed, _ = keras.ops.convert_to_numpy(state)
         state.assign([seed, epoch * 2**32])
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:
-    """Returns the state of a model's seed generators, which Keras does not save with its weights."""
+    """Returns the state variables of a model's seed generators. Keras does not save them with the weights."""
     weights = set(map(id, model.weights))
     return [variable for variable in model.variables if id(variable) not in weights]
 
 
 @contextmanager
 def unfrozen_as(model: keras.Model, unfrozen: Unfrozen) -> Iterator[None]:
-    """Opens parts as `set_trainable` does, and leaves the model as it was before."""
-    whole = model.trainable
+    """Opens parts as in `set_trainable` within the context, and restores the model at its end."""
+    model_trainable = model.trainable
     inside = [part for layer in model.layers for part in layers_inside(layer)]
     before = [(part, part.trainable) for part in inside]
     with stillness_kept(inside):
@@ -76,14 +76,19 @@ def unfrozen_as(model: keras.Model, unfrozen: Unfrozen) -> Iterator[None]:
         try:
             yield
         finally:
-            model.trainable = whole
+            model.trainable = model_trainable
             for part, trainable in before:
                 part.trainable = trainable
 
 
 @contextmanager
 def everything_still(model: keras.Model, except_for: Iterable[layers.Layer]) -> Iterator[None]:
-    """Makes all layers but some run as in inference while the model runs as in training."""
+    """Makes all layers except some run as in inference within the context, also when the model runs in training mode.
+
+    Args:
+        model: the model.
+        except_for: the layers that run in the mode of the model.
+    """
     moving = set(map(id, except_for))
     inside = [part for layer in model.layers for part in layers_inside(layer)]
     with stillness_kept(inside):
@@ -93,10 +98,10 @@ def everything_still(model: keras.Model, except_for: Iterable[layers.Layer]) -> 
 
 
 def frozen_layers(model: keras.Model, unfrozen: Unfrozen) -> list[layers.Layer]:
-    """Returns the layers that `set_trainable(model, unfrozen)` freezes, input to output.
+    """Returns the layers that `set_trainable(model, unfrozen)` freezes, from input to output.
 
     Raises:
-        InputError: if there is no such part.
+        InputError: if the model has no such part.
     """
     opened = open_parts(stages(model), unfrozen)
     return [layer for part, inside in layers_by_part(model).items() if part not in opened for layer in inside]

@@ -1,6 +1,6 @@
-"""Heads: from the vector `features` to one number a class, before the activation.
+"""Heads: the layers from the vector `features` to one number for each class, before the activation.
 
-A head is a function `(features, num_classes) -> logits` made of Keras' own layers.
+A head is a function `(features, num_classes) -> logits` that uses Keras layers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ HEADS: Registry[Head] = Registry("head", callable, "a function (features, num_cl
 
 @HEADS.register("linear")
 def linear(features: KerasTensor, num_classes: int) -> KerasTensor:
-    """One dense layer, from zero: `(batch, channels)` to `(batch, num_classes)`.
+    """One dense layer with weights that start at zero: `(batch, channels)` to `(batch, num_classes)`.
 
-    All classes are equally likely at first. Random starting weights would be noise that a few hundred images and a
-    few epochs do not wash out; on real photographs they cost a point or two and most of the spread between seeds.
+    All classes are equally likely at first. With few images and epochs, random starting weights would leave noise in
+    the trained head. On real photographs they lowered the accuracy by one or two percentage points, and caused most of
+    the variation between seeds.
     """
     return layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name="logits")(features)
 
@@ -40,12 +41,12 @@ def mlp(
     For other values than the defaults pass `head=functools.partial(kt.heads.mlp, units=(512, 128), l2=1e-4)`.
 
     Args:
-        features: the pooled vector.
-        num_classes: numbers to return for each image.
+        features: the pooled vector, `(batch, channels)`.
+        num_classes: number of outputs for each image.
         units: width of each hidden layer.
-        dropout: share of hidden values dropped in training, in [0, 1).
-        normalization: "batch", "layer" or None, before each ReLU.
-        l2: weight of the squared kernels in the loss.
+        dropout: share of hidden values that are set to zero in training, in [0, 1).
+        normalization: normalisation before each ReLU: "batch", "layer" or None.
+        l2: factor of the L2 penalty on all kernels.
 
     Raises:
         InputError: if `normalization` is unknown.
@@ -69,10 +70,12 @@ def mlp(
 
 @HEADS.register("cosine")
 def cosine(features: KerasTensor, num_classes: int, scale: float = 16.0) -> KerasTensor:
-    """The cosine between `features` and a unit vector for each class, times `scale`.
+    """The cosine between `features` and a trained unit vector for each class, times `scale`.
+
+    From `(batch, channels)` to `(batch, num_classes)`.
 
     Chen et al., "A Closer Look at Few-shot Classification" (2019), section 3.2,
-    https://arxiv.org/abs/1904.04232. Departure from the paper: `scale` is fixed, not learnt.
+    https://arxiv.org/abs/1904.04232. Departure from the paper: `scale` is fixed, not trained.
     """
     unit = constraints.UnitNorm(axis=0)
     classes = layers.Dense(num_classes, use_bias=False, kernel_constraint=unit, dtype="float32", name="cosine")

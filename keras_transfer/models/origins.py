@@ -1,4 +1,4 @@
-"""Origins: what a model was built of, kept with the object as long as it lives, for its model card."""
+"""Origins: the parts that a model was built of, stored as an attribute of the model object for its model card."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import keras
 
 @dataclass(frozen=True)
 class Origin:
-    """What a model was built of.
+    """The parts that a model was built of.
 
     Attributes:
         backbone: name of the network.
-        weights: "imagenet", "random", "its own" for a model that brought them, or the name of a file.
+        weights: "imagenet"; "random"; "its own", if the backbone is a model that already had weights; or a file name.
         pooling: name of the pooling.
         head: name of the head.
         options: further arguments of the backbone's constructor.
@@ -30,7 +30,10 @@ class Origin:
 
 
 def name_of(part: Any) -> str:
-    """Names a part that was given by name or as an object, such as a function with some arguments filled in."""
+    """Returns the name of a part that was given by name or as an object.
+
+    For a `functools.partial` it is the name of the inner function.
+    """
     if isinstance(part, (str, os.PathLike)):
         return os.fspath(part)
     part = getattr(part, "func", part)
@@ -38,10 +41,10 @@ def name_of(part: Any) -> str:
 
 
 def remember(model: keras.Model, origin: Origin) -> None:
-    """Keeps the origin with the model. It is not in a `.keras` file, which holds what Keras needs and no more."""
+    """Stores the origin in an attribute of the model. It is not saved in a `.keras` file."""
     model.origin = origin
 
 
 def origin_of(model: keras.Model) -> Origin | None:
-    """Returns what a model was built of; None for a reloaded one and for one of the user's own."""
+    """Returns the origin of a model, or None if `build_model` did not make it or it was reloaded."""
     return getattr(model, "origin", None)

@@ -1,6 +1,6 @@
 """Poolings: from a feature map `(batch, height, width, channels)` to the vector named `features`.
 
-A pooling is a function of a Keras tensor made of Keras' own layers, so that a saved model needs nothing of ours.
+A pooling is a function of a Keras tensor that uses Keras layers only, so that a saved model loads without this package.
 """
 
 from __future__ import annotations
@@ -18,29 +18,31 @@ POOLINGS: Registry[Pooling] = Registry("pooling", callable, "a function of a fea
 
 @POOLINGS.register("avg")
 def avg(feature_map: KerasTensor) -> KerasTensor:
-    """Averages over all places: `(batch, height, width, channels)` to `(batch, channels)`."""
+    """Averages over all positions: `(batch, height, width, channels)` to `(batch, channels)`."""
     return layers.GlobalAveragePooling2D()(feature_map)
 
 
 @POOLINGS.register("max")
 def max_(feature_map: KerasTensor) -> KerasTensor:
-    """Takes the largest value over all places: to `(batch, channels)`."""
+    """Takes the maximum over all positions: `(batch, height, width, channels)` to `(batch, channels)`."""
     return layers.GlobalMaxPooling2D()(feature_map)
 
 
 @POOLINGS.register("avg_max")
 def avg_max(feature_map: KerasTensor) -> KerasTensor:
-    """Concatenates average and maximum: to `(batch, 2 * channels)`."""
+    """Concatenates average and maximum: `(batch, height, width, channels)` to `(batch, 2 * channels)`."""
     return layers.Concatenate()([avg(feature_map), max_(feature_map)])
 
 
 @POOLINGS.register("gem")
 def gem(feature_map: KerasTensor, power: float = 3.0) -> KerasTensor:
-    """Generalised mean over all places: `mean(x ** power) ** (1 / power)`, to `(batch, channels)`.
+    """Generalised mean over all positions: `mean(x ** power) ** (1 / power)`.
+
+    From `(batch, height, width, channels)` to `(batch, channels)`.
 
     Radenović, Tolias, Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation" (2018), equation 3,
-    https://arxiv.org/abs/1711.02512. Departure from the paper: `power` is fixed, not learnt, at its starting value
-    of 3; negative features count as 1e-6.
+    https://arxiv.org/abs/1711.02512. Departure from the paper: `power` is not trained; it stays at the paper's
+    starting value of 3. Features below 1e-6 are replaced by 1e-6.
     """
     features = ops.maximum(ops.cast(feature_map, "float32"), 1e-6)
     return ops.power(ops.mean(ops.power(features, power), axis=(1, 2)), 1 / power)
@@ -48,10 +50,10 @@ def gem(feature_map: KerasTensor, power: float = 3.0) -> KerasTensor:
 
 @POOLINGS.register("attention")
 def attention(feature_map: KerasTensor, units: int = 128) -> KerasTensor:
-    """Averages over all places, each weighted by a small network that is trained with the head.
+    """Weighted average over all positions. A small network, trained with the head, computes the weights.
 
     Ilse, Tomczak, Welling, "Attention-based Deep Multiple Instance Learning" (2018), equations 7 and 8,
-    https://arxiv.org/abs/1802.04712. Returns `(batch, channels)`.
+    https://arxiv.org/abs/1802.04712. From `(batch, height, width, channels)` to `(batch, channels)`.
     """
     places = layers.Reshape((-1, feature_map.shape[-1]))(feature_map)
     hidden = layers.Dense(units, activation="tanh", use_bias=False, name="attention_hidden")(places)
@@ -62,15 +64,19 @@ def attention(feature_map: KerasTensor, units: int = 128) -> KerasTensor:
 
 @POOLINGS.register("flatten")
 def flatten(feature_map: KerasTensor) -> KerasTensor:
-    """Keeps every place: to `(batch, height * width * channels)`."""
+    """Keeps every position: `(batch, height, width, channels)` to `(batch, height * width * channels)`."""
     return layers.Flatten()(feature_map)
 
 
 def pool(output: KerasTensor, pooling: str | Pooling) -> KerasTensor:
-    """Applies a pooling and names its result `features`; an output that is a vector already stays as it is.
+    """Applies a pooling to a backbone's output, and names the result `features`.
+
+    Args:
+        output: a feature map `(batch, height, width, channels)`, or a vector `(batch, channels)`, which is not pooled.
+        pooling: name of a pooling, or a function.
 
     Raises:
-        InputError: if no pooling has that name.
+        InputError: if the name is unknown.
     """
     apply = POOLINGS.find(pooling)
     vector = output if len(output.shape) == 2 else apply(output)

@@ -1,7 +1,7 @@
-"""Stages: where they end in a model, which layers they hold, and how to cut a model between them.
+"""Stages: where they end in a model, which layers belong to them, and how to split a model between them.
 
-The end of each stage is marked in the graph by a Keras Identity layer named `stage_NAME`, so that stages are known
-after a reload, without this package."""
+A Keras Identity layer named `stage_NAME` marks the end of each stage in the graph. A reloaded model therefore still has
+its stages, even without this package."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL = Kind(keras.Model, "a keras.Model, such as build_model returns")
 
 @takes(model=MODEL)
 def stages(model: keras.Model) -> tuple[str, ...]:
-    """Returns the names of the backbone's stages, input to output; also after a `.keras` reload.
+    """Returns the names of the backbone's stages, from input to output. It works on reloaded models too.
 
     Raises:
         InputError: if the model was not made by `build_model`.
@@ -35,24 +35,24 @@ def stages(model: keras.Model) -> tuple[str, ...]:
 
 
 def marks_of_stages(model: keras.Model) -> list[keras.layers.Layer]:
-    """Returns the layers at which stages end, which compute nothing; none in a model of other making."""
+    """Returns the Identity layers that mark the ends of stages; none if `build_model` did not make the model."""
     return [layer for layer in getattr(model, "layers", []) if _is_mark(layer)]
 
 
 @takes(model=MODEL, at=Kind(str, "the name of a stage, or 'features'"))
 def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
-    """Cuts a model in two that share its weights: `suffix(prefix(x))` equals `model(x)`.
+    """Splits a model into two models that share its weights: `suffix(prefix(x))` equals `model(x)`.
 
     Args:
         model: a model made by `build_model`.
-        at: the first stage of the suffix, or "features" for a suffix that is the head alone.
+        at: name of the first stage of the suffix, or "features" for a suffix from the pooled vector to the output.
 
     Returns:
-        `(prefix, suffix)`. Where several tensors cross the cut (NASNet), the prefix returns and the suffix takes
-        their list.
+        `(prefix, suffix)`. If several tensors cross the split (NASNet), the prefix returns a list of tensors and the
+        suffix takes it.
 
     Raises:
-        InputError: if there is no such stage.
+        InputError: if the model has no such stage.
     """
     tensors = crossing(model, nodes_before(model, _start(model, at)))
     cut = tensors[0] if len(tensors) == 1 else tensors
@@ -60,17 +60,17 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 
 
 def layers_before(model: keras.Model, at: str) -> list[keras.layers.Layer]:
-    """Returns the layers that run before a stage, or before "head": what follows the last stage.
+    """Returns the layers that run before a part: a stage, or "head", which is all layers after the last stage.
 
     Raises:
-        InputError: if there is no such stage.
+        InputError: if the model has no such stage.
     """
     found = [node.operation for node in nodes_before(model, _start(model, at))]
     return [operation for operation in found if isinstance(operation, keras.layers.Layer)]
 
 
 def layers_by_part(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
-    """Returns the layers of each stage, input to output, and under "head" those that follow the last stage."""
+    """Returns the layers of each stage by its name, input to output, then under "head" those after the last stage."""
     parts = (*stages(model), HEAD)
     seen: set[int] = set()
     found = {}
@@ -82,7 +82,7 @@ def layers_by_part(model: keras.Model) -> dict[str, list[keras.layers.Layer]]:
 
 
 def _start(model: keras.Model, at: str) -> KerasTensor:
-    """Finds the tensor with which a stage begins; "head" begins after the last stage, "features" is the vector."""
+    """Returns the input tensor of a stage or of "head"; for "features" the pooled vector."""
     names = stages(model)
     if at == "features":
         return model.get_layer("features").output

@@ -1,6 +1,6 @@
-"""Pictures: samples, learning curves, schedules and confusion matrices, as matplotlib figures without global state.
+"""Plots: sample images, learning curves, schedules and confusion matrices, as matplotlib figures without pyplot.
 
-It may import `schedules` and what is below it; it knows arrays and names, but no model and no data set.
+It may import `schedules` and what is below it. Its functions take arrays and names, not models or data sets.
 """
 
 from keras_transfer.plots.curves import plot_history, plot_rates

@@ -1,4 +1,4 @@
-"""Curves: metrics over epochs, and the loss over learning rates."""
+"""Curves: metrics plotted over epochs, and the loss plotted over learning rates."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keras_transfer.plots.figure import Figure
 
 
 def plot_history(history: Mapping[str, Sequence[float]], boundaries: Sequence[int] = ()) -> Figure:
-    """Draws learning curves, training and validation, with a line where each phase begins.
+    """Plots training and validation metrics over epochs, with a vertical line where each phase begins.
 
     Args:
-        history: values by metric and epoch, such as `keras.callbacks.History.history`.
+        history: by the name of a metric, its value in each epoch; such as `keras.callbacks.History.history`.
         boundaries: first epoch of each phase after the first, counted from 0.
     """
     metrics = [name for name in history if not name.startswith(("val_", "learning_rate"))]
@@ -32,7 +32,7 @@ def plot_history(history: Mapping[str, Sequence[float]], boundaries: Sequence[in
 
 
 def plot_rates(rates: Sequence[float], losses: Sequence[float], suggestion: float) -> Figure:
-    """Draws the loss over the learning rate, both as a learning-rate finder met them, and the suggested rate."""
+    """Plots the losses of a learning-rate finder over the learning rates, with a line at the suggested rate."""
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")
     axes = figure.add_subplot()
     axes.plot(rates, losses)

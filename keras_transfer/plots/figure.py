@@ -1,4 +1,4 @@
-"""A matplotlib figure that Jupyter shows by itself."""
+"""A matplotlib figure that Jupyter displays without pyplot."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from matplotlib import figure as matplotlib_figure
 
 
 class Figure(matplotlib_figure.Figure):
-    """A matplotlib figure that Jupyter shows by itself, without pyplot and its global state."""
+    """A matplotlib figure that Jupyter displays without pyplot and its global state."""
 
     def _repr_png_(self) -> bytes:
         picture = BytesIO()

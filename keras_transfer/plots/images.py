@@ -1,4 +1,4 @@
-"""Samples of images, with titles."""
+"""A grid of images with titles."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keras_transfer.plots.figure import Figure
 
 
 def plot_images(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
-    """Draws images in a square grid with a title each.
+    """Draws images in a square grid, each with a title.
 
     Args:
-        images: each `(height, width, 3)` in [0, 255], uint8 or float32.
+        images: arrays `(height, width, 3)` in [0, 255], uint8 or float32.
         titles: one for each image.
     """
     columns = max(1, int(np.ceil(np.sqrt(len(images)))))

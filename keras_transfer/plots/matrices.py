@@ -10,7 +10,13 @@ from keras_transfer.plots.figure import Figure
 
 
 def plot_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
-    """Draws a confusion matrix: rows are the true classes, columns the predicted ones, cells count images."""
+    """Draws a confusion matrix.
+
+    Args:
+        matrix: integers `(num_classes, num_classes)`: numbers of images, with the true classes as rows and the
+            predicted classes as columns.
+        class_names: name of each class.
+    """
     side = max(4.0, 0.55 * len(class_names) + 2)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.add_subplot()

@@ -1,4 +1,4 @@
-"""Sets of points in a plane: two sets, or source and target before and after."""
+"""Scatter plots of points in two dimensions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras_transfer.plots.figure import Figure
 
 
 def plot_two_sets(first: np.ndarray, second: np.ndarray, title: str) -> Figure:
-    """Draws two sets of points float `(count, 2)` over each other."""
+    """Draws two sets of points, float `(count, 2)` each, in one scatter plot."""
     figure = Figure(figsize=(5, 4.4), layout="constrained")
     axes = figure.add_subplot()
     for points, label, marker in ((first, "first", "o"), (second, "second", "^")):
@@ -23,7 +23,11 @@ def plot_two_sets(first: np.ndarray, second: np.ndarray, title: str) -> Figure:
 
 
 def plot_domains(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Draws source and target over each other, a panel for each title: points float `(count, 2)` of either."""
+    """Draws scatter plots of source and target side by side.
+
+    Args:
+        panels: by the title of a plot, the points of the source and of the target, float `(count, 2)` each.
+    """
     figure = Figure(figsize=(4.6 * len(panels), 4.2), layout="constrained")
     for place, (title, domains) in enumerate(panels.items(), start=1):
         axes = figure.add_subplot(1, len(panels), place)

@@ -1,4 +1,4 @@
-"""A schedule: which parts are open, at which learning rate, over the epochs."""
+"""A plot of a schedule: which parts are open in each epoch, and at which learning rate."""
 
 from __future__ import annotations
 
@@ -22,22 +22,25 @@ def plot_schedule(
     began: Sequence[int] | None = None,
     history: Mapping[str, Sequence[float]] | None = None,
 ) -> Figure:
-    """Draws which parts are open at which learning rate over the epochs; the head is on top, grey is frozen.
+    """Plots which parts are open in each epoch; the colour is the learning rate, frozen parts are grey.
+
+    The parts are rows, from the first stage at the bottom to the head on top.
 
     Args:
-        phases: such as `kt.schedules.gradual(9, 1e-3, stages)`.
+        phases: the phases, such as `kt.schedules.gradual(9, 1e-3, stages)`.
         stages: names of the backbone's stages, such as `kt.stages(model)`.
-        rate: how the rate moves within each phase: name in `kt.available("rate")` or a function.
-        began: epoch, counted from 0, at which each phase began, where that was not by their epochs; see the attribute
-            of UnfreezeSchedule. The last one lasts as long as `history`.
-        history: values by metric and epoch; the first metric is drawn over the schedule.
+        rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function.
+        began: epoch, counted from 0, at which each phase began. Needed if it did not follow from the phases' epochs;
+            see `UnfreezeSchedule.began`. The last phase then ends with `history`.
+        history: by the name of a metric, its value in each epoch. The first metric besides the loss is plotted over the
+            schedule.
 
     Example:
         >>> from keras_transfer.schedules import gradual
         >>> len(plot_schedule(gradual(9, 1e-3, ["conv1", "conv2"]), ["conv1", "conv2"]).axes)
         2
     """
-    steps = 24  # columns an epoch
+    steps = 24  # columns for each epoch
     parts, edges = (*stages, HEAD), starts(phases)
     if began is not None:
         lasted = len(next(iter((history or {}).values()), ()))

@@ -1,4 +1,4 @@
-"""Records: what a run leaves beside its served versions, such as its history, its report and their pictures.
+"""Records: the files that a run writes beside its exported versions: its history, its report and plots.
 
 It may import everything but `demo` and `cli`.
 """

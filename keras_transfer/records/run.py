@@ -1,4 +1,4 @@
-"""What a run leaves beside its served versions: the model, its history, its report and the pictures of both."""
+"""The files that a run writes beside its exported versions: the model, its history, its report and plots of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from keras_transfer.serving.exporting import export
 
 @dataclass(frozen=True)
 class Run:
-    """What a run leaves: its report, the served version, and the names of the files beside it."""
+    """The results of a run: its report, the folder of the exported version, and the names of the files beside it."""
 
     report: Report
     version: Path
@@ -38,17 +38,20 @@ def save_run(
     """Evaluates and exports a trained model, and writes the record of its training beside the export.
 
     The record is `model.keras`, `history.csv`, `report.json`, `learning_curve.png`, `confusion_matrix.png` and
-    `samples.png`. Each file is written aside and renamed, so an earlier run's file is replaced whole or not at all.
+    `samples.png`. Each file is written under a temporary name and renamed, so that an earlier file is either kept or
+    completely replaced.
 
     Args:
-        folder: folder of served versions.
+        folder: folder of exported versions.
         model: the trained model.
-        data: the data it was trained on.
-        history: of the training.
-        dataset: batches to evaluate on, of `data`.
+        data: the data the model was trained on.
+        history: the History of the training.
+        dataset: batches of images and labels to evaluate on, from `data`.
 
     Raises:
-        InputError: if the folder cannot be written.
+        InputError: if the model cannot be evaluated or exported; see `evaluate` and `export`.
+        VerificationError: if the exported version differs from the model.
+        DiskError: if the folder cannot be written.
     """
     folder = folder.expanduser()
     report = evaluate(model, dataset, class_names=data.class_names)
@@ -65,15 +68,15 @@ def save_run(
 
 
 def save_adaptation(folder: Path, report: AdaptationReport, choice: dict[str, Any]) -> list[str]:
-    """Writes `adaptation.json` and `adaptation.png` beside a run, each aside and renamed, and returns their names.
+    """Writes `adaptation.json` and `adaptation.png` beside the exported versions, and returns their names.
 
     Args:
-        folder: of served versions.
-        report: what the adaptation did.
-        choice: how it was chosen, ready for JSON.
+        folder: folder of exported versions.
+        report: the report on the adaptation.
+        choice: how the method was chosen, as values that can be written as JSON.
 
     Raises:
-        InputError: if the folder cannot be written.
+        DiskError: if the folder cannot be written.
     """
     with placed(folder, "The adaptation's files") as staging:
         found = {**report.to_dict(), "choice": choice}

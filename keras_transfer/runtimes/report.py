@@ -70,7 +70,7 @@ class RuntimeResult:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain numbers and names, ready for JSON."""
+        """Returns the result as plain numbers and names that can be written as JSON."""
         return {
             "format": self.format,
             "path": None if self.path is None else str(self.path),
@@ -118,7 +118,7 @@ class RuntimeReport:
         return {result.format: result for result in self.results}[format]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything as plain numbers and names, ready for JSON."""
+        """Returns the result as plain numbers and names that can be written as JSON."""
         return {
             "version": str(self.version),
             "images": self.images,

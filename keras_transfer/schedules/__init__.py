@@ -1,4 +1,4 @@
-"""Schedules: which parts of a model learn, for how many epochs, at which rate. Pure data.
+"""Schedules: which parts of a model are trained, for how many epochs, and at which learning rate.
 
 It may import `_arguments` and what is below it, and neither Keras nor TensorFlow nor NumPy. A schedule is a function
 `(epochs, learning_rate, stages) -> tuple[Phase, ...]`, or such a tuple written by hand.

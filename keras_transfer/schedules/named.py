@@ -1,6 +1,8 @@
-"""Schedules: which stages learn, for how many epochs, at which rate. Pure data, without Keras.
+"""The named schedules, and `plan`, which turns any form of a schedule into phases.
 
-A schedule is a function `(epochs, learning_rate, stages) -> tuple[Phase, ...]`, or such a tuple written by hand.
+A schedule is a function `(epochs, learning_rate, stages) -> tuple[Phase, ...]`, or such a tuple written by hand. All
+functions here take the number of epochs of all phases together, the learning rate of the first phase, and the names of
+the backbone's stages from input to output.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ SCHEDULES: Registry[Schedule] = Registry(
 
 @SCHEDULES.register("feature_extraction")
 def feature_extraction(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[Phase, ...]:
-    """Trains the head alone.
+    """Trains only the head.
 
     Example:
         >>> feature_extraction(5, 1e-3, ["conv1", "conv2"])
@@ -32,10 +34,10 @@ def feature_extraction(epochs: int, learning_rate: float, stages: Sequence[str])
 
 @SCHEDULES.register("fine_tune")
 def fine_tune(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[Phase, ...]:
-    """Trains the head for the first half, then everything at a hundredth of the rate.
+    """Trains the head for the first half of the epochs, then everything at a hundredth of the learning rate.
 
     The recipe of Keras' guide "Transfer learning & fine-tuning", https://keras.io/guides/transfer_learning/.
-    One epoch alone trains the head.
+    If there is only one epoch, it trains the head.
 
     Example:
         >>> [(phase.epochs, phase.unfrozen) for phase in fine_tune(5, 1e-3, ["conv1", "conv2"])]
@@ -47,13 +49,13 @@ def fine_tune(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple
 
 @SCHEDULES.register("gradual")
 def gradual(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[Phase, ...]:
-    """Trains the head for the first half, then opens one more stage at a time from the output, three at most.
+    """Trains the head for the first half of the epochs, then opens up to three stages, one by one from the output.
 
     Gradual unfreezing of Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018),
     section 3.3, https://arxiv.org/abs/1801.06146. Departures: the head gets half of the epochs and the stages share
-    the rest, instead of one epoch each; with three stages at most open the early, general ones stay as they were
-    pretrained. The rate falls to a 300th when the first stage opens and by half with each further one: pretrained
-    weights need far smaller steps than a new head.
+    the rest, instead of one epoch each; and at most three stages are opened, so that the early, more general stages
+    keep their pretrained weights. The learning rate is divided by 300 when the first stage opens, and by 2 with each
+    further stage, because pretrained weights need much smaller steps than a new head.
 
     Example:
         >>> for phase in gradual(9, 3e-3, ["conv1", "conv2", "conv3", "conv4"]):
@@ -71,9 +73,9 @@ def gradual(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[P
 
 @SCHEDULES.register("last_n")
 def last_n(epochs: int, learning_rate: float, stages: Sequence[str], *, n: int = 1) -> tuple[Phase, ...]:
-    """Trains the head for the first half, then with it the last `n` stages at a hundredth of the rate.
+    """Trains the head for the first half of the epochs, then head and last `n` stages at a hundredth of the rate.
 
-    How far from the output features are specific to the old task: Yosinski and others, "How transferable are features
+    Which layers are specific to the original task was measured by Yosinski and others, "How transferable are features
     in deep neural networks?" (2014), section 4, https://arxiv.org/abs/1411.1792.
 
     Example:
@@ -88,12 +90,13 @@ def last_n(epochs: int, learning_rate: float, stages: Sequence[str], *, n: int =
 def surgical(
     epochs: int, learning_rate: float, stages: Sequence[str], *, only: Sequence[str] | None = None
 ) -> tuple[Phase, ...]:
-    """Trains the head for the first half, then with it the named stages alone, at a hundredth of the rate.
+    """Trains the head for the first half of the epochs, then the head and chosen stages at a hundredth of the rate.
 
     Lee and others, "Surgical Fine-Tuning Improves Adaptation to Distribution Shifts" (2023), section 2,
-    https://arxiv.org/abs/2210.11466: the first stage for pictures that look different (another camera, noise), a
-    middle one for other kinds of the same things, the last one for other labels. Departure: a new head has to learn
-    first. `only` is the first stage by default; `functools.partial(surgical, only=["conv3"])` names others.
+    https://arxiv.org/abs/2210.11466. They choose the first stage if pictures look different (another camera, noise), a
+    middle stage for other subtypes of the same classes, and the last stage for other labels. Departure: the new head is
+    trained first. `only` names the stages, by default the first one; `functools.partial(surgical, only=["conv3"])`
+    chooses others.
 
     Example:
         >>> [(phase.epochs, phase.unfrozen) for phase in surgical(4, 1e-3, ["conv1", "conv2"])]
@@ -107,12 +110,15 @@ def surgical(
 def linear_probe_then_fine_tune(
     epochs: int, learning_rate: float, stages: Sequence[str], *, fine_tuning_rate: float = 3e-5
 ) -> tuple[Phase, ...]:
-    """Trains the head for the first half, then everything at a rate that does not depend on the head's.
+    """Trains the head for the first half of the epochs, then everything at `fine_tuning_rate`.
+
+    If `learning_rate` is smaller than `fine_tuning_rate`, it is used throughout.
 
     LP-FT of Kumar and others, "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution"
     (2022), section 3.4, https://arxiv.org/abs/2202.10054. The paper tries 3e-5, 1e-4, 3e-4, 1e-3, 3e-3 and 1e-2 with
-    SGD, momentum 0.9 and a cosine, in batches of 64; the smallest is the default here. Departures: the head is trained
-    by the optimizer, not solved as a logistic regression, and the rate stays constant unless `rate` says otherwise.
+    SGD, momentum 0.9 and cosine decay, in batches of 64; the smallest is the default here. Departures: the optimizer
+    trains the head, which in the paper is a logistic regression solved exactly; and the rate is constant in a phase,
+    unless `fine_tune` gets another `rate`.
 
     Example:
         >>> [(phase.unfrozen, phase.learning_rate) for phase in linear_probe_then_fine_tune(4, 1e-3, ["conv1"])]
@@ -123,12 +129,12 @@ def linear_probe_then_fine_tune(
 
 @SCHEDULES.register("chain_thaw")
 def chain_thaw(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[Phase, ...]:
-    """Trains the head, then each stage alone from the input on, then everything.
+    """Trains the head, then each stage alone, from input to output, then everything.
 
     Felbo and others, "Using millions of emoji occurrences to learn any-domain representations for detecting sentiment,
-    emotion and sarcasm" (2017), section 3.3, https://arxiv.org/abs/1708.00524. Departures: stages for layers, a share
-    of the epochs for early stopping in each step, and a hundredth of the rate after the head. With fewer epochs than
-    steps the last steps are left out.
+    emotion and sarcasm" (2017), section 3.3, https://arxiv.org/abs/1708.00524. Departures: stages instead of layers; a
+    fixed share of the epochs for each step, instead of early stopping; and a hundredth of the learning rate after the
+    head. If there are fewer epochs than steps, the last steps are left out.
 
     Example:
         >>> [phase.unfrozen for phase in chain_thaw(4, 1e-3, ["conv1", "conv2"])]
@@ -145,10 +151,17 @@ def plan(
     learning_rate: float | None,
     stages: Sequence[str],
 ) -> tuple[Phase, ...]:
-    """Turns a schedule's name, function or phases into phases.
+    """Returns the phases of a schedule.
+
+    Args:
+        schedule: name of a schedule, a function, or phases.
+        epochs: number of epochs of all phases together; None with phases.
+        learning_rate: learning rate of the first phase; None with phases.
+        stages: names of the backbone's stages, from input to output.
 
     Raises:
-        InputError: if the name is unknown, or `epochs` or `learning_rate` is missing where a name needs them.
+        InputError: if the name is unknown, `epochs` or `learning_rate` is missing with a name or function or given with
+            phases, or the result is not a sequence of phases.
     """
     if not isinstance(schedule, (tuple, list)):
         make = SCHEDULES.find(schedule)  # type: ignore[arg-type]
@@ -174,7 +187,7 @@ def plan(
 
 
 def _share(epochs: int, parts: int) -> list[int]:
-    """Shares epochs among phases as evenly as can be, the first ones getting the rest."""
+    """Divides epochs among `parts` phases as evenly as possible. The first phases get one more if there is a rest."""
     return [epochs // parts + (index < epochs % parts) for index in range(parts)]
 
 

@@ -1,4 +1,4 @@
-"""Parts: the stages of a backbone, input to output, and "head", all that follows them. Pure data, without Keras."""
+"""Parts of a model: the stages of its backbone, from input to output, and "head", all layers after the last stage."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ UNFROZEN = Whole(0) | Kind(
 
 
 def open_parts(stages: Sequence[str], unfrozen: Unfrozen) -> tuple[str, ...]:
-    """Names the open parts, input to output.
+    """Returns the names of the open (trainable) parts, from input to output.
+
+    Args:
+        stages: names of the backbone's stages, from input to output.
+        unfrozen: "head"; "all"; a stage name, for this stage and all parts after it; a number, for so many last stages
+            and the head; or a tuple of stage names and "head", for exactly these parts.
 
     Raises:
         InputError: if there is no such part.
@@ -53,7 +58,7 @@ def open_parts(stages: Sequence[str], unfrozen: Unfrozen) -> tuple[str, ...]:
 
 
 def rate_factor(decay: float, stages: Sequence[str], part: str) -> float:
-    """Returns the factor by which a decay by stages slows a part: 1 for the head, less for each stage away from it.
+    """Returns the factor of a part's learning rate: 1 for the head, times `decay` for each stage away from it.
 
     Example:
         >>> [rate_factor(0.5, ("conv1", "conv2"), part) for part in ("conv1", "conv2", "head")]

@@ -1,4 +1,4 @@
-"""Phases: some epochs of training with the same open parts, at one rate. Pure data, without Keras."""
+"""Phases: a number of epochs in which the same parts are trained at one learning rate."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from keras_transfer.schedules.parts import UNFROZEN, Unfrozen
 )
 @dataclass(frozen=True)
 class Phase:
-    """Some epochs of training with the same open parts.
+    """A number of epochs in which the same parts of a model are open (trained).
 
     Attributes:
         epochs: number of epochs, 1 or more.
-        unfrozen: "head", "all", a stage name (open from it to the output), a number of last stages, or a tuple of
-            exactly those parts that are open, stage names and "head".
-        learning_rate: rate of the head, above 0.
-        layer_decay: factor of the rate for each stage away from the head, in (0, 1]. The last stage learns at
+        unfrozen: the open parts: "head"; "all"; a stage name, for this stage and all parts after it; a number, for so
+            many last stages and the head; or a tuple of stage names and "head", for exactly these parts.
+        learning_rate: learning rate of the head, above 0.
+        layer_decay: factor of the learning rate for each stage away from the head, in (0, 1]. The last stage trains at
             `learning_rate * layer_decay`, the one before it at `learning_rate * layer_decay**2`.
 
     Raises:
@@ -38,7 +38,7 @@ class Phase:
 
 
 def starts(phases: Sequence[Phase]) -> list[int]:
-    """Returns the first epoch of each phase, counted from 0, and the end of the last one.
+    """Returns the first epoch of each phase, counted from 0, and then the number of all epochs.
 
     Example:
         >>> starts([Phase(3, "head", 1e-3), Phase(2, "all", 1e-5)])

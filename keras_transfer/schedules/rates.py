@@ -1,6 +1,7 @@
-"""Rates: how the learning rate moves within a phase. Pure functions of how much of the phase is done.
+"""Rates: how the learning rate changes within a phase.
 
-A rate is a function from progress in [0, 1) to a factor of the phase's learning rate, which is the largest one.
+A rate is a function from the progress in a phase, in [0, 1), to a factor of the phase's learning rate. The largest
+factor is 1.
 """
 
 from __future__ import annotations
@@ -16,17 +17,17 @@ RATES: Registry[Rate] = Registry("rate", callable, "a function from progress in 
 
 @RATES.register("constant")
 def constant(progress: float) -> float:
-    """Stays at the phase's rate."""
+    """A constant learning rate: the factor is always 1."""
     return 1.0
 
 
 @RATES.register("one_cycle")
 def one_cycle(progress: float, *, peak: float = 0.3, start: float = 1 / 25, end: float = 1e-4) -> float:
-    """Rises from `start` to 1 in the first `peak` of the phase and falls to `end`, both along half a cosine.
+    """Rises from `start` to 1 until the progress is `peak`, then falls to `end`, both along half a cosine.
 
     Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates" (2018),
-    section 3, https://arxiv.org/abs/1708.07120. Departures: half cosines for straight lines, one fall for two, and the
-    momentum stays as it is.
+    section 3, https://arxiv.org/abs/1708.07120. Departures: half cosines instead of straight lines, one fall instead
+    of two, and constant momentum.
 
     Example:
         >>> [round(one_cycle(progress), 3) for progress in (0, 0.3, 0.65, 0.999)]
@@ -39,11 +40,11 @@ def one_cycle(progress: float, *, peak: float = 0.3, start: float = 1 / 25, end:
 
 @RATES.register("warmup_cosine")
 def warmup_cosine(progress: float, *, warmup: float = 0.1) -> float:
-    """Rises in a straight line in the first `warmup` of the phase, then falls to 0 along half a cosine.
+    """Rises linearly from 0.01 to 1 until the progress is `warmup`, then falls to 0 along half a cosine.
 
     The rise: Goyal and others, "Accurate, Large Minibatch SGD" (2017), section 2.2, https://arxiv.org/abs/1706.02677.
     The fall: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017), equation 5,
-    https://arxiv.org/abs/1608.03983. The rise begins at a hundredth.
+    https://arxiv.org/abs/1608.03983.
 
     Example:
         >>> [round(warmup_cosine(progress), 3) for progress in (0, 0.1, 0.55, 0.999)]

@@ -44,14 +44,19 @@ class Status:
 
 
 class Servables:
-    """The versions of one model.
+    """The versions of one model: loads the highest version below a folder, and replaces it when a higher one appears.
+
+    Args:
+        path: folder of all versions.
+        name: name of the model in URLs; by default the name of the folder.
 
     Raises:
-        InputError: if the name cannot stand in a URL.
+        InputError: if the name is empty or has "/" or ":" in it.
 
     Attributes:
-        name: the model's name, the folder's by default.
-        statuses: of all versions seen, by number.
+        path: folder of all versions.
+        name: name of the model in URLs.
+        statuses: the status of each version seen so far, by its number.
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str | None = None):

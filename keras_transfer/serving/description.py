@@ -77,8 +77,9 @@ def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str)
         resize: "crop", "pad" or "stretch".
 
     Raises:
-        InputError: if the number of names is not the number of outputs, `resize` is unknown, the model's image size is
-            not fixed, or the model is not functional with one input and one output.
+        InputError: if `resize` is unknown, the model's image size is not fixed, or the model is not functional with one
+            input and one output.
+        DataError: if the number of names is not the number of outputs.
     """
     RESIZES.find(resize)
     if len(getattr(model, "inputs", ())) != 1 or len(getattr(model, "outputs", ())) != 1:

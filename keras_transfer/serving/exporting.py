@@ -97,8 +97,9 @@ def export(
         The folder of the new version.
 
     Raises:
-        InputError: if the number of names is not the number of outputs, an argument is unknown or out of range, or
-            the model does not have a fixed image size, one input and one output.
+        InputError: if an argument is unknown or out of range, or the model does not have a fixed image size, one input
+            and one output.
+        DataError: if the number of names is not the number of outputs.
         VerificationError: if the version's outputs differ from those of the model in memory.
         DiskError: if `path` cannot be written.
     """

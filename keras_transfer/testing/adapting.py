@@ -14,14 +14,17 @@ _CHANNELS, _CLASSES = 4, 3
 
 
 def check_alignment(method: str | Alignment | Loss) -> None:
-    """Checks that a method's loss is a finite number with finite gradients, zero on equal batches if it says so.
+    """Checks the loss of an adaptation method.
+
+    It must be one finite float32 with finite gradients, and the same each time the method is started. If the method's
+    `zero_on_equal` is True, it must be 0 if source and target are the same batch.
 
     Args:
         method: name, an `Alignment`, or a function of two batches.
 
     Raises:
-        BrokenContract: if it does not.
-        InputError: if the name is unknown, or it is something else.
+        BrokenContract: if the loss does not meet these conditions.
+        InputError: if the name is unknown, or `method` has another type.
     """
     found, rng = find_method(method), np.random.default_rng(0)
     for source, target in ((_batch(rng, 6), _batch(rng, 5)), (_certain(), _certain())):
@@ -49,13 +52,13 @@ def check_alignment(method: str | Alignment | Loss) -> None:
 
 
 def check_validator(validator: str | Validator) -> None:
-    """Checks that a validator gives one finite number, and does not read labels of the target.
+    """Checks that a validator returns one finite float, and does not depend on labels of the target.
 
     Args:
         validator: name, or a function of two `Outputs`.
 
     Raises:
-        BrokenContract: if it does not.
+        BrokenContract: if the validator does not meet these conditions.
         InputError: if the name is unknown.
     """
     judge, rng = VALIDATORS.find(validator), np.random.default_rng(0)
@@ -77,5 +80,5 @@ def _outputs(batch: Batch, labels: np.ndarray | None = None) -> Outputs:
 
 
 def _certain() -> Batch:
-    """Probabilities of exactly 0 and 1, and distances of exactly 0, are where logarithms and roots break."""
+    """Returns a batch with probabilities of exactly 0 and 1 and distances of 0, where logarithms and roots can fail."""
     return Batch(tf.ones((4, _CHANNELS)), tf.one_hot([0, 1, 1, 2], _CLASSES))

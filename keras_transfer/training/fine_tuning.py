@@ -1,4 +1,4 @@
-"""fine_tune: a pretrained model and labelled images in, a trained model and its History out."""
+"""fine_tune: trains a pretrained model on labelled images by the phases of a schedule."""
 
 from __future__ import annotations
 
@@ -43,46 +43,49 @@ def fine_tune(
     resume_dir: str | os.PathLike[str] | None = None,
     verbose: str | int = "auto",
 ) -> keras.callbacks.History:
-    """Trains a model by the phases of a schedule, and ends with the weights of its best epoch.
+    """Trains a model by the phases of a schedule, then restores the weights of the best epoch.
 
-    All phases are one training: epochs are continuous, and optimizer and callbacks keep their state. What is frozen
-    runs once and is kept (see `Cache`); the open part trains on what it gave, in the same batches and with the same
-    result. The best epoch is that of the lowest validation loss; with an optimizer that averages weights (`use_ema`),
-    of the averages.
+    All phases form one training run: epochs are numbered through, and the optimizer and the callbacks keep their state.
+    Activations of the frozen part are computed once and cached (see `Cache`). The open part then trains on these
+    activations, in the same batches and with the same result. The best epoch has the lowest validation loss. If the
+    optimizer averages weights (`use_ema`), the averages are validated.
 
     Args:
-        model: a model made by `build_model`; trained in place and left compiled.
-        data: images with labels; its classes are those of the model.
+        model: a model made by `build_model`; it is trained in place and stays compiled.
+        data: images with labels; its classes must be those of the model.
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
-        epochs: epochs of all phases together, 10 by default; not with a tuple of phases.
-        learning_rate: rate of the first phase, 3e-3 by default; not with a tuple of phases.
-        optimizer: name or object, of which the settings are used and nothing else; its rate is that of the phases,
-            unless it is a schedule object of Keras.
-        loss: by default the one that fits the model's activation: cross-entropy for softmax and sigmoid, squared
-            error for linear.
+        epochs: number of epochs of all phases together, 10 by default; not allowed with a tuple of phases.
+        learning_rate: learning rate of the first phase, 3e-3 by default; not allowed with a tuple of phases.
+        optimizer: name or object. Of an object only the settings are used, not its state. The phases set the learning
+            rate, unless it is a schedule object of Keras.
+        loss: by default cross-entropy for a model with softmax or sigmoid, and squared error for a linear activation.
         metrics: by default accuracy, or mean absolute error for a linear activation.
-        callbacks: any of Keras' own or yours.
-        class_weight: "auto" weighs classes evenly if the largest has 1.5 times the images of the smallest or more,
-            and says so; "balanced" always does; None never; or a weight for each label.
-        rate: how the learning rate moves within each phase: name in `kt.available("rate")` or a function from progress
-            in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
-        patience: epochs without a better validation loss after which training ends early; None to train them all.
-        train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
-        cache: where the activations of the frozen part are kept: "auto", "memory", "disk", a `Cache` with further
-            settings, or False to compute them in every epoch. While images are augmented, `Cache(views=...)` is needed.
-        resume_dir: folder in which the run is kept after each epoch. A run that was killed goes on from there when
-            the same call is made again, and ends with the weights it would have had; one that is finished gives its
-            result at once. Of one run alone; delete it to train again. A call with other settings, images or code, or
-            with other versions of keras_transfer, Keras, TensorFlow or Python, is another run and is refused.
+        callbacks: Keras callbacks.
+        class_weight: "auto" balances the classes, with a message, if the largest class has at least 1.5 times as many
+            images as the smallest; "balanced" always balances them; None never does; or a weight for each label.
+        rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
+            progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
+        patience: number of epochs without a lower validation loss after which training stops; None for no early stop.
+        train_batch_norm: whether BatchNorm layers in open stages train too; see `set_trainable`.
+        cache: where the activations of the frozen part are stored: "auto", "memory", "disk", a `Cache` with further
+            settings, or False to compute them in every epoch. With augmentation, activations are cached only with
+            `Cache(views=...)`.
+        resume_dir: folder in which the state of the run is saved after each epoch. Make the same call again to continue
+            an interrupted run; it ends with the same weights as an uninterrupted one. For a finished run the call
+            returns its result at once. The folder holds one run; delete it to train
+            again. A call with other settings, images or code, or with other versions of keras_transfer, Keras,
+            TensorFlow or Python, is another run and is refused.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
-        The History of all phases; `history.phases` holds them, and `history.boundaries` the first epoch of each phase
-        after the first, from 0.
+        The History of all phases. `history.phases` is the tuple of phases. `history.boundaries` is the list of the
+        first epoch, counted from 0, of each phase after the first.
 
     Raises:
         InputError: if model and data do not fit, an argument is unknown or out of range, or `resume_dir` holds
             another run.
+        DataError: if the labels do not fit the model or the loss.
+        DiskError: if `resume_dir` cannot be written or read.
     """
     check_fit(model, data)
     options = Options(

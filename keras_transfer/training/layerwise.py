@@ -1,4 +1,4 @@
-"""layerwise: a learning rate for each stage, by Keras' own MultiOptimizer."""
+"""layerwise: a learning rate for each stage, with Keras' MultiOptimizer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from keras_transfer.models.stages import MODEL, layers_by_part, stages
 from keras_transfer.schedules.parts import rate_factor
 from keras_transfer.training.options import OPTIMIZER
 
-# what scales with the rate in the configs of Keras' schedules
+# the learning rates in the configs of Keras' schedules
 _RATES = ("initial_learning_rate", "end_learning_rate", "warmup_target", "values")
 
 
@@ -24,28 +24,29 @@ _RATES = ("initial_learning_rate", "end_learning_rate", "warmup_target", "values
 def layerwise(
     optimizer: str | Optimizer, model: keras.Model, decay: float, *, exclude_norm_and_bias: bool = False
 ) -> Optimizer:
-    """Makes an optimizer whose learning rate shrinks with each stage away from the head.
+    """Makes an optimizer whose learning rate decreases with each stage away from the head.
 
-    The head learns at the rate of `optimizer`, the last stage at that times `decay`, the one before it at that times
-    `decay**2`. Weight decay follows, since Keras multiplies it by the learning rate. The result is Keras' own
-    MultiOptimizer, with an equal optimizer for each stage; it saves and loads with the model, and Keras'
-    LearningRateScheduler and ReduceLROnPlateau change each of its rates.
+    The learning rate of the head is that of `optimizer`. The last stage has this rate times `decay`, the one before it
+    this rate times `decay**2`, and so on. Weight decay decreases likewise, because Keras multiplies it by the learning
+    rate. The result is a Keras MultiOptimizer with one optimizer of the same settings for each stage. It is saved and
+    loaded with the model. Keras' LearningRateScheduler and ReduceLROnPlateau change each of its learning rates.
 
     Discriminative fine-tuning of Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification"
-    (2018), section 3.2, equation 2, https://arxiv.org/abs/1801.06146, by stages for layers.
+    (2018), section 3.2, equation 2, https://arxiv.org/abs/1801.06146. Departure: stages instead of layers.
 
     Args:
-        optimizer: name or object; its rate, a number or a schedule of Keras, is that of the head.
+        optimizer: name or object. Its learning rate, a number or a schedule of Keras, is that of the head.
         model: a model made by `build_model`.
-        decay: factor for each stage, in (0, 1].
-        exclude_norm_and_bias: no weight decay for normalisation layers and biases (all variables with one axis).
+        decay: factor of the learning rate for each stage, in (0, 1].
+        exclude_norm_and_bias: whether to exclude normalisation layers and biases (all variables with fewer than two
+            axes) from weight decay.
 
     Returns:
         An optimizer to `compile` this model with.
 
     Raises:
-        InputError: for a decay out of range, an optimizer that is a MultiOptimizer already or clips by a global norm
-            (Keras would clip each stage by its own norm), or a rate that cannot be scaled.
+        InputError: if `decay` is out of range, the optimizer is a MultiOptimizer or clips by a global norm (Keras would
+            clip each stage by its own norm), or its learning rate cannot be scaled.
 
     Example:
         >>> from keras_transfer import build_model
@@ -67,7 +68,7 @@ def layerwise(
         )
     names = stages(model)
     groups: list[tuple[Optimizer, list[str]]] = []
-    for part, layers in layers_by_part(model).items():  # the head comes last: what fits nowhere learns like it
+    for part, layers in layers_by_part(model).items():  # the head comes last: its optimizer is the default
         factor = rate_factor(decay, names, part)
         settings = {"learning_rate": _scaled(optimizer, factor), "name": f"{optimizer.name}_{part}"}
         variables = [(layer, variable) for layer in layers for variable in layer.weights]

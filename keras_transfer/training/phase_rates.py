@@ -1,4 +1,4 @@
-"""The learning rate of a phase, set in each optimizer of a model."""
+"""Sets the learning rate of a phase in each optimizer inside a model's optimizer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Variables = Mapping[str, Sequence[keras.Variable]]
 
 
 class RatesInProportion:
-    """Rates of all optimizers inside one, which keep their ratios to that of the head.
+    """Sets the learning rates of all optimizers inside an optimizer, in constant ratios to that of the head.
 
-    Those that are schedule objects of Keras are left alone; all are where the head's is one.
+    Rates that are schedule objects are not changed; if the head's is one, none is.
 
     Args:
-        optimizer: of the model.
-        variables: by part, input to output.
+        optimizer: the optimizer of the model.
+        variables: the variables of each part of the model, by its name, from input to output.
     """
 
     def __init__(self, optimizer: Optimizer, variables: Variables):
@@ -36,21 +36,21 @@ class RatesInProportion:
         self._ratios = [(leaf, 1.0 if equal else rate_of(leaf) / rate_of(of_head)) for leaf in settable]
 
     def set(self, phase: Phase, rate: float) -> None:
-        """Sets the rate of the head, and the others by their ratios."""
+        """Sets the learning rate of the head to `rate`, and the others in proportion. `phase` is not used."""
         for leaf, ratio in self._ratios:
             if ratio:
                 leaf.learning_rate = rate * ratio
 
 
 class RatesByStage:
-    """Rates of a MultiOptimizer with one optimizer for each part, slowed by the `layer_decay` of the phase.
+    """Sets the learning rates of a MultiOptimizer with one optimizer for each part, by a phase's `layer_decay`.
 
     Args:
-        optimizer: of the model, as `layerwise` makes it.
-        variables: by part, input to output.
+        optimizer: the optimizer of the model, as `layerwise` makes it.
+        variables: the variables of each part of the model, by its name, from input to output.
 
     Raises:
-        InputError: if one optimizer changes several parts.
+        InputError: if one optimizer updates several parts.
     """
 
     def __init__(self, optimizer: Optimizer, variables: Variables):
@@ -58,13 +58,13 @@ class RatesByStage:
         self._leaves = [(leaf, _only_part(leaf, variables)) for leaf in leaves(optimizer)]
 
     def set(self, phase: Phase, rate: float) -> None:
-        """Sets the rate of the head, and those of the stages by the phase's decay."""
+        """Sets the learning rate of the head to `rate`, and those of the stages by the phase's `layer_decay`."""
         for leaf, part in self._leaves:
             leaf.learning_rate = rate * rate_factor(phase.layer_decay, self._stages, part)
 
 
 def check_settable(optimizer: Optimizer, rate: Rate | None) -> None:
-    """Raises InputError unless each rate is a number, and the schedule's to set."""
+    """Raises InputError if a learning rate is a schedule object, or if `rate` is None so that phases may not set it."""
     if rate is None or any(map(has_rate_schedule, leaves(optimizer))):
         raise InputError(
             "Expected a learning rate that is a number, and `rate` not None, with phases whose layer_decay is "
@@ -84,6 +84,6 @@ def _only_part(leaf: Optimizer, variables: Variables) -> str:
 
 
 def _parts(leaf: Optimizer, variables: Variables) -> list[str]:
-    """Names the parts that an optimizer changes."""
+    """Returns the names of the parts whose variables an optimizer updates."""
     own = {id(variable) for variable in all_variables(leaf)}
     return [part for part, members in variables.items() if own & set(map(id, members))]

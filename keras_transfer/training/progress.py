@@ -1,4 +1,4 @@
-"""How far a schedule has come, kept in a variable of the optimizer so that it is saved and restored with it."""
+"""The state of a running schedule, stored in a variable of the optimizer so that both are saved together."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from keras_transfer._keras.leaves import remove_variable, steps_of
 from keras_transfer._keras.refitting import PROGRESS
 
 _NONE = -1
-# places in the variable: after these come the updates of each part, then the first epoch of each phase
+# indices in the variable: then follow the numbers of updates of each part, then the first epoch of each phase
 _PHASE, _DUE, _STEPS_BEFORE, _WAITED, _BEST, _UPDATES = range(6)
 
 
 class Progress:
-    """State of a running schedule. Whatever saves the optimizer, such as Keras' BackupAndRestore, saves it too.
+    """The state of a running schedule, stored in a variable that it adds to an optimizer.
+
+    A callback that saves the optimizer, such as Keras' BackupAndRestore, saves this state too.
 
     Args:
-        optimizer: built; gets one more variable.
+        optimizer: a built optimizer.
         phases: number of phases of the schedule.
-        parts: stages and head of the model.
-        known: those of them that the optimizer has trained from its first step on.
+        parts: names of the stages of the model, and "head".
+        known: names of the parts that the optimizer has trained since its first step.
     """
 
     def __init__(self, optimizer: Optimizer, phases: int, parts: Sequence[str], known: Sequence[str]):
@@ -38,18 +40,18 @@ class Progress:
 
     @property
     def phase(self) -> int | None:
-        """Number of the phase that runs, None before the first."""
+        """Index of the current phase, counted from 0; None before the first."""
         index = int(self._values[_PHASE])
         return None if index == _NONE else index
 
     @property
     def due(self) -> int:
-        """Number of the phase that the next epoch belongs to, where phases follow a metric."""
+        """Index of the phase of the next epoch, if a metric decides when phases begin."""
         return int(self._values[_DUE])
 
     @property
     def watched(self) -> tuple[int, float] | None:
-        """Epochs without improvement of the watched metric, and its best value; None before there is one."""
+        """(number of epochs without improvement, best value) of the monitored metric; None before its first value."""
         waited, best = self._values[[_WAITED, _BEST]]
         return None if np.isnan(best) else (int(waited), float(best))
 
@@ -60,18 +62,24 @@ class Progress:
 
     @property
     def trained(self) -> set[str]:
-        """Parts that have been updated at least once."""
+        """Names of the parts that the optimizer has updated at least once."""
         updates = self._values[_UPDATES : self._epochs]
         running = self._open if self._steps > self._values[_STEPS_BEFORE] else ()
         return {part for part, count in zip(self._parts, updates, strict=True) if count} | set(running)
 
     def remove(self) -> None:
-        """Takes the variable out of the optimizer again."""
+        """Removes the variable from the optimizer."""
         if vars(self._optimizer).pop(PROGRESS, None) is self:
             remove_variable(self._optimizer, self._variable)
 
     def enter(self, phase: int, epoch: int, open_before: Sequence[str]) -> None:
-        """Notes that a phase begins now, and that the parts open until now have been updated."""
+        """Records the start of a phase. The steps of the previous phase are added to the updates of its open parts.
+
+        Args:
+            phase: index of the phase.
+            epoch: the current epoch, counted from 0.
+            open_before: names of the parts that were open until now.
+        """
         values, steps = self._values, self._steps
         for part in open_before:
             values[self._place(part)] += steps - values[_STEPS_BEFORE]
@@ -80,17 +88,23 @@ class Progress:
         self._variable.assign(values)
 
     def opened(self, parts: Sequence[str]) -> None:
-        """Notes which parts are open now."""
+        """Stores the names of the parts that are open now."""
         self._open = tuple(parts)
 
     def watch(self, due: int, waited: int, best: float | None) -> None:
-        """Notes what the watched metric did in an epoch."""
+        """Records the state of the monitored metric after an epoch.
+
+        Args:
+            due: index of the phase of the next epoch.
+            waited: number of epochs without improvement.
+            best: best value so far; None if there is none.
+        """
         values = self._values
         values[[_DUE, _WAITED, _BEST]] = due, waited, np.nan if best is None else best
         self._variable.assign(values)
 
     def late_by(self, part: str) -> int:
-        """Returns the number of steps that the optimizer made without a part, when the running phase began."""
+        """Returns how many steps before the current phase the optimizer made without updating a part."""
         values = self._values
         return int(values[_STEPS_BEFORE] - values[self._place(part)])
 

@@ -1,4 +1,4 @@
-"""find_learning_rate: a short trial run through growing rates, after which everything is as it was."""
+"""find_learning_rate: a short trial run with increasing learning rates, which leaves the model unchanged."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SMOOTHING = 0.9
-_DIVERGED = 4.0  # times the best loss
+_DIVERGED = 4.0  # the run stops at this multiple of the best loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +33,9 @@ class RateCurve:
     """The loss at each learning rate of a trial run.
 
     Attributes:
-        rates: learning rates tried, growing.
-        losses: loss at each, smoothed over the last ten or so.
-        suggestion: the rate at which the loss falls fastest.
+        rates: the learning rates of the run in ascending order, float `(steps,)`.
+        losses: the loss at each, an exponential moving average over about ten steps, float `(steps,)`.
+        suggestion: the learning rate at which the loss falls fastest.
     """
 
     rates: np.ndarray
@@ -43,7 +43,7 @@ class RateCurve:
     suggestion: float
 
     def plot(self) -> Figure:
-        """Draws the loss over the rate."""
+        """Plots the loss over the learning rate."""
         return plot_rates(self.rates.tolist(), self.losses.tolist(), self.suggestion)
 
     def __str__(self) -> str:
@@ -73,25 +73,30 @@ def find_learning_rate(
     steps: int = 100,
     verbose: int = 1,
 ) -> RateCurve:
-    """Trains for some steps at rates that grow from each to the next, and suggests one.
+    """Trains for some steps with increasing learning rates, and suggests a learning rate.
 
-    Model, optimizer and the order of ImageData are left exactly as they were. The learning-rate range test of Smith,
-    "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3, https://arxiv.org/abs/1506.01186, with
-    rates that grow by a factor for the paper's constant steps. The run ends early where the loss reaches four times
-    its best value.
+    Afterwards the model, the optimizer and the order of ImageData are exactly as before. This is the learning-rate
+    range test of Smith, "Cyclical Learning Rates for Training Neural Networks" (2017), section 3.3,
+    https://arxiv.org/abs/1506.01186. Departure: the rates grow by a constant factor instead of a constant difference.
+    The run ends early if the smoothed loss exceeds four times its lowest value.
 
     Args:
-        model: a model made by `build_model`, compiled or not; its loss is used, or the one `fine_tune` would take.
-        data: images with labels, or batches of them.
-        unfrozen: what learns; see `set_trainable`.
-        optimizer: name or object of the kind to find a rate for; it is not used itself.
-        lowest: first rate.
-        highest: last rate.
+        model: a model made by `build_model`, compiled or not. If it is not compiled, the default loss of `fine_tune` is
+            used.
+        data: images with labels, or a dataset of batches of images and labels.
+        unfrozen: the parts to train; see `set_trainable`.
+        optimizer: name or object, whose settings are used. An object is not changed.
+        lowest: the first learning rate, above 0.
+        highest: the last learning rate, above `lowest`.
         steps: number of batches, 20 or more.
         verbose: 0 for no progress bar.
 
+    Returns:
+        The learning rates, the losses, and the suggested learning rate.
+
     Raises:
-        InputError: for values out of range, no batches, a MultiOptimizer, or a loss that is not a number.
+        InputError: if a value is out of range, the optimizer is a MultiOptimizer, or there are fewer than ten batches
+            with a finite loss.
     """
     if highest <= lowest:
         raise InputError(f"Expected `highest` above `lowest`. Received: {lowest} to {highest}.")
@@ -104,7 +109,7 @@ def find_learning_rate(
     before = [variable.numpy() for variable in model.variables]
     try:
         with unfrozen_as(model, unfrozen), model.distribute_strategy.scope():
-            twin = keras.Model(model.inputs, model.outputs)  # shares weights, not optimizer, metrics and History
+            twin = keras.Model(model.inputs, model.outputs)  # shares weights, but not optimizer and metrics
             twin.compile(
                 optimizer=without_state(chosen, learning_rate=lowest),
                 loss=model.loss or _loss(model, batches.element_spec[1]),
@@ -142,7 +147,7 @@ def _losses(model: keras.Model, batches: tf.data.Dataset, rates: np.ndarray, ver
 
 
 def _steepest(rates: np.ndarray, losses: np.ndarray) -> float:
-    """Returns the rate of the steepest fall before the lowest loss, past the first steps, which are noise."""
+    """Returns the rate at which the loss falls fastest, before its minimum and after the first five, noisy steps."""
     upto = max(int(losses.argmin()), 6)
     slopes = np.gradient(losses[: upto + 1], np.log(rates[: upto + 1]))
     return float(rates[5 + slopes[5:].argmin()])

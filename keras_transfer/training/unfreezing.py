@@ -1,4 +1,4 @@
-"""UnfreezeSchedule: a schedule's phases inside one `model.fit`."""
+"""UnfreezeSchedule: a callback that runs the phases of a schedule in one `model.fit`."""
 
 from __future__ import annotations
 
@@ -35,41 +35,42 @@ _END = 1 - 1e-6  # progress in a phase stays below 1
     monitor=Kind((str, EarlyStopping), "the name of a metric or an EarlyStopping") | None,
 )
 class UnfreezeSchedule(keras.callbacks.Callback):
-    """Opens stages and sets the learning rate at the epochs a schedule says, while one `fit` runs.
+    """A callback that opens stages and sets the learning rate at the epochs given by a schedule, in one `fit`.
 
-    There is nothing else to call: when training begins it gives the optimizer room for all variables, and freezes for
-    the first phase. There is one History, and the state of other callbacks and of the optimizer goes on through all
-    phases. A variable that joins late starts like any other: its first step is no larger than its learning rate
-    allows. After the last phase the model stays as that phase left it, and its optimizer fits what is trainable, so
-    that it saves and reloads with the model.
+    The callback freezes the model for the first phase itself when training begins; no other call is needed. There is
+    one History for all phases, and the optimizer and the other callbacks keep their state. For a variable that starts
+    to train late, the optimizer counts steps from that start, so that its first update is not too large. After the last
+    phase the model stays as this phase set it. Its optimizer then has state for exactly the trainable variables, so
+    that it is saved and reloaded with the model.
 
-    It works with the optimizers of Keras, with a MultiOptimizer (whose rates keep their ratios) and under a
-    distribution strategy. A learning rate that is a schedule object of Keras is left alone. Phases with `layer_decay`
-    below 1 turn the optimizer into a MultiOptimizer. `model.optimizer` is another object after `fit` than before.
-    Stand before Keras' BackupAndRestore in the list, and a run that was killed goes on in the right phase. Dropout and
-    other randomness in the model depend on its seeds and the epoch alone, so that the run ends with the weights it
-    would have had.
+    The callback works with all optimizers of Keras, with a MultiOptimizer (whose learning rates keep their ratios), and
+    with a distribution strategy. If the learning rate is a schedule object of Keras, it is not changed. Phases with
+    `layer_decay` below 1 turn the optimizer into a MultiOptimizer. `fit` may replace the object `model.optimizer`.
+
+    List it before Keras' BackupAndRestore, and an interrupted run resumes in the right phase. Random layers, such as
+    Dropout, depend only on their seeds and the epoch; the resumed run therefore ends with the same weights as an
+    uninterrupted one.
 
     Args:
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
-        epochs: number of epochs the schedule shares out; needed with a name.
-        learning_rate: rate of the first phase; needed with a name.
-        train_batch_norm: also train BatchNorm in open stages; see `set_trainable`.
-        rate: how the learning rate moves within each phase: name in `kt.available("rate")` or a function from
+        epochs: number of epochs of all phases together; needed with a name.
+        learning_rate: learning rate of the first phase; needed with a name.
+        train_batch_norm: whether BatchNorm layers in open stages train too; see `set_trainable`.
+        rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
             progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to other callbacks,
             such as LearningRateScheduler.
-        monitor: metric, such as "val_loss", or an EarlyStopping of Keras that holds one with its own settings. If
-            given, the next phase begins when the metric has not improved for two epochs, or for the `patience` of the
-            EarlyStopping, and the epochs of the phases do not count.
+        monitor: name of a metric, such as "val_loss", or a Keras EarlyStopping. If given, the next phase begins when
+            the metric has not improved for two epochs, or for the `patience` of the EarlyStopping. The numbers of
+            epochs of the phases are then ignored.
 
     Attributes:
-        phases: what the schedule gave for this model, once training has begun.
+        phases: the phases of the schedule for this model; empty before training begins.
         began: epoch, counted from 0, at which each phase so far began.
 
     Raises:
-        InputError: for an unknown name; when training begins, for a model not made by `build_model`, a phase that
-            opens a part the model has not, or phases with `layer_decay` below 1 where the optimizer cannot have a
-            rate for each stage (see `layerwise`).
+        InputError: if a name is unknown or an argument is missing. When training begins: if `build_model` did not make
+            the model, a phase opens a part that the model does not have, or a phase has `layer_decay` below 1 and the
+            optimizer cannot have a learning rate for each stage (see `layerwise`).
 
     Example:
         >>> callback = UnfreezeSchedule("gradual", epochs=9, learning_rate=1e-3)
@@ -86,7 +87,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         monitor: str | EarlyStopping | None = None,
     ):
         super().__init__()
-        if not callable(schedule):  # a wrong name or number is an error now, not in `fit`
+        if not callable(schedule):  # raise an error for a wrong name or number now, not in `fit`
             plan(schedule, epochs, learning_rate, ("stage",))
         if monitor is not None and rate not in ("constant", None):
             raise InputError(
@@ -113,7 +114,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
 
     @property
     def watches_steps(self) -> bool:
-        """Whether the rate moves within an epoch."""
+        """Whether the learning rate changes within a phase, so that it is set before each batch."""
         return self.rate not in (None, constant)
 
     def set_model(self, model: keras.Model) -> None:
@@ -156,7 +157,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         index = progress.due if self.monitor else self.phase_index(epoch)
         if index == self._current:
             return
-        goes_on = self._current is None and progress.phase == index  # a run that was killed within this phase
+        goes_on = self._current is None and progress.phase == index  # resumes a run that was interrupted in this phase
         if goes_on and self.monitor and progress.watched:
             self.monitor.wait, self.monitor.best = progress.watched
         if not goes_on:
@@ -179,7 +180,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         metric = self.monitor.monitor
         if metric not in (logs or {}):
             if metric.startswith("val_"):
-                return  # validation does not have to follow every epoch
+                return  # validation need not run after every epoch
             raise InputError(f"Expected `monitor` to be one of {sorted(logs or {})}. Received: {metric!r}.")
         self._seen = True
         stop, self.model.stop_training = self.model.stop_training, False
@@ -191,21 +192,21 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         self._progress.watch(due, self.monitor.wait, self.monitor.best)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self._current is None and self._progress.phase is not None:  # a run that was killed after its last epoch
+        if self._current is None and self._progress.phase is not None:  # a run interrupted after its last epoch
             self._open(self.phases[self._progress.phase])
-        fit_optimizer(self.model)  # Keras reloads an optimizer only if it fits what is trainable
+        fit_optimizer(self.model)  # Keras reloads only an optimizer for exactly the trainable variables
         self._progress.remove()
         self._began = self._progress.began
         del self._progress, self._rates  # which hold the optimizer that ran, with all of its state
         if self.monitor and not self._seen and self._current == 0 and len(self.phases) > 1:
             warnings.warn(
-                f"No stage was opened: the metric {self.monitor.monitor!r} never came. Is there validation data?",
+                f"No stage was opened: `fit` never logged {self.monitor.monitor!r}. Is there validation data?",
                 DataWarning,
                 stacklevel=2,
             )
 
     def phase_index(self, epoch: int) -> int:
-        """Returns the number of the phase that an epoch, counted from 0, belongs to by the schedule."""
+        """Returns the index of the phase that contains an epoch, by the epochs of the schedule. Both count from 0."""
         later = [index for index, start in enumerate(starts(self.phases)[:-1]) if start <= epoch]
         return later[-1]
 
@@ -227,7 +228,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
             self._rates.set(phase, phase.learning_rate * self.rate(progress))
 
     def _check_fit(self) -> None:
-        """Refuses what cannot work, before anything is changed."""
+        """Raises InputError, or warns, if the schedule does not fit the model, the data or the optimizer."""
         for phase in self.phases:
             open_parts(self._stages, phase.unfrozen)
         if self.watches_steps and not self.params.get("steps"):

@@ -19,19 +19,19 @@ _BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 @KERNELS.register("gaussian")
 def gaussian(squared: tf.Tensor) -> tf.Tensor:
-    """`exp(-d²)`."""
+    """Returns `exp(-d²)`, where `squared` is the squared distance d² in units of the bandwidth."""
     return tf.exp(-squared)
 
 
 @KERNELS.register("laplacian")
 def laplacian(squared: tf.Tensor) -> tf.Tensor:
-    """`exp(-d)`."""
+    """Returns `exp(-d)`, where `squared` is the squared distance d² in units of the bandwidth."""
     return tf.exp(-tf.sqrt(squared + 1e-12))  # the root has no gradient at 0
 
 
 @KERNELS.register("inverse_multiquadric")
 def inverse_multiquadric(squared: tf.Tensor) -> tf.Tensor:
-    """`1 / sqrt(1 + d²)`, whose tails reach far."""
+    """Returns `1 / sqrt(1 + d²)`, where `squared` is d² in units of the bandwidth. It has heavy tails."""
     return tf.math.rsqrt(1 + squared)
 
 

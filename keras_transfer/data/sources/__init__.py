@@ -1,4 +1,4 @@
-"""Sources: one file for each place that images with labels come from; all return `ImageData`.
+"""Sources: one module for each kind of source of images. Their functions return `ImageData`.
 
 It may import everything in `data` but `inspection`.
 """

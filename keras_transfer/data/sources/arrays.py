@@ -26,22 +26,23 @@ def from_arrays(
     validation_split: float = 0.2,
     seed: int = 0,
 ) -> ImageData:
-    """Takes images and labels that are in memory.
+    """Returns the data of images and labels in NumPy arrays.
 
     Args:
         images: uint8 or float32 `(count, height, width, 3)` in [0, 255].
-        labels: integers `(count,)` from 0; 0 and 1 `(count, number of labels)` for several labels an image; or
-            floats `(count,)` or `(count, targets)` for regression.
-        class_names: name of each label; their numbers by default.
-        image_size: height and width in pixels, or one number for both; that of `images` by default.
-        resize: "crop", "pad" or "stretch".
-        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
-        batch_size: images in a batch.
-        validation_split: share of each class for validation, in (0, 1).
-        seed: of the split, the order and the augmentation.
+        labels: integers `(count,)` from 0 for one class per image; 0 and 1 `(count, num_labels)` for several labels per
+            image; or floats `(count,)` or `(count, num_targets)` for regression.
+        class_names: name of each class, label or target; by default their numbers.
+        image_size: height and width in pixels, or one number for both; by default those of `images`.
+        resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
+        augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: number of images in a batch.
+        validation_split: share of the images of each class that is held out for validation, in (0, 1).
+        seed: seed of the split, the order and the augmentation.
 
     Raises:
-        InputError: if shapes or labels do not fit, or a class has a single image.
+        InputError: if `images` have another dtype or shape, or an argument is unknown or out of range.
+        DataError: if labels and images or names do not fit, or a class has only one image.
 
     Example:
         >>> data = from_arrays(np.zeros((20, 8, 8, 3), "uint8"), np.arange(20) % 2)

@@ -1,4 +1,4 @@
-"""From the examples of a source to ImageData: what all sources do alike."""
+"""Assembly: makes ImageData of the examples of any source."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from keras_transfer.data.splitting.splits import SHARE, hold_out
 @takes(**FORM, validation_split=SHARE, seed=Whole(0))
 @dataclass(frozen=True)
 class Assembly:
-    """How a source hands over its images, checked before any file is read.
+    """The arguments that all sources share, checked before any file is read.
 
     Attributes:
         image_size: height and width in pixels, or one number for both.
-        resize: "crop", "pad" or "stretch".
-        augment: see `kt.augment`.
-        batch_size: images in a batch.
-        validation_split: share of each class for validation, where there is no such split.
-        seed: of the split, the order and the augmentation.
+        resize: how images are resized: "crop", "pad" or "stretch".
+        augment: augmentation of training images; see `kt.augment`.
+        batch_size: number of images in a batch.
+        validation_split: share of each class that is held out for validation if there is no such split, in (0, 1).
+        seed: seed of the split, the order and the augmentation.
 
     Raises:
-        InputError: if something is unknown or out of range.
+        InputError: if an argument is unknown or out of range.
     """
 
     image_size: int | tuple[int, int]
@@ -46,7 +46,7 @@ class Assembly:
 
     @property
     def side(self) -> int:
-        """The longer side of the size wanted, in pixels."""
+        """The longer side of the image size, in pixels."""
         return max(pair(self.image_size))
 
     def data(
@@ -56,10 +56,16 @@ class Assembly:
         left_out: Sequence[LeftOut] = (),
         root: Path | None = None,
     ) -> ImageData:
-        """Returns the data, with a share of "train" held out for "validation" unless there is one.
+        """Returns the data. If there is no "validation" split, a share of "train" is held out for it.
+
+        Args:
+            splits: the examples of each split by its name.
+            class_names: name of each class.
+            left_out: the files that are not used, each with its reason.
+            root: folder of the images.
 
         Raises:
-            InputError: if a class or its groups cannot be split, or training has no image of a class.
+            DataError: if a class or the groups cannot be split, or the training images lack a class.
         """
         held = hold_out(splits, self.validation_split, self.seed, class_names)
         data = ImageData(

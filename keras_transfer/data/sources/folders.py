@@ -49,27 +49,28 @@ def from_directory(
 ) -> ImageData:
     """Reads images from class folders.
 
-    The directory holds one folder a class, or `train/` and optionally `val/` and `test/`, each with one folder a
-    class. Without `val/`, a share of each class is kept for validation. All files are decoded once to find those that
-    cannot be used: they are named in a warning, listed in `left_out`, and stay where they are.
+    The directory holds one folder for each class; or `train/` and optionally `val/` and `test/`, each with one folder
+    for each class. Without `val/`, a share of each class is held out for validation. All files are decoded once to
+    find unusable ones. These are named in a warning and listed in `left_out`; the files are not changed.
 
     Args:
-        directory: folder to read.
+        directory: the folder to read.
         image_size: height and width in pixels, or one number for both.
-        resize: "crop" (keeps the aspect, cuts the longer side), "pad" (keeps the aspect, fills with black) or
-            "stretch".
-        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
-        batch_size: images in a batch.
-        validation_split: share of each class for validation, in (0, 1), where there is no `val/`.
-        groups: what must not be on both sides of the split: "duplicates" for pictures that look the same, or a
-            function of a file's path that returns its group, such as a patient.
-        exclude: patterns of paths below `directory` to leave out, such as "*.gif".
-        quarantine: file of `Checkup.save_quarantine`, which lists images to leave out.
-        seed: of the split, the order and the augmentation.
+        resize: how images are resized: "crop" (keeps the aspect ratio and crops the longer side), "pad" (keeps the
+            aspect ratio and pads with black) or "stretch".
+        augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: number of images in a batch.
+        validation_split: share of each class that is held out for validation, in (0, 1), if there is no `val/`.
+        groups: images of one group are put on the same side of the split. "duplicates" groups near-duplicates; a
+            function maps the path of a file to its group, such as a patient.
+        exclude: patterns of file names, or of paths below `directory`, to leave out, such as "*.gif".
+        quarantine: a file written by `Checkup.save_quarantine`, which lists images to leave out.
+        seed: seed of the split, the order and the augmentation.
 
     Raises:
-        InputError: if the directory or a class holds no usable image, there is one class only, or a split has a class
-            that `train/` has not; or if `groups` cannot be split.
+        InputError: if the directory does not exist, or an argument is unknown or out of range.
+        DataError: if the directory or a class has no usable image, there is only one class, a split has a class that
+            `train/` does not have, or the groups cannot be split.
     """
     if groups is not None and groups != "duplicates" and not callable(groups):
         raise InputError(f"Expected groups='duplicates', a function of a path, or None. Received: groups={groups!r}.")
@@ -89,10 +90,10 @@ def from_directory(
 
 
 def class_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Returns the names of the class folders, without decoding anything.
+    """Returns the names of the class folders. Images are not decoded.
 
     Raises:
-        InputError: as `from_directory`.
+        InputError: as in `from_directory`.
     """
     names = tuple(_files(directory)[1]["train"])
     check_classes(names)
@@ -106,17 +107,19 @@ def labelled_files(
     exclude: Sequence[str] = (),
     quarantine: str | os.PathLike[str] | None = None,
 ) -> tuple[tuple[str, ...], dict[str, Examples], list[LeftOut]]:
-    """Lists the usable images of class folders, by split; all of a flat set count as "train".
+    """Returns the usable images of class folders by split. Without split folders, all belong to "train".
 
     Args:
-        directory: as in `from_directory`, and so are `exclude` and `quarantine`.
-        side: the longer side of the size wanted, in pixels.
+        directory: as in `from_directory`.
+        side: the longer side of the image size, in pixels.
+        exclude: as in `from_directory`.
+        quarantine: as in `from_directory`.
 
     Returns:
-        Class names, examples by split, and the files that are left out.
+        The class names, the examples of each split by its name, and the files that are left out.
 
     Raises:
-        InputError: as `from_directory`.
+        InputError: as in `from_directory`.
     """
     root = Path(directory).expanduser()
     parts, files = _files(root)
@@ -143,7 +146,7 @@ def labelled_files(
 
 
 def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str, dict[str, list[Path]]]]:
-    """Lists the folder of each split and its files by class."""
+    """Returns the folder of each split, and the image files of each split by class."""
     root = Path(directory).expanduser()
     if not root.is_dir():
         raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
@@ -162,7 +165,11 @@ def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str
 
 
 def split_folders(root: Path) -> dict[str, Path]:
-    """Finds `train/` and its like; a directory without `train/` is one flat set of classes."""
+    """Returns the folder of each split by its name; without `train/` the directory itself, as "train".
+
+    Raises:
+        DataError: if there are two folders for one split.
+    """
     found: dict[str, Path] = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         split = SPLIT_NAMES.get(folder.name.lower())
@@ -174,7 +181,7 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 
 def _class_files(folder: Path) -> dict[str, list[Path]]:
-    """Lists the image files of each class folder; folders without any are no classes."""
+    """Returns the image files of each class folder. Folders without images are not classes."""
     classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     listed = {path.name: find_images(path) for path in classes}
     for name, paths in listed.items():

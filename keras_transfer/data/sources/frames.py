@@ -40,32 +40,35 @@ def from_dataframe(
     quarantine: str | os.PathLike[str] | None = None,
     seed: int = 0,
 ) -> ImageData:
-    """Reads images that a table lists, one in each row.
+    """Reads images that are listed in a table with one row for each image.
 
-    Rows without a label, and files that are missing or cannot be used, are named in a warning, listed in `left_out`,
-    and stay where they are.
+    Rows without a label, and rows whose file is missing or unusable, are named in a warning and listed in `left_out`.
 
     Args:
-        frame: a pandas DataFrame, or anything with `columns` that are lists of values; or the path of a CSV file.
-        image_column: paths of the images, absolute or below `root`.
-        label_column: class names or whole numbers; or several columns of 0 and 1, one for each label of an image.
-        label_separator: text between the labels of one image, such as "|", where it may have several.
-        split_column: "train", "validation" (or "val") and "test"; without it a share of each class is kept for
-            validation.
-        group_column: what must not be on both sides of the split, such as a patient.
-        root: folder of the images; that of the CSV file by default, else the current one.
-        class_names: the classes in their order; by default those that occur, sorted.
+        frame: a pandas DataFrame, a mapping from column names to lists of values, or the path of a CSV file.
+        image_column: name of the column with the paths of the images, absolute or relative to `root`.
+        label_column: name of the column with class names or whole numbers. For several labels per image: a list of
+            columns with values 0 and 1, one column for each label.
+        label_separator: text between the labels in `label_column`, such as "|", if an image may have several labels.
+        split_column: name of the column with "train", "validation" (or "val") or "test". By default a share of each
+            class is held out for validation.
+        group_column: name of a column, such as one with patients. Images with the same value are put on the same side
+            of the split.
+        root: folder of the images; by default the folder of the CSV file, or the current folder for a table.
+        class_names: the class names in order; by default the sorted names that occur.
         image_size: height and width in pixels, or one number for both.
-        resize: "crop", "pad" or "stretch".
-        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
-        batch_size: images in a batch.
-        validation_split: share of each class for validation, in (0, 1), where there is no split "validation".
-        quarantine: file of `Checkup.save_quarantine`, which lists images to leave out.
-        seed: of the split, the order and the augmentation.
+        resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
+        augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: number of images in a batch.
+        validation_split: share of each class that is held out for validation, in (0, 1), if no row has the split
+            "validation".
+        quarantine: a file written by `Checkup.save_quarantine`, which lists images to leave out.
+        seed: seed of the split, the order and the augmentation.
 
     Raises:
-        InputError: if a column is missing, a label or split is unknown or of the wrong type, one image has two
-            labels or is in two splits, a split or group cannot be made, or no image can be used.
+        InputError: if `frame` is not a table, a column is missing, or an argument is unknown or out of range.
+        DataError: if a label or split is unknown or has the wrong type, an image is listed with two labels or splits,
+            the groups cannot be split, or a split has no usable image.
 
     Example:
         >>> table = {"image": ["a.jpg", "b.jpg"], "label": ["cat", "dog"]}
@@ -110,7 +113,11 @@ def from_dataframe(
 
 
 def _repeated(paths: Sequence[Path], labels: Sequence[Any], splits: Sequence[str]) -> dict[int, str]:
-    """Finds rows that say again what an earlier one said."""
+    """Returns the rows that repeat an earlier row, each with a reason.
+
+    Raises:
+        DataError: if an image is listed twice with different labels or splits.
+    """
     first: dict[Path, int] = {}
     again = {}
     for row, path in enumerate(paths):

@@ -16,7 +16,7 @@ from keras_transfer.data.splitting.lists import read_columns
 
 
 class Table:
-    """Columns of values with the same length, and the folder below which paths are meant."""
+    """The columns of a table, lists of the same length, and `root`, the folder to which its paths are relative."""
 
     def __init__(self, frame: Any, root: str | os.PathLike[str] | None):
         beside = Path()
@@ -36,7 +36,7 @@ class Table:
         return self._columns[name]
 
     def paths(self, name: str) -> list[Path]:
-        """Returns the paths of images in a column."""
+        """Returns the paths of images in a column, absolute or below `root`."""
         values = self.column(name)
         for row, value in enumerate(values):
             if not isinstance(value, (str, os.PathLike)) or not str(value):
@@ -44,7 +44,7 @@ class Table:
         return [self.root / Path(value).expanduser() for value in values]
 
     def splits(self, name: str | None) -> list[str]:
-        """Returns the split of each row; "train" for all where no column says it."""
+        """Returns the split of each row from a column; "train" for all rows if `name` is None."""
         if name is None:
             return ["train"] * len(next(iter(self._columns.values()), ()))
         found = []
@@ -62,7 +62,7 @@ class Table:
 def labels_of(
     table: Table, columns: str | Sequence[str], separator: str | None, class_names: Sequence[str] | None
 ) -> tuple[list[Any], tuple[str, ...]]:
-    """Returns the label of each row, None where there is none, and the names of the classes."""
+    """Returns the label of each row (None for a row without a label), and the class names."""
     if not isinstance(columns, str):
         names = tuple(columns)
         by_label = [[_zero_or_one(value, name, row) for row, value in enumerate(table.column(name))] for name in names]
@@ -112,5 +112,5 @@ def _zero_or_one(value: Any, column: str, row: int) -> int:
 
 
 def row_name(row: int) -> str:
-    """Names a row, counted from 1 below the header."""
+    """Returns the name of a row for messages, counted from 1 below the header."""
     return f"row {row + 1}"

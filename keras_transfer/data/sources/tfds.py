@@ -25,22 +25,24 @@ def from_tfds(
     validation_split: float = 0.2,
     seed: int = 0,
 ) -> ImageData:
-    """Takes a dataset of TensorFlow Datasets with the features "image" and "label".
+    """Reads a dataset of TensorFlow Datasets with the features "image" and "label".
 
-    The encoded images of all splits are held in memory. A split "validation" or "test" is used where there is one;
-    without "validation" a share of each class is kept for it.
+    The encoded images of all splits are held in memory. The splits "validation" and "test" are used if they exist.
+    Without "validation", a share of each class is held out for validation.
 
     Args:
-        name: name of a dataset, downloaded by tfds if need be, or a prepared builder.
+        name: name of a dataset, which is downloaded if needed, or a builder whose data are prepared.
         image_size: height and width in pixels, or one number for both.
-        resize: "crop", "pad" or "stretch".
-        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
-        batch_size: images in a batch.
-        validation_split: share of each class for validation, in (0, 1).
-        seed: of the split, the order and the augmentation.
+        resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
+        augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: number of images in a batch.
+        validation_split: share of each class that is held out for validation, in (0, 1).
+        seed: seed of the split, the order and the augmentation.
 
     Raises:
-        InputError: if the dataset is unknown, cannot be downloaded, or has other features.
+        InputError: if an argument is unknown or out of range.
+        DataError: if the dataset has other features.
+        DownloadError: if the dataset is unknown or cannot be downloaded.
     """
     import tensorflow_datasets
 

@@ -38,27 +38,29 @@ def from_tfrecord(
     validation_split: float = 0.2,
     seed: int = 0,
 ) -> ImageData:
-    """Reads `tf.train.Example` records of encoded images with a label each.
+    """Reads TFRecord files of `tf.train.Example`, each with an encoded image and a label.
 
-    The encoded images are held in memory. Images that cannot be decoded, and what follows damage in a file, are named
-    in a warning and listed in `left_out`.
+    The encoded images are held in memory. Images that cannot be decoded are named in a warning and listed in
+    `left_out`; so are files with a damaged record, which are read up to the damage.
 
     Args:
         train: path of a file, a pattern such as "photos-*.tfrecord", or a list of these.
-        validation: the same for validation; without it a share of each class is kept.
-        test: the same for the test.
-        image_key: feature that holds the bytes of a JPEG, PNG, GIF, BMP or WebP file.
-        label_key: feature that holds a number from 0, or the name of a class.
-        class_names: name of each class; by default their numbers, or the names that occur, sorted.
+        validation: the same for the validation split; by default a share of each class is held out.
+        test: the same for the test split; by default there is none.
+        image_key: name of the feature with the bytes of a JPEG, PNG, GIF, BMP or WebP file.
+        label_key: name of the feature with the number of a class, from 0, or its name.
+        class_names: name of each class; by default their numbers, or the sorted names that occur.
         image_size: height and width in pixels, or one number for both.
-        resize: "crop", "pad" or "stretch".
-        augment: what changes training images: name, function, Keras layer, or a list of these (see `kt.augment`).
-        batch_size: images in a batch.
-        validation_split: share of each class for validation, in (0, 1), where there is no `validation`.
-        seed: of the split, the order and the augmentation.
+        resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
+        augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
+        batch_size: number of images in a batch.
+        validation_split: share of each class that is held out for validation, in (0, 1), if `validation` is None.
+        seed: seed of the split, the order and the augmentation.
 
     Raises:
-        InputError: if a file is missing, a record lacks a feature, a label is unknown, or no image can be used.
+        InputError: if an argument is unknown or out of range.
+        DataError: if a file does not exist, a record lacks a feature, a label is unknown, or a split has no usable
+            image.
     """
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
     given = {"train": train, "validation": validation, "test": test}

@@ -33,24 +33,26 @@ def unlabelled(
     exclude: Sequence[str] = (),
     seed: int = 0,
 ) -> ImageData:
-    """Takes images without labels, such as the target of `adapt`.
+    """Reads images without labels, such as the target of `adapt`.
 
     Args:
-        images: a folder, of which every image below it is taken, whatever the folders' names; or an array uint8 or
-            float32 `(count, height, width, 3)` in [0, 255].
-        image_size: height and width in pixels, or one number for both; 224 for files, the array's own size for arrays.
-        resize: "crop", "pad" or "stretch".
-        augment: what changes training images; see `kt.augment`.
-        batch_size: images in a batch.
-        validation_split: share for validation, in (0, 1).
-        exclude: patterns of files to leave out, of the name or the path below the folder.
-        seed: of the split, the order and the augmentation.
+        images: a folder, from which all images are read, at any depth; or an array, uint8 or float32
+            `(count, height, width, 3)` in [0, 255].
+        image_size: height and width in pixels, or one number for both; by default 224 for files, and the size of the
+            images for an array.
+        resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
+        augment: augmentation of training images; see `kt.augment`.
+        batch_size: number of images in a batch.
+        validation_split: share of the images that is held out for validation, in (0, 1).
+        exclude: patterns of file names, or of paths below the folder, to leave out.
+        seed: seed of the split, the order and the augmentation.
 
     Returns:
-        Images whose labels are not-a-number, and whose one class is called "unknown".
+        Data with one class named "unknown", in which all labels are not-a-number.
 
     Raises:
-        InputError: if there are no images, fewer than two, or an argument does not fit.
+        InputError: if the folder does not exist, or an argument is unknown or out of range.
+        DataError: if there are fewer than two usable images.
 
     Example:
         >>> unlabelled(np.zeros((10, 8, 8, 3), "uint8"))
@@ -93,7 +95,7 @@ def blinded(data: ImageData) -> ImageData:
 
 
 def is_labelled(data: LabelledData) -> bool:
-    """Says whether images have labels."""
+    """Returns whether the training images have labels."""
     labels = data.splits["train"].labels
     return labels.dtype.kind != "f" or not np.isnan(labels).any()
 

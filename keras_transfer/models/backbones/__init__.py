@@ -1,4 +1,4 @@
-"""Backbones: the networks of `keras.applications`, of TF-Hub and of the user, each as a `Backbone`.
+"""Backbones: networks of `keras.applications`, of TF-Hub and of users, each described by a `Backbone`.
 
 It may import nothing else of `models`.
 """

@@ -13,11 +13,12 @@ from keras_transfer.models.backbones.copying import copy_network
 
 
 def _efficientnet(name: str, *, weights: str | None, input_shape: tuple[int, ...], **options: Any) -> keras.Model:
-    """Builds an EfficientNet; ImageNet weights from a file get the scaling that Keras adds when it downloads them.
+    """Builds an EfficientNet, with the right input scaling for ImageNet weights from a file.
 
-    Keras divides the normalised picture once more by the square root of ImageNet's deviation, but only for
-    weights="imagenet" (keras/src/applications/efficientnet.py). Weights trained from random ones leave the
-    Normalization layer as it was made; by that they are told apart.
+    With weights="imagenet", Keras divides the normalised image again, by the square root of ImageNet's standard
+    deviation (keras/src/applications/efficientnet.py); with a file it does not. Here this division is added for a file
+    of ImageNet weights. They are recognised by their Normalization layer, which differs from its initial state; in a
+    network that was trained from random weights it does not.
     """
     network = getattr(keras.applications, name)(include_top=False, weights=weights, input_shape=input_shape, **options)
     (normalization,) = [layer for layer in network.layers if isinstance(layer, keras.layers.Normalization)]
@@ -33,17 +34,17 @@ def _efficientnet(name: str, *, weights: str | None, input_shape: tuple[int, ...
     return copy_network(network, keras.Input(input_shape), call)
 
 
-_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)  # of red, green and blue in [0, 1]
+_IMAGENET_DEVIATION = (0.229, 0.224, 0.225)  # standard deviation of red, green and blue in [0, 1]
 
 
 def _numbered(name: str, end: str, numbers: range) -> tuple[tuple[str, str], ...]:
-    """Writes out stages that differ by a number: `@` stands for it, and the last one ends with the network."""
+    """Returns stages with numbered names: each number replaces `@`. The last stage ends with the network."""
     rows = [(name.replace("@", str(number)), end.replace("@", str(number))) for number in numbers]
     return (*rows[:-1], (rows[-1][0], ""))
 
 
 def _resolutions(*ends: str) -> tuple[tuple[str, str], ...]:
-    """Names stages by where the picture shrinks: block1, block2 and so on."""
+    """Returns stages named block1, block2 and so on, which end at the given layers; the last ends with the network."""
     return tuple((f"block{number}", end) for number, end in enumerate((*ends, ""), start=1))
 
 

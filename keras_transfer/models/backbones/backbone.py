@@ -1,4 +1,4 @@
-"""Backbones: what must be known of a pretrained network to build on it."""
+"""Backbone: the description of a pretrained network that `build_model` needs."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ Weights = str | os.PathLike[str] | None
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained network without its classifier, and what must be known to use it.
+    """A pretrained network without its classifier, with its preprocessing, image size and stages.
 
     Attributes:
         network: a `keras.Model`, or a constructor that takes `weights`, `input_shape` and options and returns one.
-        preprocess: function of an image tensor in [0, 255] that gives what the network was trained on; None for a
-            network that takes [0, 255] itself.
-        image_size: default height and width in pixels.
-        min_image_size: smallest height and width the network can take.
-        stages: name of each stage and where it ends, input to output; the last one ends with the network. An end is
-            a layer's name (a regular expression, the last layer that matches), "before NAME" (the input of that
-            layer) or "CLASS #2" (the second layer of that class). Empty for one stage called "backbone".
+        preprocess: function that maps an image tensor in [0, 255] to the input that the network was trained on; None
+            for a network whose input is in [0, 255].
+        image_size: default height and width in pixels, one number for both.
+        min_image_size: smallest height and width in pixels that the network accepts.
+        stages: pairs of the name of a stage and its end, from input to output. By default one stage named "backbone".
+            An end is one of: a regular expression for a layer name, where the last layer that matches counts; "before
+            NAME", the input of the first layer whose name ends with NAME; "CLASS #2", the second layer of that class;
+            or "", the output of the network, which must be the end of the last stage.
 
     Example:
         >>> images = keras.Input((None, None, 3))
@@ -48,10 +49,16 @@ class Backbone:
     stages: tuple[tuple[str, str], ...] = field(default=(("backbone", ""),))
 
     def build(self, weights: Weights, image_size: tuple[int, int], options: Mapping[str, Any] | None) -> keras.Model:
-        """Returns the network for images `(height, width)`, with its weights.
+        """Returns the network with its weights.
+
+        Args:
+            weights: "imagenet", None, or a file, as in `build_model`.
+            image_size: (height, width) in pixels.
+            options: further arguments for the constructor `network`.
 
         Raises:
-            InputError: if the weights cannot be found, downloaded or loaded, or an option is not the constructor's.
+            InputError: if the file of weights does not exist or does not fit, or the constructor has no such option.
+            DownloadError: if the weights are not on this machine and cannot be downloaded.
         """
         if isinstance(self.network, keras.Model):
             if options:
@@ -97,7 +104,7 @@ def _name(network: Callable[..., keras.Model]) -> str:
 
 
 def _weights_error(name: str, weights: Weights, options: object, error: Exception) -> Exception:
-    """Says in a sentence what Keras' error means to the one who passed `weights`."""
+    """Returns an error for the user in place of an exception that Keras raised while it loaded `weights`."""
     no_network = isinstance(error, (OSError, HTTPException)) or "URL fetch failure" in str(error)
     if weights == "imagenet" and no_network:
         return DownloadError(

@@ -1,4 +1,4 @@
-"""Copies of networks: a functional network laid out anew, with its weights, and the ends of its stages."""
+"""Copies of functional networks with their weights, and the tensors at the ends of their stages."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from keras_transfer._keras.still import layers_inside
 
 
 def end_of_stage(network: keras.Model, end: str) -> KerasTensor:
-    """Finds the tensor with which a stage ends; see `Backbone.stages` for the notation.
+    """Returns the tensor at the end of a stage. `Backbone.stages` describes the notation of `end`.
 
     Raises:
-        InputError: if no layer fits.
+        InputError: if no layer matches.
     """
     if not end:
         return network.output
@@ -49,8 +49,9 @@ def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., 
 
     Args:
         network: the functional network.
-        images: the input of the copy, or None for one like the network's.
-        call: function `(operation, *args, **kwargs)` that runs each operation of the copy, in the order of the graph.
+        images: the input tensor of the copy.
+        call: function `(operation, *args, **kwargs)` that applies an operation of the copy and returns its output. It
+            is called for each operation, in the order of the graph.
     """
     twins: dict[int, keras.Operation] = {}
 
@@ -59,7 +60,7 @@ def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., 
             try:
                 twins[id(operation)] = type(operation).from_config(operation.get_config())
             except (TypeError, ValueError, NotImplementedError):
-                twins[id(operation)] = operation  # one of the user's own that Keras cannot copy is shared
+                twins[id(operation)] = operation  # Keras cannot copy this layer of the user: share it
         return twins[id(operation)]
 
     copy = keras.models.clone_model(network, input_tensors=images, clone_function=twin, call_function=call)
@@ -68,15 +69,16 @@ def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., 
             copy.get_layer(layer.name).set_weights(layer.get_weights())
     for layer in layers_inside(copy):
         if isinstance(layer, layers.Normalization):
-            layer.finalize_state()  # it computes with values derived from its weights
+            layer.finalize_state()  # recomputes the values that it derives from its weights
     return copy
 
 
 def wrap(model: keras.Model) -> keras.Model:
-    """Gives a network of the user's own the form of those in the table: functional, one image input, one output.
+    """Returns a user's network as a functional model with one image input and one output.
 
     Raises:
-        InputError: if the model takes or returns several tensors, or not images.
+        InputError: if the model is not built, has layers with reserved names, has several inputs or outputs, or does
+            not take images.
     """
     if not model.built:
         raise InputError(f"Expected a built model as backbone. Received: {model.name!r}, not built; call it once.")
@@ -84,7 +86,8 @@ def wrap(model: keras.Model) -> keras.Model:
     if taken:
         raise InputError(
             f"Expected a backbone without layers of the names {sorted(_RESERVED)} or stage_... Received: {taken}. "
-            "To go on from a model of build_model, load its weights, or rename its layers by keras.models.clone_model."
+            "To reuse a model of build_model, build it again and load its weights, or rename its layers with "
+            "keras.models.clone_model."
         )
     if isinstance(model, keras.Sequential):
         model = keras.Model(model.inputs, model.outputs, name=model.name)

@@ -19,22 +19,23 @@ from keras_transfer.models.backbones.backbone import Backbone
 
 @keras.saving.register_keras_serializable("keras_transfer")
 class HubLayer(keras.layers.Layer):
-    """Runs a TF-Hub model or any SavedModel inside a Keras 3 model.
+    """A Keras layer that runs a TF-Hub model or any SavedModel.
 
-    Its variables are the layer's weights: frozen by `trainable = False`, trained by `fit`, kept in a `.keras` file.
-    Loading that file again needs this package and the SavedModel under the same handle.
+    The SavedModel's variables are the layer's weights: `trainable = False` freezes them, `fit` trains them, and a
+    `.keras` file stores them. To load that file, this package and the SavedModel under the same handle are needed.
 
     Args:
         handle: URL of a TF-Hub model or path of a SavedModel folder.
-        signature: name of the signature to call where the SavedModel itself cannot be called.
+        signature: name of the signature to call if the SavedModel is not callable itself.
         **kwargs: `name`, `trainable` and `dtype` of a Keras layer.
 
     Raises:
-        InputError: if there is no SavedModel at `handle`, it cannot be downloaded, or it offers nothing to call.
+        InputError: if there is no SavedModel at `handle`, or it is not callable and has no such signature.
+        DownloadError: if it cannot be downloaded or loaded.
     """
 
     def __init__(self, handle: str, signature: str = "serving_default", **kwargs: Any):
-        super().__init__(autocast=False, **kwargs)  # a SavedModel takes float32 whatever the precision around it
+        super().__init__(autocast=False, **kwargs)  # a SavedModel takes float32 under any dtype policy
         self.handle = str(handle) if "://" in str(handle) else str(Path(handle).expanduser())
         self.signature = signature
         self._module = _load(self.handle)
@@ -52,7 +53,7 @@ class HubLayer(keras.layers.Layer):
         return _features(outputs, self.handle)
 
     def compute_output_spec(self, inputs: keras.KerasTensor, training: bool | None = None) -> keras.KerasTensor:
-        # A SavedModel says its output's shape only when it is called.
+        # The output shape of a SavedModel is unknown until it is called.
         shape = [side or 1 for side in inputs.shape]
         output = self.call(tf.zeros(shape, inputs.dtype))
         return keras.KerasTensor((inputs.shape[0], *output.shape[1:]), dtype=output.dtype.name)
@@ -62,7 +63,7 @@ class HubLayer(keras.layers.Layer):
 
 
 def is_handle(backbone: str) -> bool:
-    """Says whether a backbone is given by URL or by folder instead of by name."""
+    """Returns whether a string is a URL or a folder instead of the name of a backbone."""
     return "/" in backbone or (Path(backbone) / "saved_model.pb").is_file()
 
 
@@ -72,16 +73,16 @@ def hub_backbone(
     preprocess: Callable[[keras.KerasTensor], keras.KerasTensor] | None = None,
     image_size: int = 224,
 ) -> Backbone:
-    """Makes a backbone of a TF-Hub model or SavedModel folder; the whole of it is one stage.
+    """Returns a backbone with one stage that runs a TF-Hub model or a SavedModel.
 
     Args:
         handle: URL of a TF-Hub model or path of a SavedModel folder.
-        preprocess: function of an image tensor in [0, 255]. By default images are scaled to [0, 1], which is
-            TF-Hub's convention for images.
-        image_size: height and width in pixels that the model expects.
+        preprocess: function that maps an image tensor in [0, 255] to the model's input. By default images are scaled
+            to [0, 1], which is TF-Hub's convention for images.
+        image_size: height and width in pixels that the model expects, one number for both.
 
-    Raises:
-        InputError: when built, if the model cannot be found or called.
+    `Backbone.build` raises InputError if there is no model at `handle` or it cannot be called, and DownloadError if it
+    cannot be downloaded.
     """
 
     def build(*, weights: Any, input_shape: tuple[int, int, int]) -> keras.Model:
@@ -113,7 +114,7 @@ def _load(handle: str) -> Any:
 
 
 def _callable(module: Any, signature: str, handle: str) -> tuple[Callable[..., Any], bool]:
-    """Finds what to call, and whether it takes `training`."""
+    """Returns the function that runs a SavedModel, and whether it takes the argument `training`."""
     if callable(module):
         return module, _takes_training(module)
     if callable(getattr(module, "serve", None)):
@@ -130,10 +131,10 @@ def _callable(module: Any, signature: str, handle: str) -> tuple[Callable[..., A
 
 
 def _variables(module: Any) -> list[tuple[tf.Variable, bool]]:
-    """Lists a restored module's numeric variables and which of them it means to be trained.
+    """Returns the numeric variables of a loaded SavedModel, each with whether it is trainable.
 
-    Modules in TF-Hub's "reusable SavedModel" form and Keras' exports say so themselves; of others the variables that
-    their functions use are taken, trainable as they were created.
+    TF-Hub's "reusable SavedModels" and Keras' exports list their trainable variables. For other SavedModels the
+    variables that their functions use are taken, each with the `trainable` it was created with.
     """
     everything = list(getattr(module, "variables", ()))
     if everything:
@@ -149,7 +150,7 @@ def _variables(module: Any) -> list[tuple[tf.Variable, bool]]:
 
 
 def _takes_training(module: Any) -> bool:
-    """Says whether a restored object was saved with functions for training and for inference."""
+    """Returns whether the function of a loaded SavedModel takes the argument `training`."""
     for function in getattr(module.__call__, "concrete_functions", ()):
         arguments, keywords = function.structured_input_signature
         if "training" in keywords or len(arguments) > 1:
@@ -158,7 +159,11 @@ def _takes_training(module: Any) -> bool:
 
 
 def _features(outputs: Any, handle: str) -> tf.Tensor:
-    """Takes the one tensor that is the network's output; TF-Hub calls it `default`."""
+    """Returns the single output tensor of a SavedModel, which TF-Hub names `default`.
+
+    Raises:
+        InputError: if there are several outputs and none is named `default`.
+    """
     if isinstance(outputs, dict):
         outputs = outputs.get("default", next(iter(outputs.values())) if len(outputs) == 1 else outputs)
     if not tf.is_tensor(outputs):

@@ -78,7 +78,7 @@ class Verification:
     def __str__(self) -> str:
         lines = [f"{'signature':<22}{'output':<15}{'largest':>9}{'mean':>9}"]
         for found in self.differences:
-            mark = "  beyond the tolerance" if found in self.failures else ""
+            mark = "  above the tolerance" if found in self.failures else ""
             lines.append(f"{found.signature:<22}{found.output:<15}{found.largest:>9.1e}{found.mean:>9.1e}{mark}")
         verdict = "passed" if self.passed else "FAILED"
         return "\n".join([*lines, f"{verdict}: {self.images} pictures, tolerance {self.tolerance:g}"])
