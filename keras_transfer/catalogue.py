@@ -13,6 +13,7 @@ from keras_transfer.models.pooling import POOLINGS
 from keras_transfer.runtimes import FORMATS
 from keras_transfer.schedules.named import SCHEDULES
 from keras_transfer.schedules.rates import RATES
+from keras_transfer.tasks import TASKS
 
 _REGISTRIES = {
     registry.kind: registry
@@ -28,6 +29,7 @@ _REGISTRIES = {
         FORMATS,
         ALIGNMENTS,
         VALIDATORS,
+        TASKS,
     )
 }
 
@@ -38,7 +40,7 @@ def available(kind: str | None = None) -> list[str]:
 
     Args:
         kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize", "format" (of other
-            runtimes), "alignment" or "validator"; None for the list of these.
+            runtimes), "alignment", "validator" or "task"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "backbone": "test_backbones.py runs a longer contract over each",
     "mixing": "a mixing is a layer of Keras; test_augment.py",
     "resize": "test_serving.py compares what training and serving see with each",
+    "task": "test_tasks.py runs check_task over each",
     "format": "test_runtimes.py runs a contract over each",
 }
 
