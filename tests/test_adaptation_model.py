@@ -138,6 +138,39 @@ def test_methods_see_what_enters_the_last_layer_with_weights():
     assert features_of(no_weights) is no_weights.get_layer("features").output
 
 
+def test_one_method_object_serves_two_models_each_with_a_discriminator_of_its_own(model):
+    def learnt(method: kt.alignment.Alignment, *also: keras.Model) -> list[np.ndarray]:
+        keras.utils.set_random_seed(0)
+        first = kt.AdaptationModel(kt.build_model(toy_backbone(), 3, image_size=24), method)
+        for other in also:
+            kt.AdaptationModel(other, method)
+        kt.set_trainable(first, "head")
+        first.compile("sgd", "sparse_categorical_crossentropy")
+        first.fit(datasets(), verbose=0)
+        return [np.array(variable) for variable in first.method.variables]
+
+    wide = kt.build_model(toy_backbone(), 3, image_size=24, head="mlp")
+    alone, shared = learnt(kt.alignment.DANN(units=(4,))), learnt(kt.alignment.DANN(units=(4,)), wide, model)
+    assert all(np.array_equal(one, other) for one, other in zip(alone, shared, strict=True))
+
+
+def test_a_model_without_probabilities_that_sum_to_1_is_refused():
+    for activation, classes in (("sigmoid", 3), ("linear", 3)):
+        other = kt.build_model(toy_backbone(), classes, image_size=24, activation=activation)
+        with pytest.raises(kt.InputError, match=f"activation='softmax', one class an image. Received: '{activation}'"):
+            kt.AdaptationModel(other)
+    images = keras.Input((24, 24, 3))
+    with pytest.raises(kt.InputError, match="activation='softmax'"):
+        kt.AdaptationModel(keras.Model(images, keras.layers.GlobalAveragePooling2D()(images)))
+
+
+def test_mixstyle_needs_two_stages_between_which_it_mixes():
+    network = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Conv2D(4, 3)])
+    one_stage = kt.build_model(network, 3, image_size=24)
+    with pytest.raises(kt.InputError, match="two stages or more for 'mixstyle'.*Received: 1"):
+        kt.AdaptationModel(one_stage, "mixstyle")
+
+
 def test_what_cannot_work_is_refused(model):
     source, target = datasets()
     with pytest.raises(kt.InputError, match="Did you mean 'coral'"):

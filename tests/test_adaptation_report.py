@@ -110,6 +110,19 @@ def test_the_shell_adapts_and_leaves_a_served_version(tmp_path, pictures):
     assert served.class_names == ("blue", "green", "red") and served.predict([flat / "red0.jpg"])[0].class_name
 
 
+def test_the_shell_looks_at_the_target_before_it_makes_a_model(pictures, tmp_path, monkeypatch):
+    """A network may have to be downloaded first, and thousands of files of the source decoded."""
+    monkeypatch.setattr("keras_transfer.build_model", lambda *args, **options: pytest.fail("a model was made"))
+    (tmp_path / "empty").mkdir()
+    other = write_pictures(tmp_path / "other", per_class=5, classes=("red", "blue"))
+    cases = ((tmp_path / "missing", "not a folder"), (tmp_path / "empty", "none"), (other, "the classes of the source"))
+    ignored = [(target, message, "--ignore-target-labels") for target, message in cases[:2]]
+    for target, message, *more in (*cases, *ignored):
+        command = ["adapt", str(pictures), str(target), *SMALL, "--output", str(tmp_path / "out"), *more]
+        result = CliRunner().invoke(app, command)
+        assert result.exit_code == 2 and message in " ".join(result.stderr.split()), result.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -134,6 +134,30 @@ def test_the_cache_changes_nothing(method, source, target):
     assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*weights, strict=True))
 
 
+def skipping_network() -> keras.Model:
+    """Two tensors enter the last stage: what the stage before gives, and what the first gives."""
+    layers = keras.layers
+    images = keras.Input((24, 24, 3))
+    early = layers.Conv2D(4, 3, strides=2, padding="same", activation="relu", name="early")(images)
+    middle = layers.Conv2D(4, 3, padding="same", activation="relu", name="middle")(early)
+    late = layers.Conv2D(6, 3, padding="same", activation="relu", name="third")(layers.Concatenate()([early, middle]))
+    return keras.Model(images, late)
+
+
+def test_styles_are_mixed_alike_with_and_without_the_cache_where_several_tensors_cross_the_cut(source, target):
+    stages = (("early", "early"), ("middle", "middle"), ("late", "third"))
+    before, weights = [], []
+    for cache in (False, "memory"):
+        keras.utils.set_random_seed(0)
+        model = kt.build_model(kt.Backbone(skipping_network(), None, 24, stages=stages), 3, image_size=24)
+        before.append(model.get_weights())
+        mixing = kt.alignment.MixStyle(probability=1.0, alpha=1.0)
+        kt.adapt(model, [source, target], None, method=mixing, schedule=ONCE, cache=cache, optimizer="sgd", verbose=0)
+        weights.append(model.get_weights())
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*weights, strict=True))
+    assert not np.allclose(weights[0][-4], before[0][-4], atol=1e-4), "the last stage learnt"
+
+
 # what a method does
 
 
@@ -243,6 +267,24 @@ def test_a_validator_of_ones_own_chooses_the_epoch(source, target):
     assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), weights[0], strict=True))
 
 
+@pytest.mark.parametrize("cache", [False, "memory"])
+def test_several_sources_are_judged_together(source, target, cache):
+    """By a validator, and by what Keras shows of the validation images."""
+    asked, model = [], build()
+
+    def count(source, target):
+        asked.append(source)
+        return float(len(source.labels))
+
+    head = (kt.Phase(1, "head", 1e-2),)
+    history = run(model, [source, target], None, "none", schedule=head, cache=cache, validator=count)
+    labels = np.concatenate([data.splits["validation"].labels for data in (source, target)])
+    assert np.array_equal(asked[-1].labels, labels)
+    probabilities = np.concatenate([model.predict(data.validation, verbose=0) for data in (source, target)])
+    expected = (probabilities.argmax(axis=1) == labels).mean()
+    assert history.history["val_accuracy"] == pytest.approx([expected])
+
+
 def test_the_choice_keeps_the_weights_of_the_best_candidate(source, target):
     model = build()
     before = model.get_weights()
@@ -322,6 +364,57 @@ def test_a_run_that_diverges_at_once_leaves_the_weights_it_began_with(source, ta
     assert all(np.array_equal(before[path], value) for path, value in parts(model).items())
 
 
+def test_a_validator_that_gives_no_number_is_named_and_does_not_end_the_training(source, target):
+    values = iter([1.0, float("nan"), 0.5])
+
+    def moody(source, target):
+        return next(values)
+
+    model, weights = build(), []
+    keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: weights.append(model.get_weights()))
+    with pytest.warns(kt.DataWarning, match="'moody' gave nan for epoch 2, which is not chosen") as told:
+        history = run(model, source, target, validator=moody, schedule=(kt.Phase(3, "head", 1e-2),), callbacks=[keep])
+    assert not any("diverged" in str(each.message) for each in told)
+    assert len(history.epoch) == 3 and history.score == 1.0
+    assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), weights[0], strict=True))
+
+
+@pytest.mark.filterwarnings("ignore:The validator")
+def test_where_no_candidate_has_a_score_the_validator_is_named(source, target):
+    def mute(source, target):
+        return float("nan")
+
+    model = build()
+    before = model.get_weights()
+    with pytest.raises(kt.InputError, match="'mute' gave no finite number for any candidate"):
+        kt.choose_adaptation(
+            model, source, target, candidates=["none"], validator=mute, options={"schedule": ONCE}, verbose=0
+        )
+    assert all(np.array_equal(one, other) for one, other in zip(before, model.get_weights(), strict=True))
+
+
+def test_a_model_that_diverges_in_its_last_step_is_not_kept(source, target):
+    """The mean loss of the epoch is finite then, and no validator is asked about what is no number."""
+    calls = tf.Variable(0)
+
+    def explodes_last(source, target):
+        last = tf.equal(calls.assign_add(1), 5)  # 39 images in batches of 8: four steps an epoch
+        return tf.where(last, 1e30, 0.0) * tf.reduce_sum(source.features**2)
+
+    model = build()
+    with pytest.warns(kt.DataWarning, match="diverged in epoch 1"):
+        history = run(
+            model,
+            source,
+            target,
+            explodes_last,
+            validator="deep_embedded_validation",
+            schedule=(kt.Phase(1, 1, 1e30),),
+            optimizer="sgd",
+        )
+    assert all(np.isfinite(value).all() for value in parts(model).values()) and np.isnan(history.score)
+
+
 class Killed(Exception):
     pass
 
@@ -382,8 +475,8 @@ def test_what_does_not_fit_is_refused_before_training(source, target):
         ((source, few), {"method": "coral"}, "batches of 2 images or more.*1 training images of the target"),
         ((source, single), {"method": "mmd"}, "batches of 1"),
         ((source, target), {"method": "mccc"}, "Did you mean 'mcc'"),
-        ((source, target), {"weight": -1}, "`weight` to be a number, 0 or more"),
-        ((source, target), {"weight": float("nan")}, "`weight` to be a number, 0 or more"),
+        ((source, target), {"weight": -1}, "`weight` to be a number 0 or more"),
+        ((source, target), {"weight": float("nan")}, "`weight` to be a number 0 or more"),
         ((source, target), {"validator": "entropi"}, "Did you mean 'entropy'"),
         ((source, target), {"patience": 0}, "`patience`"),
         ((source, None), {}, "Expected a `target`"),

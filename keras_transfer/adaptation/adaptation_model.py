@@ -16,7 +16,8 @@ from keras_transfer.adaptation.alignment import Alignment, Batch, MixStyle, find
 from keras_transfer.adaptation.alignment.method import Loss
 from keras_transfer.adaptation.batches import Datasets, joined
 from keras_transfer.adaptation.method_in_training import Running
-from keras_transfer.adaptation.styles import mixing_styles
+from keras_transfer.adaptation.styles import check_mixable, mixing_styles
+from keras_transfer.tasks import Classification
 
 
 class AdaptationModel(keras.Model):
@@ -37,8 +38,8 @@ class AdaptationModel(keras.Model):
         model: the plain model.
 
     Raises:
-        InputError: for an unknown method, a weight below 0, a model without probabilities of classes, or AdaBN, which
-            has no step of its own.
+        InputError: for an unknown method, a weight below 0, a model without softmax, AdaBN, which has no step of its
+            own, or MixStyle with a network of one stage.
 
     Example:
         >>> import numpy as np
@@ -56,9 +57,10 @@ class AdaptationModel(keras.Model):
     def __init__(self, model: keras.Model, method: str | Alignment | Loss = "mcc", *, weight: float = 1.0):
         super().__init__(inputs=model.inputs, outputs=model.outputs, name=f"adapting_{model.name}")
         features = features_of(model)
-        if len(model.outputs[0].shape) != 2:
-            raise InputError(f"Expected a model that returns (batch, num_classes). Received: {model.output_shape}.")
+        check_probabilities(model)
         found = find_method(method)
+        if isinstance(found, MixStyle):
+            check_mixable(model)
         if not found.needs_source and not found.needs_target:
             raise InputError(f"Expected a method with a step of its own. Received: {found!r}. Use kt.adapt for it.")
         running = Running(found, weight, features.shape[-1], model.outputs[0].shape[-1])
@@ -183,6 +185,17 @@ class AdaptationModel(keras.Model):
         else:
             found = self._both(images, training=True)
         return Batch(*(tf.cast(output, tf.float32) for output in found))
+
+
+def check_probabilities(model: keras.Model) -> None:
+    """Raises InputError unless a model returns one probability for each class of an image, with a sum of 1."""
+    activation: Any = getattr(model.layers[-1], "activation", None)
+    name = getattr(activation, "__name__", None)
+    if name != Classification.activation or len(model.outputs[0].shape) != 2:
+        raise InputError(
+            f"Expected a model with activation='{Classification.activation}', one class an image. Received: {name!r}, "
+            f"output shape {model.output_shape}."
+        )
 
 
 def head_weight(model: keras.Model) -> keras.Variable:

@@ -15,13 +15,14 @@ from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._identity import identity_of
 from keras_transfer._keras.leaves import leaf_of
 from keras_transfer.adaptation.adaptation_model import features_of, head_weight
-from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, check_weight, find_method
+from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, find_method
 from keras_transfer.adaptation.alignment.method import Loss
 from keras_transfer.adaptation.batch_statistics import settle_batch_norm
 from keras_transfer.adaptation.domain_checks import find_domains
 from keras_transfer.adaptation.domains import DomainOrder, Domains
-from keras_transfer.adaptation.method_in_training import Running
+from keras_transfer.adaptation.method_in_training import WEIGHT, Running
 from keras_transfer.adaptation.signs import shares_of, signs_of_negative_transfer
+from keras_transfer.adaptation.styles import check_mixable
 from keras_transfer.adaptation.validators import VALIDATORS, Validator
 from keras_transfer.adaptation.watching import Divergence, Validation
 from keras_transfer.caching import Cache
@@ -116,7 +117,7 @@ def adapt(
         verbose=verbose,
     )
     found = find_method(method)
-    check_weight(weight)
+    weight = WEIGHT("weight", weight)
     domains = find_domains(model, source, target, found)
     if isinstance(found, AdaBN) and domains.target is None:
         raise InputError("Expected a `target` for 'adabn', whose statistics it takes. Received: None.")
@@ -168,7 +169,15 @@ def _train(
     part = trained_part(model, phases)
     best = BestEpoch(part, options.patience or starts(phases)[-1], validation.key, "max")
     weights = options.weights_of(domains.labels()) if has_task else None
-    own = [*averaging(model), unfreeze, DomainOrder(domains), running, validation, Divergence(part, best), best]
+    own = [
+        *averaging(model),
+        unfreeze,
+        DomainOrder(domains),
+        running,
+        validation,
+        Divergence(part, best, validation),
+        best,
+    ]
     training = Training(
         model, domains.every, phases, unfreeze, own, options.callbacks, objective, weights, options.verbose
     )
@@ -240,8 +249,10 @@ def _check_open(model: keras.Model, phases: Sequence[Phase], method: Alignment, 
             "Expected phases that open a stage, without a source: the head holds what was learnt of the classes, and "
             f"alone it has nothing to learn from. Received: {head_alone[0]}."
         )
-    if isinstance(method, MixStyle) and len(head_alone) == len(phases):
-        raise InputError(
-            "Expected a phase that opens a stage, for 'mixstyle': a vector of features has no style to mix. Received: "
-            f"{head_alone}."
-        )
+    if isinstance(method, MixStyle):
+        check_mixable(model)
+        if len(head_alone) == len(phases):
+            raise InputError(
+                "Expected a phase that opens a stage, for 'mixstyle': a vector of features has no style to mix. "
+                f"Received: {head_alone}."
+            )

@@ -12,8 +12,9 @@ import numpy as np
 from keras_transfer._checks import InputError
 from keras_transfer._logging import say
 from keras_transfer.adaptation.adapting import adapt
-from keras_transfer.adaptation.alignment import Alignment, check_weight, find_method
+from keras_transfer.adaptation.alignment import Alignment, find_method
 from keras_transfer.adaptation.alignment.method import Loss, names_of
+from keras_transfer.adaptation.method_in_training import WEIGHT
 from keras_transfer.adaptation.validators import Validator
 from keras_transfer.caching.sharing import SharedCache
 from keras_transfer.data import ImageData
@@ -87,7 +88,7 @@ def choose_adaptation(
     pairs = [candidate if isinstance(candidate, tuple) else (candidate, 1.0) for candidate in candidates]
     methods = [find_method(method) for method, _ in pairs]
     for _, weight in pairs:
-        check_weight(weight)
+        WEIGHT("weight", weight)
     names = _distinct(names_of(methods), [weight for _, weight in pairs])
     cache = Options(cache=options.get("cache", "auto")).cache_settings
     options["cache"] = SharedCache.of(cache) if cache else False  # what is frozen is the same for all candidates
@@ -106,7 +107,10 @@ def choose_adaptation(
             best = name, model.get_weights()
     if best is None:
         model.set_weights(before)
-        raise InputError("Expected a candidate that trains. Received: all diverged. Try a lower learning rate.")
+        raise InputError(
+            f"Expected a candidate with a score. Received: {history.validator.removeprefix('val_')!r} gave no finite "
+            "number for any candidate. If all of them diverged, try a lower learning rate; else another validator."
+        )
     model.set_weights(best[1])
     return AdaptationChoice(best[0], history.validator.removeprefix("val_"), scores, histories)
 

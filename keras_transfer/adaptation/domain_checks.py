@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_transfer._checks import DataWarning, InputError
+from keras_transfer.adaptation.adaptation_model import check_probabilities
 from keras_transfer.adaptation.alignment import Alignment
 from keras_transfer.adaptation.batches import check_present
 from keras_transfer.adaptation.domains import Domains
@@ -16,7 +17,6 @@ from keras_transfer.data import ImageData
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 from keras_transfer.models.stages import stages
-from keras_transfer.tasks import Classification, task_of_model
 from keras_transfer.training.compatibility import check_fit
 
 
@@ -29,10 +29,7 @@ def find_domains(
         InputError: if a domain is missing that the method needs, or does not fit the model or the others.
     """
     stages(model)
-    task = task_of_model(model)
-    if not isinstance(task, Classification):
-        received = model.layers[-1] if task is None else task.activation
-        raise InputError(f"Expected a model with activation='softmax', one class an image. Received: {received!r}.")
+    check_probabilities(model)
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise InputError("Expected one device: adaptation compares the whole batches of both domains.")
     sources: list[LabelledData] = [] if source is None else [source] if isinstance(source, ImageData) else list(source)
@@ -86,15 +83,20 @@ def check_target(model: keras.Model, target: ImageData, sources: Sequence[Labell
         if target.splits["train"].labels.ndim != 1:
             raise InputError(f"Expected a target with one class an image, or without labels. Received:\n{target}")
         names = sources[0].class_names if sources else target.class_names
-        if target.class_names != names:
-            raise InputError(
-                f"Expected a target with the classes of the source, {list(names)}, or without labels. Received: "
-                f"{list(target.class_names)}. Read it without them: kt.data.unlabelled(folder)."
-            )
+        check_classes(names, target.class_names)
         if len(names) != model.output_shape[-1]:
             raise InputError(
                 f"Expected a target with the model's {model.output_shape[-1]} classes. Received: {list(names)}."
             )
+
+
+def check_classes(source: Sequence[str], target: Sequence[str]) -> None:
+    """Raises InputError unless a target with labels has the classes of the source, in the same order."""
+    if tuple(target) != tuple(source):
+        raise InputError(
+            f"Expected a target with the classes of the source, {list(source)}, or without labels. Received: "
+            f"{list(target)}. Read it without them: kt.data.unlabelled(folder), or --ignore-target-labels in the shell."
+        )
 
 
 def _check_apart(source: LabelledData, target: LabelledData) -> None:

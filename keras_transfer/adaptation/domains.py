@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, reduce
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ class Fed:
 
     Attributes:
         part: the model or its open part.
-        validation: batches of the first source's validation, or of the target's where there is no source.
+        validation: batches of the validation images of all sources, one source after another; None if there are none.
         target: batches of the target's validation images, or of its training images where there are none; None
             without a target.
     """
@@ -110,7 +110,7 @@ class Domains:
         if self.target is not None:
             batches = self.target.validation if self.target.validation is not None else self.target.in_order("train")
             target = batches.map(lambda images, labels: images)
-        return Fed(model, self.sources[0].validation if self.sources else None, target)
+        return Fed(model, _one_after_another([source.validation for source in self.sources]), target)
 
     def _feed(
         self, model: keras.Model, running: Running, segments: Sequence[Segment]
@@ -124,13 +124,20 @@ class Domains:
         if self.target is not None:
             images = feeds[-1][2] if feeds[-1][2] is not None else trains[-1]
             target = images.map(lambda images, labels: images)
-        self.fed = Fed(feeds[0][0], feeds[0][2] if self.sources else None, target)
+        validation = _one_after_another([feed[2] for feed in feeds[: len(self.sources)]])
+        self.fed = Fed(feeds[0][0], validation, target)
         targets = trains[len(self.sources) :] if self.trains_on_target else []
         batches = side_by_side(
             trains[: len(self.sources)], targets[0].map(lambda images, labels: images) if targets else None
         )
         batches = batches.take(self.steps).apply(tf.data.experimental.assert_cardinality(self.steps))
         return AdaptationModel.of_part(self.fed.part, running), batches.prefetch(2), self.fed.validation
+
+
+def _one_after_another(datasets: Sequence[tf.data.Dataset | None]) -> tf.data.Dataset | None:
+    """Returns the batches of all data sets that are there; None if none is."""
+    found = [each for each in datasets if each is not None]
+    return reduce(lambda first, second: first.concatenate(second), found) if found else None
 
 
 class DomainOrder(keras.callbacks.Callback):

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer._arguments import Number
 from keras_transfer._keras.leaves import set_rate_in_graph, without_state
-from keras_transfer.adaptation.alignment import Alignment, check_weight
+from keras_transfer.adaptation.alignment import Alignment
+
+WEIGHT = Number(0)  # of the method's loss beside the task's
 
 
 class Running(keras.callbacks.Callback):
@@ -20,7 +24,7 @@ class Running(keras.callbacks.Callback):
     too; what the method has learnt is part of what `Resume` keeps.
 
     Args:
-        method: which is started anew.
+        method: it is copied, so that one object may be given to several models, and the copy is started anew.
         weight: of its loss, 0 or more.
         channels: length of the features.
         num_classes: number of probabilities.
@@ -33,11 +37,10 @@ class Running(keras.callbacks.Callback):
 
     def __init__(self, method: Alignment, weight: float, channels: int, num_classes: int):
         super().__init__()
-        check_weight(weight)
-        self.method = method
-        self.weight = float(weight)
-        method.start(channels, num_classes)
-        self.variables = method.variables
+        self.method = copy(method)
+        self.weight = float(WEIGHT("weight", weight))
+        self.method.start(channels, num_classes)
+        self.variables = self.method.variables
         self._optimizer: keras.optimizers.Optimizer | None = None
         self.progress = tf.Variable(0.0, trainable=False)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)

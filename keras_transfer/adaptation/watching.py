@@ -28,6 +28,8 @@ class Validation(keras.callbacks.Callback):
     Attributes:
         key: name in the logs.
         seen: number of epochs it has judged.
+        outputs_are_finite: whether all features and probabilities that it saw last are finite. Where they are not, the
+            validator is not asked, and its value is not-a-number.
     """
 
     memory = ("seen",)
@@ -35,20 +37,28 @@ class Validation(keras.callbacks.Callback):
     def __init__(self, domains: Domains, name: str, validator: Validator):
         super().__init__()
         self._domains, self._validator = domains, validator
-        self.key = f"val_{name}"
+        self._name, self.key = name, f"val_{name}"
+        self.outputs_are_finite = True
         self.seen = 0  # epochs, so that Resume knows this callback
         self._of: ref[Fed] | None = None  # weak, for what is fed holds activations
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         fed = self._domains.fed
-        if fed is not None and logs is not None:
-            logs[self.key] = self._validator(*self._look(fed))
-            self.seen = epoch + 1
+        if fed is None or logs is None:
+            return
+        logs[self.key] = value = self._ask(fed)
+        self.seen = epoch + 1
+        if self.outputs_are_finite and not np.isfinite(value):
+            warnings.warn(
+                f"The validator {self._name!r} gave {value} for epoch {epoch + 1}, which is not chosen.",
+                DataWarning,
+                stacklevel=2,
+            )
 
     def score(self, model: keras.Model) -> float:
         """Returns what the validator says of the model with its weights of now."""
         with quiet_tracing():
-            return self._validator(*self._look(self._domains.fed or self._domains.whole(model)))
+            return self._ask(self._domains.fed or self._domains.whole(model))
 
     def predicted(self, model: keras.Model) -> np.ndarray:
         """Returns the class that the model, with its weights of now, predicts for each of the target's images."""
@@ -56,6 +66,12 @@ class Validation(keras.callbacks.Callback):
         with quiet_tracing():
             _, target = self._look(fed)
         return np.zeros(0, int) if target is None else target.probabilities.argmax(axis=1)
+
+    def _ask(self, fed: Fed) -> float:
+        source, target = self._look(fed)
+        seen = [array for each in (source, target) if each is not None for array in (each.features, each.probabilities)]
+        self.outputs_are_finite = all(np.isfinite(array).all() for array in seen)
+        return self._validator(source, target) if self.outputs_are_finite else float("nan")
 
     def _look(self, fed: Fed) -> tuple[Outputs | None, Outputs | None]:
         if self._of is None or self._of() is not fed:
@@ -65,35 +81,41 @@ class Validation(keras.callbacks.Callback):
 
 
 class Divergence(keras.callbacks.Callback):
-    """Ends a training whose loss is no number, says so, and leaves the best weights, or those it began with.
+    """Ends a training that has diverged, says so, and leaves the best weights, or those it began with.
+
+    It has diverged when a loss or a metric, a feature or a probability is not a finite number. A validator alone that
+    gives none is no divergence.
 
     Args:
         part: of the model, with all weights that training changes.
         best: which keeps the best weights.
+        validation: which runs before this callback.
     """
 
-    def __init__(self, part: keras.Model, best: keras.callbacks.EarlyStopping):
+    def __init__(self, part: keras.Model, best: keras.callbacks.EarlyStopping, validation: Validation):
         super().__init__()
-        self._part, self._best = part, best
+        self._part, self._best, self._validation = part, best, validation
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._first = self._part.get_weights()
         self.epoch: int | None = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if not np.isfinite([float(value) for value in (logs or {}).values()]).all():
+        numbers = [float(value) for name, value in (logs or {}).items() if name != self._validation.key]
+        if not (np.isfinite(numbers).all() and self._validation.outputs_are_finite):
             self.epoch = epoch
             self.model.stop_training = True
             if logs is not None:
-                logs[self._best.monitor] = float("nan")  # a validator may find a value even so
+                logs[self._validation.key] = float("nan")  # a validator may find a value even so
             if self._best.best_weights is None:
                 self._best.best_weights = self._first
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.epoch is not None:
             warnings.warn(
-                f"Training diverged in epoch {self.epoch + 1}: the loss is no number. It was stopped, and the model "
-                "has the weights of its best epoch before, or those it began with. Try a lower rate or weight.",
+                f"Training diverged in epoch {self.epoch + 1}: the loss, or what the model predicts, is not a finite "
+                "number. It was stopped, and the model has the weights of its best epoch before, or those it began "
+                "with. Try a lower learning rate, or a smaller `weight`.",
                 DataWarning,
                 stacklevel=2,
             )

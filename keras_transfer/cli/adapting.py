@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.cli.options import (
     CachePlace,
     Epochs,
@@ -75,6 +75,8 @@ def adapt(
         import keras
 
         from keras_transfer._folders import check_writable
+        from keras_transfer.adaptation.domain_checks import check_classes
+        from keras_transfer.adaptation.method_in_training import WEIGHT
         from keras_transfer.data.sources.folders import class_names
         from keras_transfer.models.building import default_image_size
         from keras_transfer.records.run import save_adaptation, save_run
@@ -83,7 +85,7 @@ def adapt(
         candidates = [read_method(given) for given in method or ["mcc"]]
         for name, weight in candidates:
             kt.alignment.find_method(name)
-            kt.alignment.check_weight(weight)
+            WEIGHT("weight", weight)
         if validator is not None:
             kt.validators.VALIDATORS.find(validator)
         options = read_options(backbone_option or [])
@@ -93,10 +95,15 @@ def adapt(
         output = output.expanduser()
         check_writable(output)
         keras.utils.set_random_seed(seed)
+        classes, target_classes = class_names(source), _classes(target)
+        if ignore_target_labels:
+            target_classes = ()
+        if target_classes:
+            check_classes(classes, target_classes)
         size = image_size or default_image_size(backbone)
         model = kt.build_model(
             backbone,
-            len(class_names(source)),
+            len(classes),
             weights=None if weights.lower() == "none" else weights,
             image_size=size,
             head=head,
@@ -111,8 +118,7 @@ def adapt(
             "seed": seed,
         }
         labelled = kt.data.from_directory(source, **form)
-        has_labels = not ignore_target_labels and _has_classes(target)
-        other = kt.data.from_directory(target, **form) if has_labels else kt.data.unlabelled(target, **form)
+        other = kt.data.from_directory(target, **form) if target_classes else kt.data.unlabelled(target, **form)
         say(as_json, f"source  {labelled}\ntarget  {other}")
         # 3 the training
         run = {
@@ -159,11 +165,21 @@ def read_method(text: str) -> tuple[str, float]:
         raise InputError(f"Expected --method NAME or NAME:WEIGHT, such as mcc:0.5. Received: {text!r}.") from None
 
 
-def _has_classes(folder: Path) -> bool:
-    """Returns whether a folder has two or more class folders with pictures."""
+def _classes(folder: Path) -> tuple[str, ...]:
+    """Returns the names of the class folders in which pictures lie; none where pictures lie in no folders.
+
+    Raises:
+        InputError: if the folder is missing or holds no pictures.
+    """
+    from keras_transfer.data.files import find_images
     from keras_transfer.data.sources.folders import class_names
 
+    root = folder.expanduser()
+    if not root.is_dir():
+        raise InputError(f"Expected a folder of pictures. Received: {str(folder)!r}, which is not a folder.")
+    if not find_images(root):
+        raise DataError(f"Expected pictures in {str(folder)!r} or in folders below it. Received: none.")
     try:
-        return len(class_names(folder)) > 0
+        return class_names(folder)
     except InputError:
-        return False
+        return ()

@@ -11,7 +11,6 @@ from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Ba
 from keras_transfer.adaptation.alignment.mixstyle import MixStyle
 from keras_transfer.adaptation.alignment.mmd import KERNELS, MMD
 from keras_transfer.adaptation.alignment.source_only import SourceOnly
-from keras_transfer.adaptation.alignment.weights import check_weight
 
 __all__ = [
     "ALIGNMENTS",
@@ -29,6 +28,5 @@ __all__ = [
     "InformationMaximization",
     "MixStyle",
     "SourceOnly",
-    "check_weight",
     "find_method",
 ]
