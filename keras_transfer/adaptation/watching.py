@@ -17,16 +17,16 @@ from keras_transfer.training.relay import quiet_tracing
 
 
 class Validation(keras.callbacks.Callback):
-    """Adds what a validator says of the validation images to the logs of each epoch, under `val_` and its name.
+    """Adds the score of a validator on the validation images to the logs of each epoch, under `val_` and its name.
 
     Args:
-        domains: whose labels of the target it never sees.
-        name: of the validator.
-        validator: to ask.
+        domains: source and target; labels of the target are not used.
+        name: name of the validator.
+        validator: the validator.
 
     Attributes:
-        key: name in the logs.
-        seen: number of epochs it has judged.
+        key: name of the score in the logs.
+        seen: number of epochs that were scored.
     """
 
     memory = ("seen",)
