@@ -139,7 +139,7 @@ class Part(Constraint):
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The names of now: users may register others."""
+        """The names that are registered now. Users may register more."""
         return tuple(self._registry.names())
 
     @property

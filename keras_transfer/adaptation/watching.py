@@ -18,18 +18,18 @@ from keras_transfer.training.relay import quiet_tracing
 
 
 class Validation(keras.callbacks.Callback):
-    """Adds what a validator says of the validation images to the logs of each epoch, under `val_` and its name.
+    """Adds the score of a validator on the validation images to the logs of each epoch, under `val_` and its name.
 
     Args:
-        domains: whose labels of the target it never sees.
-        name: of the validator.
-        validator: to ask.
+        domains: source and target; labels of the target are not used.
+        name: name of the validator.
+        validator: the validator.
 
     Attributes:
-        key: name in the logs.
-        seen: number of epochs it has judged.
-        outputs_are_finite: whether all features and probabilities that it saw last are finite. Where they are not, the
-            validator is not asked, and its value is not-a-number.
+        key: name of the score in the logs.
+        seen: number of epochs that were scored.
+        outputs_are_finite: whether all features and probabilities that were scored last are finite. If they are not,
+            the validator is not called, and the score is not-a-number.
     """
 
     memory = ("seen",)

@@ -13,14 +13,17 @@ _STAGES = ("first", "second", "third", "fourth", "fifth")
 
 
 def check_schedule(schedule: str | Schedule) -> None:
-    """Checks that a schedule shares out all epochs, opens parts that there are, and begins at the rate it is given.
+    """Checks the phases that a schedule returns.
+
+    Their epochs must add up to the epochs given, and the first must have the learning rate given. They must only open
+    parts that exist, and be the same in each call.
 
     Args:
         schedule: name, or a function `(epochs, learning_rate, stages) -> phases`.
 
     Raises:
-        BrokenContract: if it does not.
-        InputError: if the name is unknown, or it opens a part that there is not.
+        BrokenContract: if the phases do not meet these conditions.
+        InputError: if the name is unknown, or a phase opens a part that does not exist.
     """
     make = SCHEDULES.find(schedule)
     for epochs in (1, 2, 3, 7, 50):

@@ -1,4 +1,4 @@
-"""Training: the phases of a schedule from begin to end, with what keeps the order, the best weights and the run."""
+"""Training: runs all phases of a schedule, with callbacks for the order of images, the best epoch and resuming."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class BestEpoch(keras.callbacks.EarlyStopping):
 
 
 def averaging(model: keras.Model) -> list[Callback]:
-    """Returns what makes a compiled model be validated, and chosen, by averages of its weights, where it keeps them."""
+    """Returns callbacks that validate a compiled model with the averages of its weights, if its optimizer keeps any."""
     if any(leaf.use_ema for leaf in leaves(model.optimizer)):
         return [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
     return []
