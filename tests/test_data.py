@@ -193,9 +193,30 @@ def test_tensorflow_datasets_give_the_same_form(tmp_path):
     )
 
 
-def test_a_dataset_that_cannot_be_had_is_a_sentence():
-    with pytest.raises(kt.InputError, match="not on this machine and cannot be downloaded"):
-        kt.data.from_tfds("no_such_dataset_anywhere")
+def test_what_hinders_a_dataset_is_told_apart(monkeypatch):
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    with pytest.raises(kt.InputError, match="Unknown dataset.*Did you mean 'mnist'"):
+        kt.data.from_tfds("mnis")
+    with pytest.raises(kt.InputError, match="cannot be loaded at version 9.9.9"):
+        kt.data.from_tfds("mnist:9.9.9")
+
+    def hindered(error):
+        def prepare(self, **options):
+            raise error
+
+        monkeypatch.setattr(tfds.core.DatasetBuilder, "download_and_prepare", prepare)
+
+    hindered(ConnectionError("no route to host"))
+    with pytest.raises(kt.DownloadError, match="not on this machine and cannot be downloaded.*no route to host"):
+        kt.data.from_tfds("mnist")
+    hindered(NonMatchingChecksumError("Artifact mnist.gz has wrong checksum"))
+    with pytest.raises(kt.DownloadError, match="not those that TensorFlow Datasets expects.*wrong checksum"):
+        kt.data.from_tfds("mnist")
+    hindered(ZeroDivisionError("a mistake in a builder"))
+    with pytest.raises(ZeroDivisionError, match="a mistake in a builder"):
+        kt.data.from_tfds("mnist")
 
 
 def test_class_weights_even_out(tmp_path):

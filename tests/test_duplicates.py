@@ -56,3 +56,15 @@ def test_a_picture_of_one_colour_is_like_no_other():
 def test_items_that_pairs_connect_have_one_number():
     groups = joined([(0, 2), (2, 4)], 5)
     assert groups[0] == groups[2] == groups[4] and len({*groups}) == 3
+
+
+def test_many_copies_of_one_picture_make_few_pairs_and_one_group():
+    rng = np.random.default_rng(0)
+    copies, other = rng.random(256) < 0.5, rng.random(256) < 0.5
+    near = copies.copy()
+    near[:NEAR] ^= True
+    hashes = [copies, other, *[copies] * 5_000, near, *[near] * 100]
+    pairs = list(near_pairs(hashes))
+    assert len(pairs) == 5_000 + 100 + 1 and all(first < second for first, second in pairs)
+    groups = joined(pairs, len(hashes))
+    assert len(set(groups)) == 2 and (groups == groups[0]).sum() == len(hashes) - 1

@@ -8,6 +8,7 @@ import pytest
 from conftest import toy_backbone, toy_network
 
 import keras_transfer as kt
+from keras_transfer._keras.still import layers_inside
 
 SMALL = {"weights": None, "image_size": 32, "backbone_options": {"alpha": 0.25}}
 
@@ -147,6 +148,7 @@ def test_what_cannot_work_is_refused_with_a_sentence(change, message):
         kt.build_model(arguments.pop("backbone"), arguments.pop("num_classes"), **arguments)
 
 
+@pytest.mark.filterwarnings("ignore:Skipping")  # of Keras, before its error
 def test_weights_of_another_network_are_refused(tmp_path):
     other = keras.applications.MobileNet(include_top=False, weights=None, alpha=0.5, input_shape=(32, 32, 3))
     other.save_weights(tmp_path / "half.weights.h5")
@@ -225,3 +227,80 @@ def test_reserved_names_and_wrong_outputs_are_refused():
     images = keras.Input((32, 32, 3))
     with pytest.raises(kt.InputError, match=r"a feature map .* or a vector"):
         kt.build_model(keras.Model(images, keras.layers.Reshape((-1, 3))(images)), 2)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (
+            Exception("URL fetch failure on https://storage.example: None -- no route"),
+            kt.DownloadError,
+            "be downloaded",
+        ),
+        (ValueError("The auto file hash does not match the provided value"), kt.DownloadError, "is damaged"),
+        (ValueError("Unknown alpha"), kt.InputError, "Keras cannot build Own.*Unknown alpha"),
+        (UserWarning("`input_shape` is undefined"), UserWarning, "is undefined"),
+        (MemoryError("out of memory"), MemoryError, "out of memory"),
+    ],
+)
+def test_what_hinders_a_network_is_told_apart(error, kind, said):
+    def Own(**options):
+        raise error
+
+    with pytest.raises(kind, match=said) as caught:
+        kt.build_model(kt.Backbone(Own, image_size=32), 2)
+    assert type(caught.value) is kind
+
+
+class WithoutConfig(keras.layers.Layer):
+    """A layer that Keras cannot make again: its constructor needs what get_config does not return."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.change = change
+
+    def call(self, inputs):
+        return self.change(inputs)
+
+
+class WithoutOptions(keras.Model):
+    """A network as people write it: its constructor takes no `name` and no `trainable`."""
+
+    def __init__(self, filters):
+        super().__init__()
+        self.conv = keras.layers.Conv2D(filters, 3)
+
+    def call(self, images):
+        return self.conv(images)
+
+
+def test_a_network_whose_constructor_takes_no_options_of_keras_is_copied():
+    network = WithoutOptions(2)
+    network(np.zeros((1, 16, 16, 3)))
+    model = kt.build_model(network, 2, image_size=16)
+    (copied,) = [layer for layer in model.layers if isinstance(layer, WithoutOptions)]
+    assert copied is not network and np.array_equal(copied.conv.kernel, network.conv.kernel)
+    kt.set_trainable(model, "head")
+    assert network.trainable and network.conv.trainable and not copied.trainable
+
+
+def test_a_layer_that_keras_cannot_copy_is_refused_and_the_users_network_stays_as_it_is():
+    network = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Conv2D(2, 3), WithoutConfig(lambda x: x * 2)])
+    with pytest.raises(kt.InputError, match="Expected layers that Keras can copy.*WithoutConfig.*get_config"):
+        kt.build_model(network, 2, image_size=16)
+    assert all(layer.trainable and "call" not in vars(layer) for layer in layers_inside(network))
+
+
+def test_generalised_means_stay_in_float32_under_mixed_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = kt.build_model(toy_backbone(), 2, image_size=32, pooling="gem")
+        average = kt.build_model(toy_backbone(), 2, image_size=32)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.get_layer("features").output.dtype == "float32"
+    assert average.get_layer("features").output.dtype == "float16"
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    cut = keras.Model(model.inputs[0], [model.get_layer("stage_late").output, model.get_layer("features").output])
+    feature_map, features = (np.asarray(part, np.float64) for part in cut(images))
+    assert np.allclose(features, (np.maximum(feature_map, 1e-6) ** 3).mean(axis=(1, 2)) ** (1 / 3), rtol=1e-5)

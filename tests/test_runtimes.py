@@ -21,10 +21,10 @@ from keras_transfer.cli import app
 from keras_transfer.data.examples import Examples
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.runtimes import FORMATS, Tolerance
-from keras_transfer.runtimes.measuring import accuracy, agreement, differences, mean_difference
 from keras_transfer.runtimes.samples import MIN_CALIBRATION
 from keras_transfer.serving.description import describe
 from keras_transfer.serving.versions import find_version
+from keras_transfer.tasks import task_of_activation
 
 EXACT = [name for name in kt.available("format") if FORMATS.find(name).tolerance.largest <= 1e-5]
 # The small network below has what trips converters; the networks themselves take minutes: `make test-slow`.
@@ -302,14 +302,15 @@ def test_a_pretrained_network_in_int8_still_tells_ants_from_bees(real_weights, r
 
 def test_numbers_are_those_of_numpy():
     numbers, expected = np.array([[0.7, 0.3], [0.2, 0.8]]), np.array([[0.6, 0.4], [0.6, 0.4]])
-    assert np.allclose(differences(numbers, expected, "softmax"), [[0.1, 0.1], [0.4, 0.4]])
-    assert np.allclose(differences(10 * numbers, 10 * expected, "linear"), [[1 / 6, 1 / 4], [4 / 6, 1]])
-    assert agreement(numbers, expected, "softmax") == 0.5 and agreement(numbers, expected, "linear") is None
-    assert agreement(numbers, expected, "sigmoid") == 0.5  # one label right, one missed, one too many
-    assert accuracy(numbers, np.array([0, 0]), "softmax") == 0.5
-    assert accuracy(numbers, np.array([[1, 0], [1, 0]]), "softmax") == 0.5
-    assert accuracy(numbers, np.array([[1, 1], [0, 1]]), "sigmoid") == 0.75
-    assert accuracy(numbers, None, "softmax") is None and accuracy(numbers, expected, "linear") is None
+    one, several, values = map(task_of_activation, ("softmax", "sigmoid", "linear"))
+    assert np.allclose(one.differences(numbers, expected), [[0.1, 0.1], [0.4, 0.4]])
+    assert np.allclose(values.differences(10 * numbers, 10 * expected), [[1 / 6, 1 / 4], [4 / 6, 1]])
+    assert one.agreement(numbers, expected) == 0.5 and values.agreement(numbers, expected) is None
+    assert several.agreement(numbers, expected) == 0.5  # one label right, one missed, one too many
+    assert one.accuracy(numbers, np.array([0, 0])) == 0.5
+    assert one.accuracy(numbers, np.array([[1, 0], [1, 0]])) == 0.5
+    assert several.accuracy(numbers, np.array([[1, 1], [0, 1]])) == 0.75
+    assert values.accuracy(numbers, expected) is None
 
 
 @pytest.mark.parametrize("format", ["litert_float16", "litert_int8"])
@@ -326,13 +327,14 @@ def test_a_file_that_answers_nothing_is_never_within_its_tolerance(format, case,
     else:
         expected, activation = rng.uniform(size=(60, 2)) * [0.04, 4 if case != "value" else 0.04], "linear"
         found = expected * ([0, 1] if case != "value" else 0)
-    apart = differences(found, expected, activation)
+    task = task_of_activation(activation)
+    apart = task.differences(found, expected)
     result = replace(
         report[format],
         images=60,
         largest=float(apart.max()),
-        mean=mean_difference(apart, activation),
-        agreement=agreement(found, expected, activation),
+        mean=task.mean_difference(apart),
+        agreement=task.agreement(found, expected),
     )
     assert not result.passed
 

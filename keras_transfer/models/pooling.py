@@ -69,7 +69,7 @@ def flatten(feature_map: KerasTensor) -> KerasTensor:
 
 
 def pool(output: KerasTensor, pooling: str | Pooling) -> KerasTensor:
-    """Applies a pooling to a backbone's output, and names the result `features`.
+    """Applies a pooling to a backbone's output, and names the result `features`; its dtype is that of the pooling.
 
     Args:
         output: a feature map `(batch, height, width, channels)`, or a vector `(batch, channels)`, which is not pooled.
@@ -80,4 +80,4 @@ def pool(output: KerasTensor, pooling: str | Pooling) -> KerasTensor:
     """
     apply = POOLINGS.find(pooling)
     vector = output if len(output.shape) == 2 else apply(output)
-    return keras.layers.Identity(name="features")(vector)
+    return keras.layers.Identity(name="features", dtype=vector.dtype)(vector)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import DataError, DownloadError
+from keras_transfer._checks import DataError, DownloadError, InputError, unknown
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_encoded
@@ -42,22 +43,10 @@ def from_tfds(
     Raises:
         InputError: if an argument is unknown or out of range.
         DataError: if the dataset has other features.
-        DownloadError: if the dataset is unknown or cannot be downloaded.
+        DownloadError: if the dataset cannot be downloaded, or the download is damaged.
     """
-    import tensorflow_datasets
-
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
-    try:
-        builder: Any = name
-        if isinstance(name, str):
-            builder = tensorflow_datasets.builder(name)
-            builder.download_and_prepare()
-    except Exception as error:
-        raise DownloadError(
-            f"The dataset {name!r} of TensorFlow Datasets is not on this machine and cannot be downloaded "
-            f"({type(error).__name__}: {str(error).strip().splitlines()[0][:200]}). "
-            "Use kt.data.from_directory with photographs of your own."
-        ) from error
+    builder: Any = _prepared(name) if isinstance(name, str) else name
     features = builder.info.features
     if not {"image", "label"} <= set(features or ()):
         raise DataError(f"Expected a dataset with 'image' and 'label'. Received: {name!r} with {features}.")
@@ -89,3 +78,36 @@ def _examples(builder: Any, split: str) -> Examples:
     ]
     encoded = np.array([image for image, _ in pairs], dtype=object)
     return Examples(encoded, np.array([label for _, label in pairs], np.int64), encoded=True)
+
+
+def _prepared(name: str) -> Any:
+    """Returns the builder of a dataset by name, downloaded and prepared."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    try:
+        builder = tfds.builder(name)
+    except tfds.core.DatasetNotFoundError as error:
+        raise unknown("dataset", name, tfds.list_builders(with_community_datasets=False)) from error
+    except (ValueError, AssertionError) as error:  # another version, another config
+        raise InputError(
+            f"Expected a dataset of TensorFlow Datasets. Received: {name!r}. {_first_line(error)}"
+        ) from error
+    try:
+        builder.download_and_prepare()
+    except NonMatchingChecksumError as error:
+        raise DownloadError(
+            f"The files of the dataset {name!r} are not those that TensorFlow Datasets expects. {_first_line(error)} "
+            "Delete the downloaded file and try again. If it changed at its source, update tensorflow-datasets."
+        ) from error
+    except (OSError, HTTPException, tfds.core.download.DownloadError) as error:
+        raise DownloadError(
+            f"The dataset {name!r} of TensorFlow Datasets is not on this machine and cannot be downloaded "
+            f"({type(error).__name__}: {_first_line(error)}). Use kt.data.from_directory with photographs of your own."
+        ) from error
+    return builder
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__

@@ -14,7 +14,7 @@ HASH_SIDE = 16  # a perceptual hash has 16 x 16 bits
 NEAR = 32  # bits in which near-duplicates may differ; unrelated pictures differ in about 128
 _GREY_SIDE = 4 * HASH_SIDE
 _FLAT = 2.0  # standard deviation of grey levels below which a picture has nothing to compare
-_ROWS = 4096  # compared at once
+_MEGABYTES = 256  # of the distances that are computed at once
 
 
 def grey_copy(image: tf.Tensor) -> tf.Tensor:
@@ -39,23 +39,42 @@ def perceptual_hash(grey: np.ndarray) -> np.ndarray | None:
 
 
 def near_pairs(hashes: Sequence[np.ndarray | None]) -> Iterator[tuple[int, int]]:
-    """Yields the pairs of indices, the smaller first, whose hashes differ in at most `NEAR` bits.
+    """Yields pairs of indices, the smaller first, that connect all hashes which differ in at most `NEAR` bits.
+
+    Of equal hashes each is paired with the first one alone, and only the first one with others that are near: so
+    many copies of one picture make few pairs. Hashes are compared in chunks of a fixed size in memory.
 
     Example:
         >>> first = np.arange(256) % 2 == 0
-        >>> list(near_pairs([first, ~first, None, np.roll(first, 256)]))
-        [(0, 3)]
+        >>> list(near_pairs([first, ~first, None, np.roll(first, 256), first]))
+        [(0, 3), (0, 4)]
     """
-    known = [index for index, bits in enumerate(hashes) if bits is not None]
-    if not known:
+    from sklearn.metrics import pairwise_distances_chunked
+
+    known = np.array([index for index, bits in enumerate(hashes) if bits is not None], int)
+    if not len(known):
         return
-    signs = np.stack([hashes[index] for index in known]).astype(np.float32) * 2 - 1  # type: ignore[misc]
-    for start in range(0, len(known), _ROWS):
-        # bits that are equal count 1, others -1: a product of matrices compares all at once
-        agreement = signs[start : start + _ROWS] @ signs[start:].T
-        for row, column in np.argwhere(agreement >= signs.shape[1] - 2 * NEAR):
-            if row < column:
-                yield known[start + row], known[start + column]
+    packed = np.packbits(np.stack([hashes[index] for index in known]), axis=1)
+    _, firsts, of_which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    representatives = known[firsts]
+    for index, first in zip(known, representatives[of_which.reshape(-1)], strict=True):
+        if first != index:
+            yield int(first), int(index)
+    # the squared distance of points of 0 and 1 is the number of coordinates in which they differ
+    points = np.unpackbits(packed[firsts], axis=1).astype(np.float32)
+    radius = np.sqrt(NEAR + 0.5)
+
+    def near(distances: np.ndarray, start: int) -> list[np.ndarray]:
+        later = [start + place + 1 for place in range(len(distances))]
+        return [begin + np.flatnonzero(row[begin:] <= radius) for begin, row in zip(later, distances, strict=True)]
+
+    place = 0
+    for chunk in pairwise_distances_chunked(points, reduce_func=near, working_memory=_MEGABYTES):
+        for others in chunk:
+            for other in others:
+                first, second = sorted((int(representatives[place]), int(representatives[other])))
+                yield first, second
+            place += 1
 
 
 def joined(pairs: Sequence[tuple[int, int]], count: int) -> np.ndarray:

@@ -75,8 +75,13 @@ class Backbone:
         except TypeError as error:
             raise InputError(f"Expected `backbone_options` of {_name(self.network)}. {error}") from error
         except Exception as error:
+            if not _is_about_weights(error):
+                raise  # a warning made an error, a full memory, a mistake in a network of the user
             raise _weights_error(_name(self.network), weights, options, error) from error
 
+
+_FETCH_FAILED = "URL fetch failure"  # what Keras' own exceptions of a download say, which have no class of their own
+_DAMAGED = "file hash does not match"
 
 BACKBONES: Registry[Backbone] = Registry("backbone", lambda part: isinstance(part, Backbone), "a kt.Backbone")
 
@@ -95,7 +100,14 @@ def _load(network: keras.Model, path: str) -> None:
     try:
         network.load_weights(path)
     except Exception as error:
+        if not _is_about_weights(error):
+            raise
         raise _weights_error(network.name, path, None, error) from error
+
+
+def _is_about_weights(error: Exception) -> bool:
+    """Returns whether an exception of Keras means that weights or options cannot be used, or not be downloaded."""
+    return isinstance(error, (ValueError, KeyError, OSError, HTTPException)) or _FETCH_FAILED in str(error)
 
 
 def _name(network: Callable[..., keras.Model]) -> str:
@@ -105,7 +117,12 @@ def _name(network: Callable[..., keras.Model]) -> str:
 
 def _weights_error(name: str, weights: Weights, options: object, error: Exception) -> Exception:
     """Returns an error for the user in place of an exception that Keras raised while it loaded `weights`."""
-    no_network = isinstance(error, (OSError, HTTPException)) or "URL fetch failure" in str(error)
+    if weights == "imagenet" and _DAMAGED in str(error):
+        return DownloadError(
+            f"The file with the ImageNet weights of {name} was downloaded, but is damaged or another one ({error}). "
+            "Delete it from the folder `models` of Keras' home, ~/.keras by default, and try again."
+        )
+    no_network = isinstance(error, (OSError, HTTPException)) or _FETCH_FAILED in str(error)
     if weights == "imagenet" and no_network:
         return DownloadError(
             f"The ImageNet weights of {name} are not in Keras' cache and cannot be downloaded here ({error}). "

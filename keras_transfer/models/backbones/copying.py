@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -41,6 +42,22 @@ def end_of_stage(network: keras.Model, end: str) -> KerasTensor:
         ) from None
 
 
+def _like(operation: keras.Operation) -> keras.Operation:
+    """Makes an operation of the same class and settings, also where the constructor takes no `name` or `trainable`."""
+    kind, config = type(operation), operation.get_config()
+    try:
+        return kind.from_config(config)
+    except TypeError:
+        taken = inspect.signature(kind).parameters
+        made = kind(**{name: value for name, value in config.items() if name in taken})
+        made.name = operation.name
+        return made
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 _RESERVED = {"images", "features", "logits", "predictions"}
 
 
@@ -58,9 +75,14 @@ def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., 
     def twin(operation: keras.Operation) -> keras.Operation:
         if id(operation) not in twins:
             try:
-                twins[id(operation)] = type(operation).from_config(operation.get_config())
-            except (TypeError, ValueError, NotImplementedError):
-                twins[id(operation)] = operation  # Keras cannot copy this layer of the user: share it
+                twins[id(operation)] = _like(operation)
+            except (TypeError, ValueError, NotImplementedError) as error:
+                kind = type(operation).__name__
+                raise InputError(
+                    f"Expected layers that Keras can copy, since freezing would change your own network. Received: "
+                    f"{operation.name!r}, a {kind} without a usable get_config ({_first_line(error)}). Give {kind} a "
+                    "get_config that returns the arguments of its constructor."
+                ) from error
         return twins[id(operation)]
 
     copy = keras.models.clone_model(network, input_tensors=images, clone_function=twin, call_function=call)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,14 @@ def _load(handle: str) -> Any:
         import tensorflow_hub
 
         return tensorflow_hub.load(handle)
-    except Exception as error:
+    except (OSError, HTTPException, tf.errors.NotFoundError, tf.errors.UnavailableError) as error:
         raise DownloadError(
             f"The SavedModel {handle!r} cannot be loaded ({type(error).__name__}: {error}). Without a network, "
             "download it elsewhere, unpack it and pass its folder."
+        ) from error
+    except (ValueError, tf.errors.OpError) as error:
+        raise InputError(
+            f"Expected a SavedModel that TensorFlow can load. Received: {handle!r} ({type(error).__name__}: {error})."
         ) from error
 
 
