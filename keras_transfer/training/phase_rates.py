@@ -32,8 +32,10 @@ class RatesInProportion:
         every = leaves(optimizer)
         of_head = next((leaf for leaf in every if HEAD in _parts(leaf, variables)), every[0])
         settable = [] if has_rate_schedule(of_head) else [leaf for leaf in every if not has_rate_schedule(leaf)]
-        equal = len(every) == 1 or BY_STAGE in vars(inner_optimizer(optimizer)) or not settable or rate_of(of_head) == 0
-        self._ratios = [(leaf, 1.0 if equal else rate_of(leaf) / rate_of(of_head)) for leaf in settable]
+        same_rate = (
+            len(every) == 1 or BY_STAGE in vars(inner_optimizer(optimizer)) or not settable or rate_of(of_head) == 0
+        )
+        self._ratios = [(leaf, 1.0 if same_rate else rate_of(leaf) / rate_of(of_head)) for leaf in settable]
 
     def set(self, phase: Phase, rate: float) -> None:
         """Sets the learning rate of the head to `rate`, and the others in proportion. `phase` is not used."""
