@@ -138,7 +138,11 @@ def test_a_name_that_is_missing_from_the_api_pages_is_found(tmp_path):
         (tmp_path / path.name).write_text(without + "\n::: keras_transfer.fine_tuna\n" * (path.name == "data.md"))
     wrong = "\n".join(reference.complaints(tmp_path))
     assert len(wrong.splitlines()) == 3
-    for part in ("`::: keras_transfer.fine_tuna` is no", "write `::: keras_transfer.fine_tune`", "alignment.KERNELS has"):
+    for part in (
+        "`::: keras_transfer.fine_tuna` is no",
+        "write `::: keras_transfer.fine_tune`",
+        "alignment.KERNELS has",
+    ):
         assert part in wrong
 
 

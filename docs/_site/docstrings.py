@@ -1,4 +1,4 @@
-"""Reads the docstrings' `Example:` as the section that mkdocstrings knows as `Examples:`, so that it is shown as code."""
+"""Shows the section `Example:` of a docstring as code: mkdocstrings knows it as `Examples:`."""
 
 from __future__ import annotations
 
