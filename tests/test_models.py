@@ -266,16 +266,16 @@ class WithoutConfig(keras.layers.Layer):
 class WithoutOptions(keras.Model):
     """A network as people write it: its constructor takes no `name` and no `trainable`."""
 
-    def __init__(self, filters):
+    def __init__(self):
         super().__init__()
-        self.conv = keras.layers.Conv2D(filters, 3)
+        self.conv = keras.layers.Conv2D(2, 3)
 
     def call(self, images):
         return self.conv(images)
 
 
 def test_a_network_whose_constructor_takes_no_options_of_keras_is_copied():
-    network = WithoutOptions(2)
+    network = WithoutOptions()
     network(np.zeros((1, 16, 16, 3)))
     model = kt.build_model(network, 2, image_size=16)
     (copied,) = [layer for layer in model.layers if isinstance(layer, WithoutOptions)]
