@@ -68,13 +68,7 @@ def adaptation() -> Figure:
 
 def transfer(demo: dict) -> Figure:
     """Accuracy on drawn leaves with and without transfer, as the demo prints it."""
-<<<<<<< HEAD
-    return bars(
-        demo["accuracy"], "Eight kinds of leaves, ten labels each: accuracy, median of three seeds", ("transfer",)
-    )
-=======
     return bars(demo["accuracy"], "Eight kinds of leaves, ten labels each: accuracy, three seeds", ("transfer",))
->>>>>>> helper-e
 
 
 def schedule(folder: Path) -> Figure:

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Turns `Example:` in docstrings into `Examples:`, the section that mkdocstrings shows as code."""
-=======
 """Shows the section `Example:` of a docstring as code: mkdocstrings knows it as `Examples:`."""
->>>>>>> helper-e
 
 from __future__ import annotations
 
