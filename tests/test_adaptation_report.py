@@ -23,7 +23,8 @@ def test_a_class_that_vanishes_is_named_with_its_numbers():
     (sign,) = signs_of_negative_transfer(predicted, shares, names, before=np.array([2] * 12 + [0] * 28))
     assert (
         sign
-        == "'emu' has vanished: predicted for 0 of 40 target images, 12 before adaptation, 30% of the source are of it"
+        == "'emu' has vanished: predicted for 0 of 40 target images, 12 before adaptation, although 30% of the source "
+        "labels are this class"
     )
     assert signs_of_negative_transfer(np.array([0, 1, 2] * 10), shares, names) == []
     assert signs_of_negative_transfer(np.array([0, 1] * 4), shares, names) == [], "too few images to tell"
