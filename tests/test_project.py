@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from conftest import ROOT, write_pictures
+from conftest import ROOT
 
 import keras_transfer as kt
 
@@ -44,7 +40,7 @@ def test_no_module_grows_without_end():
     long = {
         path.name: count
         for path in (ROOT / "keras_transfer").rglob("*.py")
-        if (count := len(path.read_text().splitlines())) > 320
+        if (count := len(path.read_text().splitlines())) > 260
     }
     assert not long
 
@@ -59,34 +55,6 @@ def test_every_module_has_a_docstring_and_no_assert():
 
 def _blocks(name: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
-
-
-@pytest.mark.parametrize("document", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
-def test_python_in_documents_runs(document, served_colours, tmp_path, monkeypatch, capsys):
-    """The blocks run one after another on tiny pictures, with smaller images and networks, for one epoch."""
-    monkeypatch.chdir(tmp_path)
-    if document == "docs/server.md":  # the others make their own
-        shutil.copytree(served_colours, tmp_path / "saved_models" / "photos")
-    write_pictures(tmp_path / "photos", per_class=6)
-    write_pictures(tmp_path / "phone_pictures", per_class=6)
-    (tmp_path / "new.jpg").write_bytes((tmp_path / "photos" / "red" / "0.jpg").read_bytes())
-    blocks = _blocks(document, "python")
-    assert blocks
-    names: dict = {}
-    real = kt.build_model
-
-    def small(backbone, num_classes, **options):
-        if backbone == "MobileNet":
-            options = {"backbone_options": {"alpha": 0.25}, **options}
-        return real(backbone, num_classes, **{**options, "weights": None})
-
-    monkeypatch.setattr("keras_transfer.build_model", small)
-    for block in blocks:
-        block = block.replace("224", "80").replace('head="mlp")', 'head="mlp", image_size=80)')
-        block = re.sub(r"epochs=\d", "epochs=1", block)
-        block = re.sub("InceptionV3|ResNet50|MobileNetV2", "MobileNet", block)
-        exec(compile(block, document, "exec"), names)
-    assert capsys.readouterr().out
 
 
 def test_the_table_of_what_was_tried_is_what_the_tests_try():
@@ -118,38 +86,3 @@ def test_readme_shell_commands_exist():
     for command in re.findall(r"^keras-transfer ([a-z]+)", text, flags=re.MULTILINE):
         done = subprocess.run([sys.executable, "-m", "keras_transfer.cli", command, "--help"], capture_output=True)
         assert done.returncode == 0, command
-
-
-@pytest.fixture(scope="module", autouse=True)
-def notebooks(request, tmp_path_factory) -> Iterator[dict[str, tuple[Path, subprocess.Popen]]]:
-    """The notebooks that are asked for; they run beside the other tests of this module, which leave a core to them."""
-    started = {}
-    for item in request.session.items:
-        if getattr(item, "originalname", "") == "test_notebooks_run":
-            name = item.callspec.params["notebook"]
-            copy = Path(shutil.copy(ROOT / "notebooks" / name, tmp_path_factory.mktemp("notebook")))
-            command = [
-                sys.executable,
-                "-c",
-                "import nbclient.cli; nbclient.cli.main()",
-                "--inplace",
-                "--timeout=300",
-                copy,
-            ]
-            started[name] = copy, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    yield started
-    for _, process in started.values():
-        process.kill()
-        process.communicate()
-
-
-@pytest.mark.parametrize("notebook", sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb")))
-def test_notebooks_run(notebook, notebooks):
-    import nbformat
-
-    path, process = notebooks[notebook]
-    said, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, said
-    outputs = [output for cell in nbformat.read(path, as_version=4).cells for output in cell.get("outputs", ())]
-    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) >= 3, "samples, learning curves and a confusion matrix"

@@ -32,22 +32,27 @@ HALF_TOLERANCE = 1e-2  # where a layer computes with 16 bits, which a server's g
 _PICTURES = 16  # of the user's own in an export
 _WAIT = 900  # seconds after which a process that does not answer is given up
 _PROBE = Path(__file__).with_name("probing.py")
+# on the CPU, as what it is compared with: a GPU rounds otherwise, and its memory may be taken
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def _start() -> subprocess.Popen[str]:
+    """Starts a process with TensorFlow alone, which waits for a line on its standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-P", str(_PROBE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **_QUIET},
+    )
 
 
 class Probe:
     """A process with TensorFlow alone, which starts at once and will answer for a version. A context manager."""
 
     def __init__(self) -> None:
-        # on the CPU, as what it is compared with: a GPU rounds otherwise, and its memory may be taken
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROBE)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **quiet},
-        )
+        self._process = _start()
 
     def ask(self, version: Path, parts: Sequence[Evidence]) -> list[dict[str, np.ndarray]]:
         """Returns what a version answers for the pictures of each part, by signature and output.
