@@ -5,6 +5,8 @@ PYTHON ?= $(shell for python in $(CANDIDATES); do $$python -c 'import sys, venv;
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadgroup
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -33,11 +35,11 @@ check: $(READY)  ## ruff, mypy and the import contracts
 docs: $(READY)  ## the documentation in build/site; a broken link or a public name that is not explained fails
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-test: check docs  ## everything CI runs
-	$(BIN)/pytest -m "not slow"
+test: check docs  ## everything CI runs, by two processes
+	$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-slow: $(READY)  ## the contract tests over every heavy network as well
-	$(BIN)/pytest -m "slow"
+	$(BIN)/pytest -m "slow" $(PARALLEL)
 
 coverage: $(READY)  ## which lines the tests reach
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term
