@@ -7,9 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from keras_transfer._checks import InputError, positive, unknown
+from keras_transfer._memory import available_memory
 
 _WHERE = ("auto", "memory", "disk")
 _DTYPES = ("float32", "float16")
@@ -23,7 +22,8 @@ class Cache:
     Attributes:
         where: "memory"; "disk", where other runs find them again; or "auto": memory if they fit, else disk.
         folder: on disk; `KERAS_TRANSFER_CACHE` or `~/.cache/keras_transfer` by default.
-        limit: bytes they may take; by default a quarter of the memory that is free, or half of the disk that is free.
+        limit: bytes they may take; by default a quarter of the memory that is free, in a container too, or half of the
+            disk that is free.
         dtype: "float32", or "float16" for half the size and activations that are rounded to 11 bits.
         views: augmented views of each image that are kept; each epoch takes the next one in turn. 0 keeps nothing
             while images are augmented. As many as there are epochs give exactly the training without a cache.
@@ -59,7 +59,7 @@ class Cache:
             return 0
         if self.where == "memory" and self.limit is not None:
             return self.limit
-        budget = int(psutil.virtual_memory().available * (1 if self.where == "memory" else _MEMORY_SHARE))
+        budget = int(available_memory() * (1 if self.where == "memory" else _MEMORY_SHARE))
         return budget if self.limit is None else min(budget, self.limit)
 
     def disk_budget(self) -> int:
