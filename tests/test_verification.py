@@ -12,6 +12,7 @@ import tensorflow as tf
 from conftest import toy_backbone
 
 import keras_transfer as kt
+from keras_transfer.data.kinds import Images
 from keras_transfer.data.pixels.images import load_pixels
 from keras_transfer.serving.proof.evidence import gather, weights_hash
 from keras_transfer.serving.specimens import specimens
@@ -50,7 +51,7 @@ def test_specimens_are_of_every_format_and_decode_in_training_and_serving_alike(
 
     drawn = specimens((32, 32))
     assert {image_format(picture[:16]) for picture in drawn} == {"JPEG", "PNG", "GIF", "BMP", "WebP"}
-    pixels = gather(drawn, (32, 32), "crop", None).pixels
+    pixels = gather(drawn, Images((32, 32)), None).pixels
     for picture, seen in zip(drawn, pixels, strict=True):
         np.testing.assert_array_equal(load_pixels(picture, (32, 32), "crop"), seen)
         assert seen.std() > 5

@@ -7,9 +7,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from keras_transfer._arguments import PATH, Choice, Whole, takes
+from keras_transfer._memory import available_memory
 
 _WHERE = ("auto", "memory", "disk")
 _DTYPES = ("float32", "float16")
@@ -26,7 +25,7 @@ class Cache:
         folder: folder on disk; by default the environment variable `KERAS_TRANSFER_CACHE`, or
             `~/.cache/keras_transfer`.
         limit: the largest number of bytes to use. By default half of the free disk space; in memory a quarter of the
-            free memory for "auto", and all of it for "memory".
+            memory that the machine or the container has free for "auto", and all of it for "memory".
         dtype: "float32", or "float16" for half the size, with activations rounded to 11 significant bits.
         views: number of augmented views of each image to store; each epoch uses the next one in turn. With 0,
             activations of augmented images are not stored. With one view for each epoch, training gives the same
@@ -53,7 +52,7 @@ class Cache:
             return 0
         if self.where == "memory" and self.limit is not None:
             return self.limit
-        budget = int(psutil.virtual_memory().available * (1 if self.where == "memory" else _MEMORY_SHARE))
+        budget = int(available_memory() * (1 if self.where == "memory" else _MEMORY_SHARE))
         return budget if self.limit is None else min(budget, self.limit)
 
     def disk_budget(self) -> int:

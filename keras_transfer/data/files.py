@@ -9,10 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
+from keras_transfer.data.pipelines.fetching import fetched
 from keras_transfer.data.pipelines.options import mapped
+from keras_transfer.data.pipelines.order import in_turn
 from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.pixels.images import MAX_PIXELS, decode
 
@@ -27,6 +30,10 @@ EXTENSIONS = {
     ".webp": "WebP",
 }
 Look = Callable[[tf.Tensor, tf.Tensor], Any]
+
+# errors of reading and decoding that come from the machine or this program, not from the image
+NOT_THE_IMAGE = (tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.CancelledError)
+AT_FIRST = "could not be decoded at first, then could; it may have changed meanwhile"
 
 _PROGRESS_FROM = 2000  # fewer files are read in about a second
 
@@ -78,32 +85,53 @@ def check_files(paths: Sequence[Path], side: int) -> list[LeftOut]:
 
 
 def examine_files(paths: Sequence[Path], side: int, look: Look) -> tuple[list[LeftOut], dict[Path, Any]]:
-    """Does the same, and also returns what `look` gives for the bytes and the decoded image of each other file."""
+    """Finds the files that cannot be used, as `check_files` does, and looks at the others.
+
+    Args:
+        paths: of the files.
+        side: the longer side of the size wanted, in pixels.
+        look: what to keep, of the bytes and the decoded image.
+
+    Returns:
+        The files that cannot be used, and what `look` returned for each other one.
+    """
     reasons = {path: _mislabelled(path) for path in paths}
     candidates = [path for path in paths if reasons[path] is None]
     seen = {candidates[index]: found for index, found in decodable([*map(str, candidates)], side, False, look)}
     for path in candidates:
         if path not in seen:
-            reasons[path] = why_undecodable(partial(tf.io.read_file, str(path)), side)
+            reasons[path] = _why_passed_over(partial(tf.io.read_file, str(path)), side, look)
     return [LeftOut(path, reason) for path, reason in reasons.items() if reason is not None], seen
 
 
 def check_encoded(contents: Sequence[bytes], names: Sequence[str], side: int) -> list[tuple[int, LeftOut]]:
-    """Does the same for files whose bytes are in memory, and returns the index of each with it."""
+    """Finds the files that cannot be used, as `check_files` does, of those whose bytes are in memory.
+
+    Args:
+        contents: bytes of the files.
+        names: of the files, to name them by.
+        side: the longer side of the size wanted, in pixels.
+
+    Returns:
+        The index of each file that cannot be used, and why.
+    """
     good = {index for index, _ in decodable(contents, side, True, _corner)}
     bad = [index for index in range(len(contents)) if index not in good]
-    reasons = [why_undecodable(partial(tf.constant, contents[index]), side) for index in bad]
+    reasons = [_why_passed_over(partial(tf.constant, contents[index]), side, _corner) for index in bad]
     return [(index, LeftOut(Path(names[index]), reason)) for index, reason in zip(bad, reasons, strict=True)]
 
 
-def decodable(items: Sequence[Any], side: int, encoded: bool, look: Look) -> Iterator[tuple[int, Any]]:
-    """Decodes files in parallel, with a progress bar, and yields for each that can be decoded, in any order.
+def decodable(
+    items: Sequence[Any] | np.ndarray, side: int, encoded: bool, look: Look, *, progress: bool = True
+) -> Iterator[tuple[int, Any]]:
+    """Decodes files in parallel, and yields for each that can be decoded, in any order.
 
     Args:
         items: paths of files, or their bytes.
         side: the longer side of the size wanted, in pixels.
         encoded: the items are bytes.
         look: what to keep, of the bytes and the decoded image.
+        progress: show a progress bar where there are many.
 
     Yields:
         The index of an item, and what `look` returned for it, as NumPy arrays.
@@ -111,14 +139,14 @@ def decodable(items: Sequence[Any], side: int, encoded: bool, look: Look) -> Ite
     if not len(items):
         return
 
-    def decoded(index: tf.Tensor, item: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    def decoded(item: tf.Tensor, index: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, Any]:
         content = item if encoded else tf.io.read_file(item)
         # something of the image must be returned, because tf.data drops work that nothing needs
         return index, look(content, decode(content, side))
 
-    numbered = tf.data.Dataset.from_tensor_slices((tf.range(len(items)), tf.constant(items)))
-    readable = mapped(numbered, decoded, in_order=False).ignore_errors(log_warning=False).as_numpy_iterator()
-    if len(items) >= _PROGRESS_FROM:
+    rows = fetched(in_turn(len(items)), [np.array(items, dtype=object)])
+    readable = mapped(rows, decoded, in_order=False).ignore_errors().as_numpy_iterator()
+    if progress and len(items) >= _PROGRESS_FROM:
         readable = track(readable, "checking images", total=len(items), transient=True)
     for index, seen in readable:
         yield int(index), seen
@@ -137,17 +165,32 @@ def image_format(header: bytes) -> str | None:
     return next((name for signature, name in signatures.items() if header.startswith(signature)), None)
 
 
-def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str:
-    """Says in words why the bytes that `read` gives cannot be decoded."""
+def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str | None:
+    """Says in words why the bytes that `read` gives cannot be read or decoded; None if they can.
+
+    Raises:
+        tf.errors.OpError: for what does not come from the image, such as a lack of memory.
+    """
     try:
         content = read()
         height, width = (int(number) for number in announced_size(content))
         if height * width > MAX_PIXELS:
             return f"has {width} x {height} pixels, more than {MAX_PIXELS:,}; make it smaller"
         decode(content, side)
-    except (tf.errors.OpError, ValueError) as error:
+    except NOT_THE_IMAGE:
+        raise
+    except tf.errors.OpError as error:
         return f"cannot be decoded ({_reason(error)})"
-    return "could not be decoded at first, then could; it may have changed meanwhile"
+    return None
+
+
+def _why_passed_over(read: Callable[[], tf.Tensor], side: int, look: Look) -> str:
+    """Says why an image was passed over; raises what `look` raises, which has not to do with the image."""
+    reason = why_undecodable(read, side)
+    if reason is None:
+        content = read()
+        look(content, decode(content, side))
+    return reason or AT_FIRST
 
 
 def _reason(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,16 +12,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer._arguments import Whole
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import LeftOut, below, check_files
+from keras_transfer.data.files import NOT_THE_IMAGE, LeftOut, below, check_files
 from keras_transfer.data.form import check_classes, check_form
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import ready
-from keras_transfer.data.pipelines.order import shuffled
+from keras_transfer.data.pipelines.order import Order, in_turn, shuffled
 from keras_transfer.data.pipelines.reading import augmented, batched, images_of
+from keras_transfer.data.pipelines.substitutes import Substitutes
+from keras_transfer.data.unreadable import Replaced, Unreadable
 from keras_transfer.plots.images import plot_images
 from keras_transfer.tasks import TASKS, Classification
 
@@ -38,7 +40,8 @@ class ImageData(LabelledData):
     the whole set in every epoch and augmented; `validation` and `test` yield theirs in order and unchanged, and are
     None where there are none. The order and the augmentation of an epoch depend on `seed` and the epoch's number
     alone. Where the augmentation mixes images, labels are float32 `(batch, num_classes)` that sum to 1, in all splits.
-    A file that cannot be read any more while training goes on is passed over, and another image takes its place.
+    Where a file cannot be read or decoded any more while training goes on, another image takes its place: `fine_tune`
+    and `adapt` say so at their end, and `replaced` tells it after other loops. Any other error ends the pass.
     Decoded images are kept in memory from the first pass on, if those of a split fit in a quarter of what is free.
 
     Attributes:
@@ -62,8 +65,9 @@ class ImageData(LabelledData):
     seed: int = 0
     left_out: tuple[LeftOut, ...] = ()
     root: Path | None = None
-    _made: float = field(default_factory=time.time)
-    _epoch: tf.Variable = field(default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
+    # each copy by `dataclasses.replace` has its own
+    _epoch: tf.Variable = field(init=False, default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
+    _replaced: Replaced = field(init=False, default_factory=Replaced)
 
     def __post_init__(self) -> None:
         check_form(self.image_size, self.resize, self.augment, self.batch_size)
@@ -85,9 +89,11 @@ class ImageData(LabelledData):
     @cached_property
     def train(self) -> tf.data.Dataset:
         """Training batches: another order and other augmentation in each epoch."""
-        images = self._images(self.order(), "train", tolerant=True, keep=True)
+        order = shuffled(len(self.splits["train"]), self.seed, self._epoch)
+        substitutes = self._substitutes(order, "train")
+        images = self._images(order, "train", substitutes, keep=True)
         mix = augmentations.find_mixing(self.augment)
-        return self._batches(self._augmented(images), "train", mix)
+        return self._batches(self._augmented(images), "train", mix, substitutes)
 
     @cached_property
     def validation(self) -> tf.data.Dataset | None:
@@ -101,21 +107,24 @@ class ImageData(LabelledData):
 
     def order(self) -> tf.data.Dataset:
         """Yields `(index, epoch)` of the training examples in the order of the next epoch, and so on."""
-        return shuffled(len(self.splits["train"]), self.seed, self._epoch)
+        order = shuffled(len(self.splits["train"]), self.seed, self._epoch)
+        return order.starts().map(lambda *start: order.chunk(*start)[:2]).unbatch()
 
     def in_order(self, split: str, *, epoch: int | None = None) -> tf.data.Dataset:
         """Yields batches of a split in the order of its examples, each of them, unchanged or as augmented in an epoch.
 
         Iterate within `naming_bad_files`: a file that has become unreadable is an error here.
         """
-        images = self._images(self._in_file_order(split, epoch or 0), split, tolerant=False)
+        images = self._images(in_turn(len(self.splits[split]), epoch or 0), split)
         return self._batches(images if epoch is None else self._augmented(images), split)
 
     @contextmanager
     def naming_bad_files(self, split: str) -> Iterator[None]:
-        """Raises InputError with the names of files that are no longer usable, where reading a split fails."""
+        """Raises DataError with the names of files that are no longer usable, where reading a split fails."""
         try:
             yield
+        except NOT_THE_IMAGE:
+            raise
         except tf.errors.OpError as error:
             examples = self.splits[split]
             paths = [Path(item) for item in examples.items] if examples.in_files else []
@@ -129,9 +138,18 @@ class ImageData(LabelledData):
             ) from error
 
     def changed_files(self) -> list[Path]:
-        """Returns the files that were written or deleted since the data was made."""
-        paths = [Path(item) for part in self.splits.values() if part.in_files for item in part.items]
-        return [path for path in paths if not _is_older(path, self._made)]
+        """Returns the files that were written, replaced or deleted since they were listed, without reading them.
+
+        Other permissions or links count too: what sets back a file's time cannot be told from them.
+        """
+        return [Path(part.items[index]) for part in self.splits.values() for index in part.changed]
+
+    def replaced(self) -> list[Unreadable]:
+        """Returns the files that could not be read in passes since it was last called, and forgets them.
+
+        Each has a path, the reason, and the number of times that another image took its place.
+        """
+        return self._replaced.taken()
 
     def start_epoch(self, epoch: int) -> None:
         """Makes the next pass over `train` that of an epoch, counted from 0; passes after it go on from there."""
@@ -160,12 +178,20 @@ class ImageData(LabelledData):
         return weights
 
     def show(self, count: int = 9, *, augmented: bool = False) -> Figure:
-        """Draws a labelled sample of the training images, as read or as augmented (without mixing)."""
-        chosen = np.random.default_rng(self.seed).permutation(len(self.splits["train"]))[:count]
-        order = tf.data.Dataset.from_tensor_slices((chosen.astype(np.int64), np.zeros(len(chosen), np.int64)))
-        images = self._images(order, "train", tolerant=True).take(len(chosen))
-        rows = list((self._augmented(images) if augmented else images).as_numpy_iterator())
-        return plot_images([image for image, *_ in rows], [self._named(label) for _, label, *_ in rows])
+        """Draws a labelled sample of the training images, as read or as augmented (without mixing).
+
+        Raises:
+            InputError: if `count` is not a whole number above 0.
+        """
+        count = Whole(1)("count", count)
+        chosen = tf.constant(np.random.default_rng(self.seed).permutation(len(self.splits["train"]))[:count])
+        order = Order(len(chosen), lambda places, epoch: tf.gather(chosen, places), lambda: tf.constant(0, tf.int64))
+        substitutes = self._substitutes(order, "train")
+        images = self._images(order, "train", substitutes)
+        images = (self._augmented(images) if augmented else images).batch(len(chosen))
+        (batch,) = images if substitutes is None else substitutes.watch(images)
+        pictures, labels, *_ = (part.numpy() for part in batch)
+        return plot_images(list(pictures), [self._named(label) for label in labels])
 
     def __repr__(self) -> str:
         height, width = self.image_size
@@ -182,28 +208,32 @@ class ImageData(LabelledData):
         """Writes a label in words."""
         return ", ".join(self.task.in_words(label, self.class_names))
 
-    def _in_file_order(self, split: str, epoch: int) -> tf.data.Dataset:
-        return tf.data.Dataset.range(len(self.splits[split])).map(lambda index: (index, tf.constant(epoch, tf.int64)))
-
     def _unchanged(self, split: str) -> tf.data.Dataset | None:
         if split not in self.splits:
             return None
-        return self._batches(self._images(self._in_file_order(split, 0), split, tolerant=True, keep=True), split)
+        order = in_turn(len(self.splits[split]))
+        substitutes = self._substitutes(order, split)
+        return self._batches(self._images(order, split, substitutes, keep=True), split, substitutes=substitutes)
 
-    def _images(self, order: tf.data.Dataset, split: str, *, tolerant: bool, keep: bool = False) -> tf.data.Dataset:
-        return images_of(order, self.splits[split], self.image_size, self.resize, tolerant=tolerant, keep=keep)
+    def _substitutes(self, order: Order, split: str) -> Substitutes | None:
+        examples = self.splits[split]
+        return self._replaced.substitutes(order, examples, self.kind) if examples.in_files else None
+
+    def _images(
+        self, order: Order, split: str, substitutes: Substitutes | None = None, *, keep: bool = False
+    ) -> tf.data.Dataset:
+        return images_of(order, self.splits[split], self.kind, substitutes=substitutes, keep=keep)
 
     def _augmented(self, images: tf.data.Dataset) -> tf.data.Dataset:
         return augmented(images, augmentations.find(self.augment), self.seed) if self.augmented else images
 
-    def _batches(self, images: tf.data.Dataset, split: str, mix: augmentations.Mixing | None = None) -> tf.data.Dataset:
+    def _batches(
+        self,
+        images: tf.data.Dataset,
+        split: str,
+        mix: augmentations.Mixing | None = None,
+        substitutes: Substitutes | None = None,
+    ) -> tf.data.Dataset:
         shares = self.num_classes if self.mixes else None
-        batches = batched(images, self.batch_size, self.seed, mix, shares)
+        batches = batched(images, self.batch_size, self.seed, mix, shares, substitutes)
         return ready(batches, len(self.splits[split]), self.batch_size)
-
-
-def _is_older(path: Path, moment: float) -> bool:
-    try:
-        return path.stat().st_mtime <= moment
-    except OSError:
-        return False

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_transfer.data.augment import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.kinds import Kind
+from keras_transfer.data.unreadable import Unreadable
 from keras_transfer.tasks import Task
 
 
@@ -91,6 +92,10 @@ class LabelledData(ABC):
     @abstractmethod
     def changed_files(self) -> list[Path]:
         """Returns the files that were written or deleted since the data was made."""
+
+    @abstractmethod
+    def replaced(self) -> list[Unreadable]:
+        """Returns the files that could not be read in passes since it was last called, and forgets them."""
 
     @abstractmethod
     def start_epoch(self, epoch: int) -> None:

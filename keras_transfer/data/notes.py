@@ -35,16 +35,28 @@ def note_odd_formats(paths: Sequence[Path], root: Path) -> None:
 
 
 def note_changed(data: LabelledData) -> None:
-    """Warns of files that were not what they had been checked to be, in some epoch or all."""
+    """Warns of files that passes had to do without, and of those that are not what they were when they were listed."""
+    said = []
+    replaced = data.replaced()
+    if replaced:
+        times, each = (
+            sum(file.times for file in replaced),
+            "".join(f"\n  {below(file.path, data.root)}: {file.reason}" for file in replaced[:_SHOWN]),
+        )
+        more = f"\n  and {len(replaced) - _SHOWN} more" if len(replaced) > _SHOWN else ""
+        said.append(
+            f"{len(replaced)} images could not be read when their turn came, {times} times in all. Others took their "
+            f"places:{each}{more}"
+        )
     changed = data.changed_files()
     if changed:
         named = ", ".join(below(path, data.root) for path in changed[:10])
-        warnings.warn(
-            f"{len(changed)} images were changed or deleted while they were in use: {named}"
-            f"{', ...' if len(changed) > 10 else ''}. Those that could not be read any more were passed over.",
-            DataWarning,
-            stacklevel=4,
+        said.append(
+            f"{len(changed)} images were changed or deleted while they were in use, or their permissions or links "
+            f"were: {named}{', ...' if len(changed) > 10 else ''}."
         )
+    if said:
+        warnings.warn("\n".join(said), DataWarning, stacklevel=4)
 
 
 def odd_formats(paths: Sequence[Path]) -> list[tuple[Path, str]]:

@@ -104,6 +104,6 @@ def _spread(examples: Examples, count: int) -> Examples:
 def _pixels(examples: Examples, description: Description) -> np.ndarray:
     """Reads images with the training pipeline. The export has verified that serving decodes them to the same pixels."""
     try:
-        return read_pixels(examples, description.image_size, description.resize)
+        return read_pixels(examples, description.kind)
     except (tf.errors.InvalidArgumentError, tf.errors.NotFoundError) as error:
         raise InputError(f"Expected pictures that can be read. {error.message}") from error

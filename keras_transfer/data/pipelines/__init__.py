@@ -1,4 +1,4 @@
-"""Indices to batches: the order of an epoch, reading in parallel, batching, and the options of `tf.data`.
+"""Indices to batches: the order of an epoch, reading in parallel, substitutes for what fails, batching, and options.
 
-It may import `pixels`, `augment`, `examples` and `files`.
+It may import `pixels`, `augment` and `examples`.
 """

@@ -3,94 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import psutil
 import tensorflow as tf
 
+from keras_transfer._memory import available_memory
 from keras_transfer.data.augment.named import Augmentation, Mixing
 from keras_transfer.data.examples import Examples
+from keras_transfer.data.kinds import Kind
+from keras_transfer.data.pipelines.fetching import fetched
 from keras_transfer.data.pipelines.options import mapped
-from keras_transfer.data.pixels.images import load_pixels
-from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.data.pipelines.order import Order, in_turn
+from keras_transfer.data.pipelines.substitutes import Substitutes
 
-Read = Callable[[tf.Tensor], tf.Tensor]
+Read = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # of an index and what the examples hold there
 
 _MEMORY_SHARE = 0.25  # of what is free, for the images of one split
-_EPOCH = 2**32  # seeds of two epochs differ by it, so that seeds a user counts up do not meet
+_PER_EPOCH = 2**32  # seeds of two epochs differ by it, so that seeds a user counts up do not meet
 
 
 def images_of(
-    order: tf.data.Dataset,
+    order: Order,
     examples: Examples,
-    image_size: tuple[int, int],
-    resize: str,
+    kind: Kind,
     *,
-    tolerant: bool,
+    substitutes: Substitutes | None = None,
     keep: bool = False,
 ) -> tf.data.Dataset:
-    """Yields image `(height, width, 3)` in [0, 255], label, index and epoch, for each `(index, epoch)`.
+    """Yields for each place of a pass an image `(height, width, 3)` in [0, 255], its label, index, epoch and place.
 
     Images from files are uint8, a quarter of the memory, until they are augmented or in a batch.
 
     Args:
         order: of the examples.
         examples: to read.
-        image_size: (height, width) in pixels.
-        resize: "crop", "pad" or "stretch".
-        tolerant: pass over a file that cannot be read any more, and let another image take its place.
+        kind: what the examples are, and the form in which they are wanted.
+        substitutes: for images that cannot be read any more; without them they are an error.
         keep: keep decoded images in memory from the first pass on, if they fit in a quarter of what is free.
     """
-    items, labels = tf.constant(examples.items), tf.constant(examples.labels)  # captured, not copied into graphs
-    shrink = RESIZES.find(resize)
 
-    def compute(index: tf.Tensor) -> tf.Tensor:
-        item = tf.gather(items, index)
-        if items.dtype != tf.string:
-            return tf.ensure_shape(shrink(item, image_size), (*image_size, 3))
-        return load_pixels(item if examples.encoded else tf.io.read_file(item), image_size, resize)
+    def compute(index: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        return pixels_of(item, examples, kind)
 
-    image_at = _kept(compute, len(examples), image_size) if keep and items.dtype == tf.string else compute
+    decoded = examples.items.dtype.kind in "iuf"
+    image_at = compute if decoded or not keep else _kept(compute, len(examples), kind.spec)
 
-    def read(index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return image_at(index), tf.gather(labels, index), index, epoch
+    def read(order: Order, first_place: int = 0) -> tf.data.Dataset:
+        def one(item: tf.Tensor, label: tf.Tensor, index: tf.Tensor, *more: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            return image_at(index, item), label, index, *more
 
-    images = mapped(order, read)
-    if not tolerant or not examples.in_files:
-        return images
-    size = len(examples)
-    spare = tf.data.Dataset.range(size).map(lambda index: (index, tf.constant(0, tf.int64)))
-    # with all files in order the first part has `size` images, and the second never begins
-    return images.ignore_errors().concatenate(mapped(spare, read).ignore_errors()).take(size)
+        return mapped(fetched(order, [examples.items, examples.labels], first_place=first_place), one)
+
+    images = read(order)
+    return images if substitutes is None else substitutes.fill(images, read)
 
 
-def read_pixels(examples: Examples, image_size: tuple[int, int], resize: str) -> np.ndarray:
+def pixels_of(item: Any, examples: Examples, kind: Kind) -> tf.Tensor:
+    """Returns one image `(height, width, 3)` of the size wanted, from what examples hold of it.
+
+    Raises:
+        tf.errors.OpError: if it cannot be read or decoded.
+    """
+    if examples.items.dtype.kind in "iuf":
+        return kind.fit(item)
+    return kind.decode(item if examples.encoded else tf.io.read_file(item))
+
+
+def read_pixels(examples: Examples, kind: Kind) -> np.ndarray:
     """Reads all examples in their order, unchanged: `(count, height, width, 3)` in [0, 255].
 
     Raises:
         tf.errors.OpError: if one of them cannot be read or decoded.
     """
-    order = tf.data.Dataset.range(len(examples)).map(lambda index: (index, tf.constant(0, tf.int64)))
-    rows = images_of(order, examples, image_size, resize, tolerant=False)
+    rows = images_of(in_turn(len(examples)), examples, kind)
     return np.stack([image for image, *_ in rows.as_numpy_iterator()])
 
 
-def _kept(image_at: Read, count: int, image_size: tuple[int, int]) -> Read:
+def _kept(image_at: Read, count: int, spec: tf.TensorSpec) -> Read:
     """Returns the same function, which computes each image once, if all of them fit in memory."""
-    if count * 3 * image_size[0] * image_size[1] > _MEMORY_SHARE * psutil.virtual_memory().available:
+    if count * spec.shape.num_elements() * spec.dtype.size > _MEMORY_SHARE * available_memory():
         return image_at
     held = tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "")  # index to pixels, as serialized tensors
 
-    def look_up(index: tf.Tensor) -> tf.Tensor:
+    def look_up(index: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         found = held.lookup(index)
 
         def compute() -> tf.Tensor:
-            image = image_at(index)
+            image = image_at(index, item)
             with tf.control_dependencies([held.insert(index, tf.io.serialize_tensor(image))]):
                 return tf.identity(image)
 
-        image = tf.cond(tf.equal(found, ""), compute, lambda: tf.io.parse_tensor(found, tf.uint8))
-        return tf.ensure_shape(image, (*image_size, 3))
+        image = tf.cond(tf.equal(found, ""), compute, lambda: tf.io.parse_tensor(found, spec.dtype))
+        return tf.ensure_shape(image, spec.shape)
 
     return look_up
 
@@ -98,15 +103,20 @@ def _kept(image_at: Read, count: int, image_size: tuple[int, int]) -> Read:
 def augmented(images: tf.data.Dataset, change: Augmentation, seed: int) -> tf.data.Dataset:
     """Changes each image by a seed of its own in each epoch."""
 
-    def apply(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        changed = change(tf.cast(image, tf.float32), tf.stack([seed + epoch * _EPOCH, index]))
-        return tf.ensure_shape(tf.cast(changed, tf.float32), image.shape), label, index, epoch
+    def apply(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor, *more: tf.Tensor) -> Any:
+        changed = change(tf.cast(image, tf.float32), tf.stack([seed + epoch * _PER_EPOCH, index]))
+        return tf.ensure_shape(tf.cast(changed, tf.float32), image.shape), label, index, epoch, *more
 
     return mapped(images, apply)
 
 
 def batched(
-    images: tf.data.Dataset, batch_size: int, seed: int, mix: Mixing | None, num_classes: int | None
+    images: tf.data.Dataset,
+    batch_size: int,
+    seed: int,
+    mix: Mixing | None,
+    num_classes: int | None,
+    substitutes: Substitutes | None = None,
 ) -> tf.data.Dataset:
     """Makes batches of images and labels.
 
@@ -116,12 +126,16 @@ def batched(
         seed: of the mixing.
         mix: what is done to a batch, if anything.
         num_classes: for labels as shares float32 `(batch, num_classes)`; None to leave them as they are.
+        substitutes: those of `images_of`.
     """
 
-    def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor, *_: tf.Tensor) -> Any:
         images = tf.cast(images, tf.float32)
         if num_classes is not None:
             labels = tf.one_hot(labels, num_classes)
-        return (images, labels) if mix is None else mix(images, labels, tf.stack([seed + epoch[0] * _EPOCH, index[0]]))
+        if mix is None:
+            return images, labels
+        return mix(images, labels, tf.stack([seed + epoch[0] * _PER_EPOCH, index[0]]))
 
-    return mapped(images.batch(batch_size), finish)
+    batches = images.batch(batch_size)
+    return mapped(batches if substitutes is None else substitutes.watch(batches), finish)

@@ -89,7 +89,7 @@ def unlabelled(
 
 
 def blinded(data: ImageData) -> ImageData:
-    """Returns the same images, in the same splits, without their labels."""
+    """Returns the same images, in the same splits, without their labels, and with epochs of its own."""
     splits = {name: replace(examples, labels=_unknown(len(examples))) for name, examples in data.splits.items()}
     return replace(data, splits=splits, class_names=(UNKNOWN,))
 

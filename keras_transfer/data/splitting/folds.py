@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
-import tensorflow as tf
 
 from keras_transfer._arguments import Whole
 from keras_transfer._checks import DataError
@@ -36,7 +36,7 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
     from sklearn.model_selection import KFold, StratifiedKFold
 
     count = Whole(2)("count", count)
-    whole = _joined([data.splits[name] for name in ("train", "validation") if name in data.splits])
+    whole = reduce(Examples.followed_by, [data.splits[name] for name in ("train", "validation") if name in data.splits])
     strata = whole.task.strata(whole.labels)
     one_class, labels = strata is not None, np.zeros(len(whole), int) if strata is None else strata
     fewest = min(np.bincount(labels, minlength=data.num_classes)) if one_class else len(labels)
@@ -55,13 +55,6 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
             replace(
                 data,
                 splits={**data.splits, "train": whole.take(train), "validation": whole.take(validation)},
-                _epoch=tf.Variable(0, dtype=tf.int64, trainable=False),
             )
             for train, validation in pairs
         ]
-
-
-def _joined(parts: list[Examples]) -> Examples:
-    groups = None if any(part.groups is None for part in parts) else np.concatenate([part.groups for part in parts])
-    items, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("items", "labels"))
-    return replace(parts[0], items=items, labels=labels, groups=groups)

@@ -16,6 +16,7 @@ from PIL import Image
 
 from keras_transfer.data import ImageData
 from keras_transfer.data.examples import Examples
+from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.insight.grad_cam import grad_cam, last_feature_map
 
@@ -64,17 +65,16 @@ def read_evidence(path: Path) -> Evidence:
     return Evidence(encoded, found.pop("pixels"), found)
 
 
-def gather(encoded: Sequence[bytes], image_size: tuple[int, int], resize: str, model: keras.Model | None) -> Evidence:
+def gather(encoded: Sequence[bytes], kind: Images, model: keras.Model | None) -> Evidence:
     """Decodes pictures with the training pipeline, and runs a model in memory on them.
 
     Args:
         encoded: bytes of image files.
-        image_size: (height, width) in pixels.
-        resize: "crop", "pad" or "stretch".
+        kind: how they are decoded.
         model: the model in memory; None to leave out its outputs.
     """
     examples = Examples(np.array(encoded, dtype=object), np.zeros(len(encoded), np.int64), encoded=True)
-    pixels = read_pixels(examples, image_size, resize).astype(np.uint8)
+    pixels = read_pixels(examples, kind).astype(np.uint8)
     with tf.device("/CPU:0"):  # the version runs there too; a GPU rounds differently
         return Evidence(list(encoded), pixels, {} if model is None else _answers(model, pixels))
 

@@ -115,7 +115,7 @@ def verify_export(
     """
     drawn = specimens(description.image_size)
     own = [] if data is None else pictures_of(data, _PICTURES)
-    evidence = gather([*drawn, *own], description.image_size, description.resize, model)
+    evidence = gather([*drawn, *own], description.kind, model)
     (answers,) = probe.ask(folder, [evidence])
     verification = compare(answers, evidence, description, tolerance_of(model))
     if not verification.passed:
@@ -176,9 +176,7 @@ def verify(
         ) from error
     reference = _reference(model, folder, result["weights"])
     if data is not None:
-        parts.append(
-            gather(_pictures(data, images, description), description.image_size, description.resize, reference)
-        )
+        parts.append(gather(_pictures(data, images, description), description.kind, reference))
     limit = result["tolerance"] if tolerance is None else tolerance
     with Probe() as probe:
         answers = probe.ask(folder, parts)
