@@ -280,8 +280,7 @@ def test_decoded_images_are_kept_if_they_fit(tmp_path, monkeypatch):
     again = [np.concatenate([images for images, _ in part]) for part in (data.train, data.validation)]
     assert all(np.array_equal(*pair) for pair in zip(first, again, strict=True))
 
-    full = type("Memory", (), {"available": 1000})
-    monkeypatch.setattr("keras_transfer.data.pipelines.reading.psutil.virtual_memory", lambda: full)
+    monkeypatch.setattr("keras_transfer.data.pipelines.reading.available_memory", lambda: 1000)
     read_anew = kt.data.ImageData(data.splits, data.class_names, data.image_size)
     with pytest.raises(tf.errors.OpError):
         list(read_anew.in_order("train"))
