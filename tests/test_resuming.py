@@ -321,10 +321,12 @@ def test_optimizers_that_share_variables_otherwise_are_other_ones(toy):
     for patterns in (("a.*", "b.*"), ("a.*", "b.*"), ("a.*", "c.*")):
         toy.compile(parts(*patterns))
         known.append(optimizer_identity(toy.optimizer))
-    decaying = keras.optimizers.AdamW()
-    decaying.exclude_from_weight_decay(var_names=["bias"])
-    toy.compile(decaying)
-    assert optimizer_identity(toy.optimizer)["parts"][0]["not decayed"] == ["bias"]
+    names = ["gamma", "beta", "bias"]
+    for excluded, expected in (({"var_names": names}, sorted(names)), ({"var_list": toy.weights[:1]}, [])):
+        decaying = keras.optimizers.AdamW()
+        decaying.exclude_from_weight_decay(**excluded)
+        toy.compile(decaying)
+        assert optimizer_identity(toy.optimizer)["parts"][0]["not decayed"] == expected
     toy.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(), initial_scale=8.0))
     known.append(optimizer_identity(toy.optimizer))
     assert known[0] == known[1] != known[2]

@@ -115,8 +115,9 @@ def without_state(optimizer: Optimizer, **changes: Any) -> Optimizer:
 
 
 def not_decayed(optimizer: Optimizer) -> list[str]:
-    """Returns the words in the names of variables that `exclude_from_weight_decay` was told to leave alone."""
-    return sorted(getattr(optimizer, "_exclude_from_weight_decay_pattern", ()))
+    """Returns the patterns of names that `exclude_from_weight_decay` was told to leave alone, in a fixed order."""
+    pattern = getattr(optimizer, "_exclude_from_weight_decay_pattern", None)
+    return sorted(pattern.pattern.split("|")) if pattern else []  # Keras joins a set, which has no order
 
 
 def scaled_like(optimizer: LossScaleOptimizer, inner: Optimizer) -> LossScaleOptimizer:
