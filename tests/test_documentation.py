@@ -15,6 +15,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 from conftest import ROOT, write_pictures
 
@@ -211,6 +212,18 @@ def test_the_tables_of_methods_and_validators_are_what_there_is():
     for row in re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \| ([^|]+) \|", tables[0], flags=re.MULTILINE):
         kind = kt.alignment.ALIGNMENTS.find(row[0])
         assert kind.needs_source == row[1].startswith("labelled") and kind.needs_target == (row[2] == "yes"), row
+
+
+def test_activations_that_are_computed_again_are_the_same_to_the_bit(toy, data):
+    """What the documents promise of the cache, for one machine, one version and one batch size."""
+    first, again = (kt.extract_features(toy, data, "late", verbose=0)[0] for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+def test_the_pictures_of_the_documents_are_small_and_used():
+    text = "".join((ROOT / page).read_text() for page in PAGES)
+    for path in (ROOT / "docs" / "pictures").iterdir():
+        assert path.stat().st_size < 100_000 and f"pictures/{path.name}" in text, path
 
 
 def test_the_readme_is_short():
