@@ -1,19 +1,34 @@
-"""Small pictures, small networks, and the real ones where they lie beside the project."""
+"""What tests share: pictures, a trained model, an exported version, and the real ones that lie beside the project.
+
+Networks are in `networks`, drawn pictures in `drawing`, clients of the server in `clients`.
+"""
 
 from __future__ import annotations
 
 import gc
+import hashlib
 import os
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# one thread computes: `make test` runs as many processes as there are cores; those that tests start do as they do
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import COLOURS, write_pictures
+from networks import double, make_lively, toy_backbone, toy_network
+from warm_probe import WarmProbe
 
 import keras_transfer as kt
+from keras_transfer.models.backbones.applications import BACKBONES
+
+__all__ = ["COLOURS", "ROOT", "make_lively", "toy_backbone", "toy_network", "write_pictures"]
 
 # two devices, so that distribution can be tested on any machine; must come before TensorFlow's first operation
 tf.config.set_logical_device_configuration(
@@ -23,57 +38,74 @@ tf.config.set_logical_device_configuration(
 gc.set_threshold(100_000, 20, 20)  # tracing makes many objects and little garbage: four in a hundred of the time
 
 ROOT = Path(__file__).parent.parent
-COLOURS = {"blue": (40, 60, 200), "green": (60, 180, 40), "red": (210, 50, 40)}
+
+# Long modules come first, so that no worker is left alone with one at the end.
+FIRST = (
+    "test_project.py",
+    "test_demo.py",
+    "test_real.py",
+    "test_resuming.py",
+    "test_unfreezing.py",
+    "test_backbones.py",
+    "test_caching.py",
+    "test_domain_adaptation.py",
+    "test_verification.py",
+    "test_serving.py",
+    "test_cli.py",
+    "test_runtimes.py",
+)
+# Modules whose tests share nothing but what all share: any worker may take any of them.
+SPREAD = {"test_project.py", "test_demo.py", "test_real.py", "test_unfreezing.py", "test_augment.py", "test_models.py"}
+# Tests that wait for threads and processes of their own: never two of them at once.
+SERIAL = {"test_server_batching.py", "test_server_faults.py", "test_server_grpc_bodies.py"}
 
 
-def write_pictures(folder: Path, per_class: int = 8, image_size: int = 40, classes=tuple(COLOURS)) -> Path:
-    """Writes noisy pictures of one colour a class: easy to learn, quick to read."""
-    rng = np.random.default_rng(len(folder.name))
-    for name in classes:
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for index in range(per_class):
-            noise = rng.normal(scale=25, size=(image_size, image_size + 8, 3))
-            picture = np.clip(np.array(COLOURS[name]) + noise, 0, 255).astype("uint8")
-            (folder / name / f"{index}.jpg").write_bytes(tf.io.encode_jpeg(picture, quality=95).numpy())
-    return folder
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Says which tests go to one worker together (`--dist loadgroup`), the long ones first."""
+    place = {name: number for number, name in enumerate(FIRST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(FIRST)))
+    for item in items:
+        name = item.path.name
+        if name not in SPREAD and not item.get_closest_marker("xdist_group"):
+            group = "serial" if name in SERIAL else name if name.startswith("test_") else "docstrings"
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
-def toy_network() -> keras.Model:
-    """A network with all that must be frozen with care: BatchNorm, Dropout, noise and a skip connection."""
-    layers = keras.layers
-    images = keras.Input((None, None, 3))
-    x = layers.Conv2D(8, 3, strides=2, padding="same", name="first")(images)
-    x = layers.BatchNormalization(name="first_bn")(x)
-    early = layers.Activation("relu", name="early_end")(x)
-    x = layers.Conv2D(8, 3, padding="same", name="second")(early)
-    x = layers.BatchNormalization(name="second_bn")(x)
-    x = layers.Dropout(0.3, name="second_dropout")(x)
-    middle = layers.Add(name="middle_end")([x, early])
-    x = layers.GaussianNoise(0.5, name="noise")(middle)
-    x = layers.Conv2D(16, 3, strides=2, padding="same", name="third")(x)
-    x = layers.BatchNormalization(name="third_bn")(x)
-    return keras.Model(images, layers.Activation("relu", name="late_end")(x), name="toy")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says in one line for each reason what was skipped, and how to have it."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ").splitlines()[0]
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in reasons.items():
+        terminalreporter.write_line(f"skipped: {count} tests. {reason}", yellow=True)
 
 
-def toy_backbone() -> kt.Backbone:
-    stages = (("early", "early_end"), ("middle", "middle_end"), ("late", ""))
-    return kt.Backbone(toy_network(), lambda images: images / 127.5 - 1, 32, stages=stages)
+_made: dict[str, tuple[Callable[[], str], str]] = {}  # what tests share, by fixture: how to tell it, and what it was
 
 
-def make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> None:
-    """Settles BatchNorm on the images themselves: with random weights features would be constants, and tests blind."""
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.weights:
-            layer.set_weights([np.full(3, 0.45), np.full(3, 0.05), np.array(0)])
-            layer.finalize_state()
-    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    momenta = [layer.momentum for layer in norms]
-    for layer in norms:
-        layer.momentum = 0.0
-    inputs = images.astype("float32")
-    network(part.preprocess(inputs) if part.preprocess else inputs, training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
+def _share(name: str, tell: Callable[[], str]) -> None:
+    _made[name] = tell, tell()
+
+
+@pytest.fixture(autouse=True)
+def _nobody_changes_what_is_shared(request):
+    """A trained model or a folder that one test changes would make another fail, or pass, by their order."""
+    yield
+    for name, (tell, before) in _made.items():
+        assert name not in request.fixturenames or tell() == before, f"this test changed `{name}`, which others share"
+
+
+def _files_in(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return " ".join(f"{path.relative_to(folder)}:{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+
+
+def _state_of(model: keras.Model) -> str:
+    found = hashlib.sha256(b"".join(np.asarray(weight).tobytes() for weight in model.get_weights()))
+    return f"{found.hexdigest()} {[layer.name for layer in model.layers if layer.trainable]} {model.history.epoch}"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,9 +116,34 @@ def _leave_the_past_alone():
     gc.freeze()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm_probe():
+    """One probing process answers for all exports of a session."""
+    warm = WarmProbe()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_transfer.serving.proof.verification._start", warm.start)
+        yield warm
+    warm.close()
+
+
+@pytest.fixture
+def cold_probe(_warm_probe, monkeypatch):
+    """Each export and verification of the test starts a process of its own, as it does for users."""
+    monkeypatch.setattr("keras_transfer.serving.proof.verification._start", _warm_probe.cold_start)
+
+
+@pytest.fixture
+def doubles(monkeypatch):
+    """Small networks in place of some of the table, under their names: what is by name goes its whole way, fast."""
+    for name in ("InceptionV3", "MobileNet", "MobileNetV2", "ResNet50"):
+        monkeypatch.setitem(BACKBONES._parts, name, double(name))
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory) -> Path:
-    return write_pictures(tmp_path_factory.mktemp("pictures"), per_class=10)
+    folder = write_pictures(tmp_path_factory.mktemp("pictures"), per_class=10)
+    _share("pictures", lambda: _files_in(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -100,13 +157,30 @@ def toy() -> keras.Model:
     return kt.build_model(toy_backbone(), 3, image_size=32)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def trained(data):
-    """A toy model that has learnt the three colours, and its History."""
+    """A toy model that has learnt the three colours, and its History. Not to be changed: clone it."""
     keras.utils.set_random_seed(0)
+    data.start_epoch(0)
     model = kt.build_model(toy_backbone(), 3, image_size=32)
     history = kt.fine_tune(model, data, schedule="gradual", epochs=8, learning_rate=3e-2, verbose=0)
+    _share("trained", lambda: _state_of(model))
     return model, history
+
+
+@pytest.fixture(scope="session")
+def report(trained, data) -> kt.Report:
+    """What `trained` is worth."""
+    return kt.evaluate(trained[0], data.validation, class_names=data.class_names)
+
+
+@pytest.fixture(scope="session")
+def exported(trained, data, report, tmp_path_factory) -> Path:
+    """A verified version of `trained` with every signature there is. Not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("exported") / "colours"
+    version = kt.export(trained[0], folder, data=data, report=report, top_k=2)
+    _share("exported", lambda: _files_in(folder))
+    return version
 
 
 @pytest.fixture(scope="session")
@@ -119,13 +193,16 @@ def served_colours(tmp_path_factory) -> Path:
     model = kt.build_model(part, 3, image_size=32)
     head = [layer for layer in model.layers if layer.weights][-1]  # a new one is zero: all classes alike
     head.set_weights([np.random.default_rng(1).normal(size=weight.shape) for weight in head.weights])
-    return kt.export(model, tmp_path_factory.mktemp("served") / "colours", class_names=COLOURS, verify=False).parent
+    folder = tmp_path_factory.mktemp("served") / "colours"
+    kt.export(model, folder, class_names=COLOURS, verify=False)
+    _share("served_colours", lambda: _files_in(folder))
+    return folder
 
 
 def _beside(variable: str, folder: str) -> Path:
     path = Path(os.environ.get(variable, ROOT.parent / "shared" / folder))
     if not path.is_dir():
-        pytest.skip(f"{path} is not there; set {variable}")
+        pytest.skip(f"They need real weights and photographs: {path} is not there; set {variable}.")
     return path
 
 

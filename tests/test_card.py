@@ -15,18 +15,8 @@ from keras_transfer.serving.card.page import card_page
 from keras_transfer.serving.description import describe
 
 
-@pytest.fixture(scope="module")
-def report(trained, data):
-    return kt.evaluate(trained[0], data.validation, class_names=data.class_names)
-
-
-@pytest.fixture(scope="module")
-def version(trained, data, report, tmp_path_factory):
-    return kt.export(trained[0], tmp_path_factory.mktemp("cards"), data=data, report=report, verify=False)
-
-
-def test_the_card_is_filled_from_the_run(version, trained, data, report):
-    card = json.loads((version / "model_card.json").read_text())
+def test_the_card_is_filled_from_the_run(exported, trained, data, report):
+    card = json.loads((exported / "model_card.json").read_text())
     model, history = trained
     assert card["model"]["network"] == "toy" and card["model"]["parameters"] == model.count_params()
     built = {"backbone": "toy", "weights": "its own", "pooling": "avg", "head": "linear", "options": {}}
@@ -59,8 +49,8 @@ def test_an_adapted_model_says_so_and_its_best_epoch_is_the_validators(toy):
     del toy.history
 
 
-def test_the_page_shows_the_same(version, report):
-    page = (version / "model_card.md").read_text()
+def test_the_page_shows_the_same(exported, report):
+    page = (exported / "model_card.md").read_text()
     assert page.startswith("# Model card: toy")
     for heading in ("What it is", "Intended use", "Data", "Training", "How good it is", "Limits", "Versions"):
         assert f"\n## {heading}\n" in page

@@ -7,14 +7,10 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import scene
 from PIL import Image
 
 from keras_transfer.data.splitting.duplicates import NEAR, grey_copy, joined, near_pairs, perceptual_hash
-
-
-def scene(seed: int, side: int = 160) -> Image.Image:
-    coarse = np.random.default_rng(seed).integers(0, 255, (9, 12, 3), "uint8")
-    return Image.fromarray(coarse).resize((side * 4 // 3, side), Image.Resampling.BICUBIC)
 
 
 def bits(picture: Image.Image) -> np.ndarray | None:

@@ -13,11 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 import keras_transfer as kt
 
 
-@pytest.fixture(scope="module")
-def exported(trained, data, tmp_path_factory):
-    return kt.export(trained[0], tmp_path_factory.mktemp("hashed"), data=data, verify=False)
-
-
 @pytest.fixture
 def version(exported, tmp_path):
     return shutil.copytree(exported, tmp_path / "models" / "1")

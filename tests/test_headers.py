@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import encode, gradient
 from PIL import Image
-from test_images import encode, gradient
 
 from keras_transfer.data.pixels.headers import announced_size
 

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
+from drawing import encode, gradient
 from PIL import Image, ImageOps
 
 from keras_transfer import InputError
@@ -15,18 +16,6 @@ from keras_transfer.data.pixels.images import decode, load_image
 from keras_transfer.data.pixels.resizing import RESIZES
 
 WHOLE = 10**6  # a side no picture reaches
-
-
-def encode(picture: Image.Image, kind: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def gradient(height: int = 24, width: int = 36) -> Image.Image:
-    """A picture that looks different from every side."""
-    y, x = np.mgrid[0:height, 0:width]
-    return Image.fromarray(np.stack([x * 7, y * 10, np.full_like(x, 90)], axis=-1).astype("uint8"))
 
 
 @pytest.mark.parametrize("order", ["little", "big"])

@@ -32,8 +32,8 @@ EVERY = [pytest.param(name, EXACT, marks=pytest.mark.slow) for name in kt.availa
 
 
 @pytest.fixture(scope="module")
-def version(trained, data, tmp_path_factory) -> Path:
-    return kt.export(trained[0], tmp_path_factory.mktemp("runtimes") / "colours", data=data, verify=False)
+def version(exported) -> Path:
+    return exported
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import shutil
 import socket
 import subprocess
@@ -11,17 +9,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import grpc
 import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+from clients import Client, connected, packed
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
-from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 import keras_transfer as kt
@@ -33,49 +29,6 @@ from keras_transfer.serving.warmup import FILE
 
 BINARY = "tensorflow_model_server"
 SERVERS = ("ours", *([BINARY] if shutil.which(BINARY) else []))
-
-
-@dataclass
-class Client:
-    """Speaks both protocols as any client of TF Serving would: plain HTTP, and the official gRPC stubs."""
-
-    url: str
-    grpc_address: str
-
-    def __post_init__(self):
-        self.http = httpx.Client(timeout=60)
-        self.channel = grpc.insecure_channel(self.grpc_address)
-        self.prediction = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
-        self.model = model_service_pb2_grpc.ModelServiceStub(self.channel)
-
-    def post(self, body, path="/v1/models/colours:predict") -> httpx.Response:
-        content = body if isinstance(body, bytes) else json.dumps(body)
-        return self.http.post(self.url + path, content=content)
-
-    def get(self, path) -> httpx.Response:
-        return self.http.get(self.url + path)
-
-    def predict(self, inputs, signature="", name="colours", version=None, outputs=()):
-        request = PredictRequest(output_filter=outputs)
-        request.model_spec.name, request.model_spec.signature_name = name, signature
-        if version is not None:
-            request.model_spec.version.value = version
-        for key, value in inputs.items():
-            request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
-        return self.prediction.Predict(request, timeout=60)
-
-    def close(self):
-        self.http.close()
-        self.channel.close()
-
-
-@contextmanager
-def connected(server: Server):
-    client = Client(server.url, server.grpc_address)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 @contextmanager
@@ -124,10 +77,6 @@ def pictures_bytes(pictures) -> list[bytes]:
 @pytest.fixture(scope="module")
 def graph(served_colours):
     return tf.saved_model.load(str(served_colours / "1"))
-
-
-def packed(content: bytes) -> dict[str, str]:
-    return {"b64": base64.b64encode(content).decode()}
 
 
 def test_status_is_what_tf_serving_says(client):

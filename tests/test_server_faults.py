@@ -23,9 +23,9 @@ import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
+from clients import Client, connected, packed
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
-from test_server import Client, connected, packed
 from typer.testing import CliRunner
 
 import keras_transfer as kt

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import toy_backbone
+from drawing import scene
 from PIL import Image
-from test_duplicates import scene
 
 import keras_transfer as kt
 from keras_transfer.data.pixels.images import decode
@@ -37,11 +37,6 @@ print(json.dumps({
     "zeros": [as_floats["probabilities"].numpy().tolist(), as_bytes["probabilities"].numpy().tolist()],
 }))
 """
-
-
-@pytest.fixture(scope="module")
-def exported(trained, data, tmp_path_factory):
-    return kt.export(trained[0], tmp_path_factory.mktemp("served") / "colours", data=data)
 
 
 def test_tensorflow_alone_gives_the_same_numbers_from_the_bytes(trained, data, exported):

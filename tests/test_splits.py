@@ -25,8 +25,9 @@ def test_no_group_is_on_both_sides_and_the_share_is_near(share):
 
 
 def test_a_class_that_is_one_group_cannot_be_split():
-    with pytest.raises(kt.InputError, match="'b' in 1, which cannot be split|2 or more groups"):
-        for seed in range(20):
+    """Whatever the seed."""
+    for seed in range(20):
+        with pytest.raises(kt.InputError, match="'b' in 1, which cannot be split"):
             grouped(np.array([0] * 8 + [1] * 4), np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]), 0.3, seed, ["a", "b"])
 
 

@@ -18,10 +18,9 @@ from keras_transfer.serving.specimens import specimens
 
 
 @pytest.fixture(scope="module")
-def root(trained, data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("verified")
-    kt.export(trained[0], folder, data=data, top_k=2)
-    return folder
+def root(exported):
+    """A folder with one version that was verified when it was exported."""
+    return exported.parent
 
 
 def restless(kind: str) -> keras.Model:

@@ -32,6 +32,20 @@ HALF_TOLERANCE = 1e-2  # for a model with layers that compute with 16 bits, wher
 _PICTURES = 16  # number of the user's pictures that an export is verified with
 _WAIT = 900  # seconds to wait for the process
 _PROBE = Path(__file__).with_name("probing.py")
+# on the CPU, like the model in memory: a GPU rounds differently, and its memory may be in use
+_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+
+
+def _start() -> subprocess.Popen[str]:
+    """Starts a process with TensorFlow alone, which waits for a line on its standard input."""
+    return subprocess.Popen(
+        [sys.executable, "-P", str(_PROBE)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **_QUIET},
+    )
 
 
 class Probe:
@@ -41,16 +55,7 @@ class Probe:
     """
 
     def __init__(self) -> None:
-        # on the CPU, like the model in memory: a GPU rounds differently, and its memory may be in use
-        quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", str(_PROBE)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **quiet},
-        )
+        self._process = _start()
 
     def ask(self, version: Path, parts: Sequence[Evidence]) -> list[dict[str, np.ndarray]]:
         """Runs all signatures of a version on several sets of pictures.

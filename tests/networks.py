@@ -1,0 +1,80 @@
+"""Networks for the tests: small ones of our own, and beginnings and doubles of those in `keras.applications`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+import keras_transfer as kt
+from keras_transfer.models.backbones.applications import BACKBONES
+from keras_transfer.models.backbones.copying import end_of_stage
+
+
+def toy_network() -> keras.Model:
+    """A network with all that must be frozen with care: BatchNorm, Dropout, noise and a skip connection."""
+    layers = keras.layers
+    images = keras.Input((None, None, 3))
+    x = layers.Conv2D(8, 3, strides=2, padding="same", name="first")(images)
+    x = layers.BatchNormalization(name="first_bn")(x)
+    early = layers.Activation("relu", name="early_end")(x)
+    x = layers.Conv2D(8, 3, padding="same", name="second")(early)
+    x = layers.BatchNormalization(name="second_bn")(x)
+    x = layers.Dropout(0.3, name="second_dropout")(x)
+    middle = layers.Add(name="middle_end")([x, early])
+    x = layers.GaussianNoise(0.5, name="noise")(middle)
+    x = layers.Conv2D(16, 3, strides=2, padding="same", name="third")(x)
+    x = layers.BatchNormalization(name="third_bn")(x)
+    return keras.Model(images, layers.Activation("relu", name="late_end")(x), name="toy")
+
+
+def toy_backbone() -> kt.Backbone:
+    stages = (("early", "early_end"), ("middle", "middle_end"), ("late", ""))
+    return kt.Backbone(toy_network(), lambda images: images / 127.5 - 1, 32, stages=stages)
+
+
+def make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> None:
+    """Settles BatchNorm on the images themselves: with random weights features would be constants, and tests blind."""
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Normalization) and layer.weights:
+            layer.set_weights([np.full(3, 0.45), np.full(3, 0.05), np.array(0)])
+            layer.finalize_state()
+    norms = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in norms]
+    for layer in norms:
+        layer.momentum = 0.0
+    inputs = images.astype("float32")
+    network(part.preprocess(inputs) if part.preprocess else inputs, training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def beginning(name: str, count: int) -> kt.Backbone:
+    """The first stages of a network of the table: every kind of layer it is made of, in a fraction of the time."""
+    part = BACKBONES.find(name)
+    kept = part.stages[:count]
+
+    def network(*, weights, input_shape, **options) -> keras.Model:
+        whole = part.build(weights, input_shape[:2], options)
+        return keras.Model(whole.input, end_of_stage(whole, kept[-1][1]), name=f"{whole.name}_{kept[-1][0]}")
+
+    return replace(part, network=network, stages=(*kept[:-1], (kept[-1][0], "")))
+
+
+def double(name: str) -> kt.Backbone:
+    """A small network under the name of one of the table, with its preprocessing, sizes and names of stages."""
+    part = BACKBONES.find(name)
+
+    def network(*, weights, input_shape, alpha=1.0) -> keras.Model:
+        layers = keras.layers
+        images = x = keras.Input(input_shape)
+        for index, (stage, _) in enumerate(part.stages):
+            x = layers.Conv2D(8, 3, strides=2 if index < 3 else 1, padding="same", name=f"{stage}_conv")(x)
+            if index == 0:
+                x = layers.BatchNormalization(name=f"{stage}_bn")(x)
+            x = layers.ReLU(name=f"{stage}_end")(x)
+        return keras.Model(images, x, name=name)
+
+    stages = [(stage, f"{stage}_end") for stage, _ in part.stages]
+    return replace(part, network=network, stages=(*stages[:-1], (stages[-1][0], "")))
