@@ -23,7 +23,8 @@ def test_a_class_that_vanishes_is_named_with_its_numbers():
     (sign,) = signs_of_negative_transfer(predicted, shares, names, before=np.array([2] * 12 + [0] * 28))
     assert (
         sign
-        == "'emu' has vanished: predicted for 0 of 40 target images, 12 before adaptation, 30% of the source are of it"
+        == "'emu' has vanished: predicted for 0 of 40 target images, 12 before adaptation, although 30% of the source "
+        "labels are this class"
     )
     assert signs_of_negative_transfer(np.array([0, 1, 2] * 10), shares, names) == []
     assert signs_of_negative_transfer(np.array([0, 1] * 4), shares, names) == [], "too few images to tell"
@@ -127,7 +128,7 @@ def test_the_shell_looks_at_the_target_before_it_makes_a_model(pictures, tmp_pat
     ("arguments", "message"),
     [
         (["PICTURES", "no/such/folder"], "not a folder"),
-        (["PICTURES", "PICTURES"], "all of whose 30 images are in the source"),
+        (["PICTURES", "PICTURES"], "a target of 30 images, all of which are in the source"),
         (["PICTURES", "OTHER"], "with the classes of the source"),
         (["PICTURES", "OTHER", "--method", "mccc"], "Did you mean 'mcc'"),
         (["PICTURES", "OTHER", "--method", "mcc:much"], "Expected --method NAME or NAME:WEIGHT"),

@@ -326,7 +326,7 @@ def test_a_version_answers_its_own_warm_up_requests_and_with_a_wrong_one_it_is_n
         warm_up(servable, tmp_path)
     wrong = PredictionLog()
     wrong.predict_log.request.model_spec.signature_name = "none"
-    for record, message in ((b"no message", "no PredictionLog"), (wrong.SerializeToString(), '"none" not found')):
+    for record, message in ((b"no message", "not a PredictionLog"), (wrong.SerializeToString(), '"none" not found')):
         with tf.io.TFRecordWriter(str(tmp_path / FILE)) as writer:
             writer.write(record)
         with pytest.raises(Fault, match=message):

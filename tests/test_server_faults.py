@@ -338,7 +338,7 @@ def test_a_taken_port_is_one_sentence_and_exit_code_2(served_colours, shared):
         (("--port", "0", "--grpc-port", rpc), "--grpc-port"),
     ):
         result = CliRunner().invoke(app, ["serve", str(served_colours), *ports])
-        assert result.exit_code == 2 and f"choose another with {option}." in result.output
+        assert result.exit_code == 2 and f"choose another port with {option}." in result.output
         assert len(result.output.strip().splitlines()) == 1
 
 

@@ -1,4 +1,8 @@
-"""Adapting to a domain without labels: the same training with a loss on two domains, and what it did to the data."""
+"""Adapts a model to images of another kind that have no labels.
+
+Training adds a loss on labelled source images and unlabelled target images. Validators and reports judge the result
+without labels of the target.
+"""
 
 from keras_transfer.adaptation.adaptation_model import AdaptationModel
 from keras_transfer.adaptation.adapting import adapt

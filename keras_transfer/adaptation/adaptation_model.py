@@ -1,4 +1,4 @@
-"""AdaptationModel: a model whose step sees batches of several domains, with the layers and weights of a plain one."""
+"""AdaptationModel: trains a plain Keras model on batches of labelled source images and unlabelled target images."""
 
 from __future__ import annotations
 
@@ -21,25 +21,28 @@ from keras_transfer.tasks import Classification
 
 
 class AdaptationModel(keras.Model):
-    """Trains a plain model on labelled images of a source and unlabelled ones of a target, in a script of your own.
+    """Trains a plain model on labelled source images and unlabelled target images, in a script of your own.
 
-    It is a functional model of the same layers, so that `set_trainable`, `UnfreezeSchedule` and Keras' callbacks do to
-    it what they do to the plain one. `fit` trains the task on the source plus `weight` times the method on both;
-    `model` is the plain model with the trained weights, and bears no trace of the method. Each domain goes through the
-    network by itself (several sources together): BatchNorm that trains normalises a batch by the statistics of its own
-    domain, and its moving statistics, by which the model predicts, follow both in turn.
+    It is a functional model with the layers of the plain one, so `set_trainable`, `UnfreezeSchedule` and Keras'
+    callbacks work on it. `fit` minimises the loss of the task on the source plus `weight` times the loss of the method
+    on both domains. Afterwards the plain model has the trained weights, and nothing of the method is left in it.
+
+    The target and the source pass through the network separately, several sources together. A BatchNorm layer that is
+    trained therefore normalises each batch with the statistics of its own domain, and both domains in turn update its
+    moving statistics, which the model uses to predict.
 
     Args:
-        model: a model made by `build_model`, with softmax.
-        method: name in `kt.available("alignment")`, an `Alignment`, or a function of two batches of features.
-        weight: of the method's loss beside the task's, 0 or more.
+        model: a model made by `build_model` with softmax.
+        method: a name in `kt.available("alignment")`, an `Alignment`, or a function of two `kt.alignment.Batch`es. An
+            `Alignment` is copied, so one object may be given to several models.
+        weight: factor of the method's loss, 0 or more.
 
     Attributes:
-        model: the plain model.
+        model: the plain model, which shares its layers with this one.
 
     Raises:
-        InputError: for an unknown method, a weight below 0, a model without softmax, AdaBN, which has no step of its
-            own, or MixStyle with a network of one stage.
+        InputError: if the method is unknown, the weight is below 0 or the model has no softmax; for AdaBN, which does
+            nothing during training; for MixStyle with a network of one stage.
 
     Example:
         >>> import numpy as np
@@ -64,7 +67,7 @@ class AdaptationModel(keras.Model):
         if not found.needs_source and not found.needs_target:
             raise InputError(f"Expected a method with a step of its own. Received: {found!r}. Use kt.adapt for it.")
         running = Running(found, weight, features.shape[-1], model.outputs[0].shape[-1])
-        # past Keras' tracking: none of these is state of the model
+        # in __dict__, because Keras would track them as parts of this model
         self.__dict__.update(
             model=model,
             _running=running,
@@ -74,14 +77,14 @@ class AdaptationModel(keras.Model):
 
     @classmethod
     def of_part(cls, part: keras.Model, running: Running) -> AdaptationModel:
-        """Returns the model for a part of another, in a training that is shared by several parts."""
+        """Makes the model for one part of a network; the parts, trained one after another, share the method's state."""
         found = cls(part, "none", weight=0.0)
         found.__dict__["_running"] = running
         return found
 
     @property
     def method(self) -> Alignment:
-        """The method."""
+        """The method in use: a copy of the one that was given."""
         return self._running.method
 
     def fit(
@@ -96,28 +99,29 @@ class AdaptationModel(keras.Model):
         shuffle: bool = False,
         verbose: str | int = "auto",
     ) -> keras.callbacks.History:
-        """Trains the plain model in place, as Keras' `fit` does.
+        """Trains the plain model in place. Except for `x` the arguments are those of Keras' `fit`.
 
         Args:
-            x: `(source, target)`: batches of images and labels, and batches of images. The source is None for a method
-                that needs none, and may be a list for several sources; the target is None for one that needs none. An
-                epoch is one pass over the source (the shortest of several, or the target where there is none); the
-                target begins anew as often as it has to.
-            epochs: number of the last epoch.
-            validation_data: labelled batches, of the source as a rule.
-            callbacks: of Keras or yours.
-            class_weight: of the source's labels.
-            initial_epoch: counted from 0.
-            shuffle: not used: datasets shuffle themselves.
+            x: `(source, target)`. The source is a dataset of batches of images and labels, a list of such datasets for
+                several sources, or None if the method needs no source. The target is a dataset of batches of images, or
+                None if the method needs no target. An epoch is one pass over the source, over the shortest of several
+                sources, or over the target if there is no source. The target is repeated as often as needed.
+            epochs: number of the last epoch, counted from 1.
+            validation_data: batches of images and labels, usually of the source.
+            callbacks: callbacks of Keras or your own.
+            class_weight: weight of each label of the source in the loss.
+            initial_epoch: epoch to start from, counted from 0.
+            shuffle: ignored; datasets shuffle themselves.
             verbose: as in Keras' `fit`.
 
         Returns:
-            The History, whose `model` is the plain model.
+            The History; its `model` is the plain model.
 
         Raises:
-            InputError: if source or target are missing, or the target's batches have labels.
+            InputError: if a source or target is missing that the method needs, if the target's batches have labels, or
+                if the number of batches in an epoch is not known.
         """
-        if isinstance(x, tf.data.Dataset):  # joined already, by `adapt`
+        if isinstance(x, tf.data.Dataset):  # `adapt` has joined the domains
             own: list[keras.callbacks.Callback] = list(callbacks)
         else:
             x, own = joined(x, self.method), [self._running, *callbacks]
@@ -136,12 +140,13 @@ class AdaptationModel(keras.Model):
         return history
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Takes a step on images of all domains, `((images, ...), labels)`; those with labels come first."""
+        """Runs one training step on `((images of each domain, ...), labels of the sources)`, sources first."""
         domains, labels, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         running = self._running
-        count = len(domains) - running.method.needs_target  # of the sources
+        count = len(domains) - running.method.needs_target  # number of sources
         with tf.GradientTape() as tape:
-            target, source = self._forward(domains[count:]), self._forward(domains[:count])  # its losses are the last
+            # the source last, because layers keep the regularisation losses of their latest call
+            target, source = self._forward(domains[count:]), self._forward(domains[:count])
             if count:
                 task = task_loss(self, domains, labels, source.probabilities, sample_weight)
             else:
@@ -162,18 +167,18 @@ class AdaptationModel(keras.Model):
         return {**found, "alignment": self._mean_alignment.result()}
 
     def reset_metrics(self) -> None:
-        """Begins the means of an epoch anew."""
+        """Resets all metrics; Keras does so before each epoch."""
         super().reset_metrics()
         self._mean_alignment.reset_state()
 
     def _update_method(self, gradients: Sequence[tf.Tensor | None], is_finite: tf.Tensor) -> None:
-        """Updates what the method learns itself, with gradients of the scaled loss."""
+        """Updates the method's own weights, given the gradients of the scaled loss."""
         scale = tf.cast(self.optimizer.scale_loss(tf.ones(())), tf.float32)
         rate = leaf_of(self.optimizer, head_weight(self)).learning_rate
         self._running.learn([each if each is None else each / scale for each in gradients], rate, is_finite)
 
     def _forward(self, domains: Sequence[Any]) -> Batch:
-        """Runs the network once on images of these domains together; of none, the result is empty."""
+        """Runs the network once on the images of all these domains together; without domains returns an empty batch."""
         if not domains:
             return Batch(*(tf.zeros((0, output.shape[-1])) for output in self._both.outputs))
         images = keras.tree.map_structure(lambda *parts: tf.concat(parts, axis=0), *domains)
@@ -199,20 +204,20 @@ def check_probabilities(model: keras.Model) -> None:
 
 
 def head_weight(model: keras.Model) -> keras.Variable:
-    """Returns a weight of the last layer that has any, by which the optimizer of the head is found."""
+    """Returns a weight of the last layer that has any; the optimizer that changes it is that of the head."""
     return [layer for layer in model.layers if layer.weights][-1].weights[0]
 
 
 def all_finite(gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
-    """Returns a boolean scalar: whether every number in every gradient is finite."""
+    """Returns whether all numbers in all gradients are finite, as a boolean scalar tensor."""
     return tf.reduce_all([tf.reduce_all(tf.math.is_finite(each)) for each in gradients if each is not None])
 
 
 def features_of(model: keras.Model) -> keras.KerasTensor:
-    """Returns the vector that methods align: what enters the last layer with weights.
+    """Returns the vector that methods align: the input of the last layer that has weights.
 
-    That is `features` in front of a linear head, the last hidden vector of a deeper one. It is `features` too where no
-    layer of the head has weights.
+    That is `features` if the head is linear, and the last hidden vector if the head is deeper. If no layer of the head
+    has weights it is `features` as well.
     """
     for node in reversed(nodes_before(model, model.outputs[0])):
         if getattr(node.operation, "weights", ()):

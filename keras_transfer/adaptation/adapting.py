@@ -1,4 +1,4 @@
-"""adapt: labelled images of one domain and unlabelled ones of another in, a model for the other out."""
+"""adapt: trains a model on labelled images so that it works on images of another kind without labels."""
 
 from __future__ import annotations
 
@@ -64,46 +64,51 @@ def adapt(
 ) -> keras.callbacks.History:
     """Trains a model on a labelled source so that it works on a target without labels.
 
-    The loss is the task's on the source plus `weight` times the method's on both. All else is as in `fine_tune`: the
-    phases of a schedule, one History, frozen parts that stand still and are computed once for either domain. The model
-    is the same plain model afterwards; what a method learns itself, such as a discriminator, is dropped.
+    The loss is the loss of the task on the source plus `weight` times the loss of the method on both domains.
+    Everything else is as in `fine_tune`: the phases of a schedule, one History, and frozen layers that do not change,
+    whose activations are computed once for each domain. Afterwards the model is the same plain model. Weights of the
+    method itself, such as those of a discriminator, are not part of it.
 
-    Labels of the target, if it has any, are taken away before anything else: neither training nor the choice of the
-    best epoch sees them. The best epoch is that of the highest value of a validator, on the validation images of both.
+    If the target has labels, they are removed first: neither training nor the choice of the best epoch uses them. The
+    best epoch is the one with the highest value of a validator on the validation images of all domains.
 
     Args:
-        model: a model made by `build_model`, with softmax; trained in place and left compiled.
-        source: images with labels; several for "mixstyle"; None for a method that needs none: the model must have
-            learnt the task before, and its head stays as it is unless the schedule opens it.
+        model: a model made by `build_model` with softmax; trained in place and left compiled.
+        source: images with labels, a list of several such sources with the same classes, or None for a method that
+            needs no source. Without a source the model must have learnt the task before, and its head is trained only
+            if the schedule opens it.
         target: images of the other domain, such as `kt.data.unlabelled(...)`; None for "mixstyle" and "none".
-        method: name in `kt.available("alignment")`, an `Alignment` with other values, such as
-            `kt.alignment.MMD("laplacian")`, or a function of two batches.
-        weight: of the method's loss, 0 or more.
-        schedule: as in `fine_tune`, "gradual" by default; without a source, the last stage alone.
-        epochs: of all phases together, 10 by default; not with a tuple of phases. An epoch is one pass over the source.
-        learning_rate: rate of the first phase, 3e-3 by default, and 1e-4 with neither source nor schedule; not with a
-            tuple of phases.
+        method: a name in `kt.available("alignment")`, an `Alignment` with other settings, such as
+            `kt.alignment.MMD("laplacian")`, or a function of two `kt.alignment.Batch`es.
+        weight: factor of the method's loss, 0 or more.
+        schedule: as in `fine_tune`, "gradual" by default. Without a source, the last stage alone is trained by
+            default.
+        epochs: number of epochs of all phases together, 10 by default. Do not give it with a tuple of phases. An epoch
+            is one pass over the source.
+        learning_rate: learning rate of the first phase, 3e-3 by default, or 1e-4 if neither a source nor a schedule is
+            given. Do not give it with a tuple of phases.
         optimizer: as in `fine_tune`.
-        callbacks: any of Keras' own or yours.
-        class_weight: of the source, as in `fine_tune`.
+        callbacks: callbacks of Keras or your own.
+        class_weight: weight of the classes of the source, as in `fine_tune`.
         rate: as in `fine_tune`.
-        validator: name in `kt.available("validator")` or a function of two `kt.validators.Outputs`; by default
-            "information_maximization", or "source_accuracy" where there is no target.
-        patience: epochs without a better value of the validator after which training ends early.
+        validator: a name in `kt.available("validator")`, or a function of two `kt.validators.Outputs` that returns a
+            number, the higher the better. The default is "information_maximization", or "source_accuracy" if there is
+            no target.
+        patience: number of epochs without a higher value of the validator after which training stops.
         train_batch_norm: as in `fine_tune`.
-        cache: as in `fine_tune`, for each domain.
-        resume_dir: as in `fine_tune`; it keeps what the method learns too.
+        cache: as in `fine_tune`. Each domain may use the whole limit.
+        resume_dir: as in `fine_tune`. The weights of the method are saved there too.
         verbose: as in Keras' `fit`.
 
     Returns:
-        The History of all phases, as of `fine_tune`, with the method's loss as `alignment` and the validator's value
-        under `val_` and its name. `history.validator` is that key, `history.score` the value for the weights that the
-        model ends with: of the best epoch, or with AdaBN's statistics. Without a phase to train (AdaBN without a
-        source) the History is empty.
+        The History of all phases, as from `fine_tune`. It also holds the loss of the method as `alignment`, and the
+        value of the validator as `val_` with its name; `history.validator` is that key. `history.score` is the value
+        for the weights that the model has in the end: those of the best epoch, or for "adabn" those with the statistics
+        of the target. If nothing is trained ("adabn" without a source), the History is empty.
 
     Raises:
-        InputError: if model, source and target do not fit, a domain is missing, an argument is unknown or out of range,
-            or `resume_dir` holds another run.
+        InputError: if the model, the source and the target do not fit, a domain is missing, an argument is unknown or
+            out of range, or `resume_dir` holds another run.
     """
     options = Options(
         optimizer=optimizer,
@@ -142,7 +147,7 @@ def adapt(
     if isinstance(found, AdaBN) and domains.target is not None:
         with domains.target.naming_bad_files("train"):
             settle_batch_norm(model, domains.target.in_order("train").map(lambda images, labels: images), verbose)
-        domains.fed = None  # what was kept of the frozen part is that of other statistics
+        domains.fed = None  # its activations were computed with the old statistics
         history.score = validation.score(model)
     else:
         values = [value for value in history.history.get(validation.key, []) if np.isfinite(value)]
@@ -199,17 +204,17 @@ def _train(
 
 
 def _identity(method: Alignment) -> list[Any]:
-    """Returns what tells a method from others, the same in each process."""
+    """Returns what tells one method from another; it is the same in every process."""
     values = {name: value for name, value in vars(method).items() if not name.startswith("_")}
     return [identity_of(type(method)), identity_of(values)]
 
 
 def _tell(predicted: np.ndarray, domains: Domains, method: Alignment) -> None:
-    """Warns of signs of negative transfer in what is predicted for the target."""
+    """Warns of signs of negative transfer in the classes predicted for the target."""
     names = domains.sources[0].class_names
     what = "Adaptation may have done harm (negative transfer)"
     if isinstance(method, SourceOnly):
-        what = "The source alone may not do for the target"
+        what = "Training on the source alone may not be enough for the target"
     for sign in signs_of_negative_transfer(predicted, shares_of(domains.labels(), len(names)), names):
         warnings.warn(f"{what}: {sign}.", DataWarning, stacklevel=3)
 
@@ -242,17 +247,17 @@ def _phases(
 
 
 def _check_open(model: keras.Model, phases: Sequence[Phase], method: Alignment, domains: Domains) -> None:
-    """Refuses phases in which there is nothing to learn, or to mix."""
+    """Raises InputError for phases in which there is nothing to learn, or no styles to mix."""
     head_alone = [phase for phase in phases if open_parts(stages(model), phase.unfrozen) == (HEAD,)]
     if head_alone and not domains.sources:
         raise InputError(
-            "Expected phases that open a stage, without a source: the head holds what was learnt of the classes, and "
-            f"alone it has nothing to learn from. Received: {head_alone[0]}."
+            "Expected phases that open a stage if there is no source: without labels the head alone cannot learn. "
+            f"Received: {head_alone[0]}."
         )
     if isinstance(method, MixStyle):
         check_mixable(model)
         if len(head_alone) == len(phases):
             raise InputError(
-                "Expected a phase that opens a stage, for 'mixstyle': a vector of features has no style to mix. "
+                "Expected a phase that opens a stage, for 'mixstyle', which mixes the styles of feature maps. "
                 f"Received: {head_alone}."
             )

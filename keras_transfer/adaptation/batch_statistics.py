@@ -1,4 +1,4 @@
-"""The statistics of BatchNorm, taken anew from images: AdaBN's one step."""
+"""Recomputes the statistics of BatchNorm layers from images, for AdaBN."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from keras_transfer.models.freezing import everything_still
 
 
 def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str | int = "auto") -> int:
-    """Gives every BatchNorm layer of a model mean and variance of these images, and changes nothing else.
+    """Sets mean and variance of every BatchNorm layer of a model to those of images, and changes nothing else.
 
     Args:
-        model: of which BatchNorm may be frozen.
+        model: a model whose BatchNorm layers may be frozen.
         images: batches of images.
         verbose: 0 for no progress bar.
 
     Returns:
-        The number of layers.
+        The number of BatchNorm layers.
 
     Raises:
         InputError: if the model has no BatchNorm, or there are no images.
@@ -30,7 +30,7 @@ def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str 
     norms = [layer for layer in layers_inside(model) if isinstance(layer, layers.BatchNormalization)]
     if not norms:
         raise InputError(
-            "Expected a model with BatchNorm for 'adabn', which changes its statistics. Received: one without."
+            "Expected a model with BatchNorm for 'adabn', which changes its statistics. Received: a model without."
         )
     before = [
         (norm, norm.trainable, norm.momentum, norm.moving_mean.numpy(), norm.moving_variance.numpy()) for norm in norms
@@ -41,7 +41,7 @@ def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str 
     try:
         with everything_still(model, except_for=norms):
             for norm in norms:
-                norm.trainable, norm.momentum = True, 0.0  # the moving statistics are those of the batch
+                norm.trainable, norm.momentum = True, 0.0  # the moving statistics become those of the batch
             run = tf.function(lambda batch: model(batch, training=True), reduce_retracing=True)
             total = int(images.cardinality())
             progress = keras.utils.Progbar(

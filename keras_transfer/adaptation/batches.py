@@ -1,4 +1,4 @@
-"""Batches of several domains, side by side: `((images of each domain, ...), labels of the sources)`."""
+"""Joins batches of several domains into one element: `((images of each domain, ...), labels of the sources)`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Datasets: TypeAlias = tuple[Source, tf.data.Dataset | None]
 
 
 def joined(datasets: Datasets, method: Alignment) -> tf.data.Dataset:
-    """Puts `(source, target)` side by side, for the step of an AdaptationModel.
+    """Returns the dataset that an AdaptationModel trains on, made of the `(source, target)` that a user passes to it.
 
     Raises:
-        InputError: if one that the method needs is missing, the target's batches have labels, or the number of batches
-            in an epoch is unknown or infinite.
+        InputError: if a domain is missing that the method needs, the target's batches have labels, or the number of
+            batches in an epoch is unknown or infinite.
     """
     if not isinstance(datasets, (tuple, list)) or len(datasets) != 2:
         raise InputError(f"Expected `(source, target)` datasets. Received: {type(datasets).__name__}.")
@@ -37,8 +37,8 @@ def joined(datasets: Datasets, method: Alignment) -> tf.data.Dataset:
     for each in sources or [target]:
         if each is not None and each.cardinality() < 0:
             raise InputError(
-                "Expected a dataset whose number of batches is known: a method's share of the loss may follow how far "
-                "training has come. Apply tf.data.experimental.assert_cardinality to it, or `take`."
+                "Expected a dataset whose number of batches is known, because some methods change with the progress of "
+                f"training. Received: {each!r}. Apply tf.data.experimental.assert_cardinality to it, or `take`."
             )
     return side_by_side(sources, target if method.needs_target else None)
 
@@ -52,7 +52,7 @@ def check_present(sources: int, has_target: bool, method: Alignment) -> None:
 
 
 def side_by_side(sources: Sequence[tf.data.Dataset], target: tf.data.Dataset | None) -> tf.data.Dataset:
-    """Returns batches of all domains. The target begins anew as often as one pass over the sources needs it."""
+    """Returns the joined batches of all domains. The target is repeated as often as one pass over the sources needs."""
     parts = [*sources, *([target.repeat() if sources else target] if target is not None else [])]
 
     def join(*elements: Any) -> tuple[Any, tf.Tensor]:

@@ -1,4 +1,4 @@
-"""choose_adaptation: several methods from the same weights, and the one that a validator likes best."""
+"""choose_adaptation: trains with several methods from the same weights, and keeps the one a validator rates best."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class AdaptationChoice:
     """The result of `choose_adaptation`. `print(choice)` shows it as a table.
 
     Attributes:
-        chosen: name of the candidate whose weights the model has.
-        validator: what the choice went by.
-        scores: the validator's value for the weights that each candidate ends with, by its name.
-        histories: the History of each candidate, by its name.
+        chosen: name of the candidate whose weights the model has now.
+        validator: name of the validator that chose.
+        scores: for each candidate, by its name, the validator's value for its final weights.
+        histories: for each candidate, by its name, its History.
     """
 
     chosen: str
@@ -40,7 +40,7 @@ class AdaptationChoice:
     histories: dict[str, keras.callbacks.History]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything but the histories, ready for JSON; not-a-number becomes None."""
+        """Returns everything except the histories as values for JSON; a score that is not finite becomes None."""
         scores = {name: score if np.isfinite(score) else None for name, score in self.scores.items()}
         return {"chosen": self.chosen, "validator": self.validator, "scores": scores}
 
@@ -61,28 +61,31 @@ def choose_adaptation(
     options: Mapping[str, Any] | None = None,
     verbose: str | int = "auto",
 ) -> AdaptationChoice:
-    """Adapts a model by several methods, each from the weights that it has now, and keeps the best.
+    """Adapts a model with several methods, each starting from its present weights, and keeps the best result.
 
-    What is best a validator says, on the validation images of both domains, without labels of the target. Put "none"
-    among the candidates, so that a method that does harm can lose to training on the source alone. Activations of what
-    is frozen are computed once for all candidates, if they fit in the cache.
+    A validator rates the results on the validation images of all domains, without labels of the target. Put "none"
+    among the candidates, so that a harmful method can lose against training on the source alone. Activations of frozen
+    layers are computed once for all candidates, if they fit in the cache.
 
     Args:
-        model: a model made by `build_model`; it ends with the weights of the chosen candidate.
+        model: a model made by `build_model`. It ends with the weights of the chosen candidate.
         source: as in `adapt`.
         target: as in `adapt`.
-        candidates: methods, or pairs of a method and its weight.
+        candidates: methods as in `adapt`, or pairs of a method and its weight.
         validator: as in `adapt`.
         options: further arguments of `adapt`, such as `{"epochs": 20, "schedule": "last_n"}`.
         verbose: as in Keras' `fit`.
 
     Raises:
-        InputError: as `adapt`, before anything is trained where that can be known.
+        InputError: for the reasons of `adapt`, if possible before any training; or if no candidate has a finite score.
     """
     options = dict(options or {})
     own = {"method", "weight", "validator", "resume_dir", "verbose"} & set(options)
     if own:
-        raise InputError(f"Expected `options` of `adapt` that are not those of the choice. Received: {sorted(own)}.")
+        raise InputError(
+            "Expected `options` without arguments that `choose_adaptation` sets itself. Received: "
+            f"{sorted(own)}. Give methods and weights as `candidates`."
+        )
     if not candidates:
         raise InputError("Expected one candidate or more. Received: none.")
     pairs = [candidate if isinstance(candidate, tuple) else (candidate, 1.0) for candidate in candidates]
@@ -91,7 +94,7 @@ def choose_adaptation(
         WEIGHT("weight", weight)
     names = _distinct(names_of(methods), [weight for _, weight in pairs])
     cache = Options(cache=options.get("cache", "auto")).cache_settings
-    options["cache"] = SharedCache.of(cache) if cache else False  # what is frozen is the same for all candidates
+    options["cache"] = SharedCache.of(cache) if cache else False  # frozen layers give the same for all
     before = model.get_weights()
     best: tuple[str, list[np.ndarray]] | None = None
     scores, histories = {}, {}
@@ -109,14 +112,14 @@ def choose_adaptation(
         model.set_weights(before)
         raise InputError(
             f"Expected a candidate with a score. Received: {history.validator.removeprefix('val_')!r} gave no finite "
-            "number for any candidate. If all of them diverged, try a lower learning rate; else another validator."
+            "number for any candidate. If they all diverged, try a lower learning rate; if not, another validator."
         )
     model.set_weights(best[1])
     return AdaptationChoice(best[0], history.validator.removeprefix("val_"), scores, histories)
 
 
 def _distinct(names: Sequence[str], weights: Sequence[float]) -> list[str]:
-    """Names candidates apart: with their weight where it is not 1, and a number where names are still the same."""
+    """Returns a different name for each candidate: with its weight if that is not 1, and with a number if needed."""
     found: list[str] = []
     for name, weight in zip(names, weights, strict=True):
         label = name if weight == 1 else f"{name} x{weight:g}"

@@ -1,4 +1,4 @@
-"""What must hold of source and target before anything is trained."""
+"""Checks the model, the sources and the target before anything is trained."""
 
 from __future__ import annotations
 
@@ -23,15 +23,18 @@ from keras_transfer.training.compatibility import check_fit
 def find_domains(
     model: keras.Model, source: ImageData | Sequence[ImageData] | None, target: ImageData | None, method: Alignment
 ) -> Domains:
-    """Returns the domains, the target without its labels.
+    """Checks sources and target, and returns them as `Domains`, without the labels of the target.
 
     Raises:
-        InputError: if a domain is missing that the method needs, or does not fit the model or the others.
+        InputError: if a domain is missing that the method needs, or does not fit the model or another domain.
     """
     stages(model)
     check_probabilities(model)
     if model.distribute_strategy.num_replicas_in_sync > 1:
-        raise InputError("Expected one device: adaptation compares the whole batches of both domains.")
+        raise InputError(
+            "Expected one device, because methods compare whole batches. Received: a distribution strategy with "
+            f"{model.distribute_strategy.num_replicas_in_sync} replicas."
+        )
     sources: list[LabelledData] = [] if source is None else [source] if isinstance(source, ImageData) else list(source)
     check_present(len(sources), target is not None, method)
     for data in sources:
@@ -51,7 +54,8 @@ def find_domains(
         if smallest < method.smallest_batch:
             raise InputError(
                 f"Expected batches of {method.smallest_batch} images or more of each domain for {method!r}. Received: "
-                f"{count} training images of the {what} in batches of {data.batch_size}."
+                f"{count} training images of the {what}, in batches of {data.batch_size}. Give more images or a larger "
+                "batch_size."
             )
     return domains
 
@@ -60,7 +64,10 @@ def _check_source(data: LabelledData, first: LabelledData) -> None:
     if not is_labelled(data) or data.splits["train"].labels.ndim != 1:
         raise InputError(f"Expected a source with one class an image. Received:\n{data}")
     if data.mixes:
-        raise InputError(f"Expected images that are not mixed. Received: a source with augment={data.augment!r}.")
+        raise InputError(
+            "Expected a source whose augmentation keeps one class an image. Received: a source with "
+            f"augment={data.augment!r}, which mixes images."
+        )
     if data.class_names != first.class_names:
         raise InputError(
             f"Expected the same classes in all sources, {list(first.class_names)}. Received: {list(data.class_names)}."
@@ -68,11 +75,14 @@ def _check_source(data: LabelledData, first: LabelledData) -> None:
 
 
 def check_target(model: keras.Model, target: ImageData, sources: Sequence[LabelledData]) -> None:
-    """Raises InputError unless a target fits the model, and its classes, if it has any, are those of the sources."""
+    """Raises InputError unless a target fits the model and, if it has labels, has the classes of the sources."""
     if not isinstance(target, ImageData):
         raise InputError(f"Expected `target` from kt.data, such as kt.data.unlabelled(...). Received: {target!r}.")
     if target.mixes:
-        raise InputError(f"Expected images that are not mixed. Received: a target with augment={target.augment!r}.")
+        raise InputError(
+            "Expected a target whose augmentation does not mix images. Received: a target with "
+            f"augment={target.augment!r}."
+        )
     size = tuple(model.input_shape[1:3])
     if tuple(target.image_size) != size:
         raise InputError(
@@ -95,12 +105,13 @@ def check_classes(source: Sequence[str], target: Sequence[str]) -> None:
     if tuple(target) != tuple(source):
         raise InputError(
             f"Expected a target with the classes of the source, {list(source)}, or without labels. Received: "
-            f"{list(target)}. Read it without them: kt.data.unlabelled(folder), or --ignore-target-labels in the shell."
+            f"{list(target)}. Read the target without labels: kt.data.unlabelled(folder), or --ignore-target-labels in "
+            "the shell."
         )
 
 
 def _check_apart(source: LabelledData, target: LabelledData) -> None:
-    """Refuses a target that is the source, and tells of one that shares pictures with it."""
+    """Raises InputError if source and target are the same images, and warns if they share some."""
     if source is target:
         raise InputError("Expected two domains. Received: the same data as source and target.")
     ours, theirs = ([examples.items for examples in data.splits.values()] for data in (source, target))
@@ -114,7 +125,7 @@ def _check_apart(source: LabelledData, target: LabelledData) -> None:
     common = sum(image in known for image in images)
     if common == len(images):
         raise InputError(
-            f"Expected two domains. Received: a target all of whose {common} images are in the source too"
+            f"Expected two domains. Received: a target of {common} images, all of which are in the source too"
             f"{f', both in {str(source.root)!r}' if source.root == target.root and source.root else ''}."
         )
     if common:

@@ -1,4 +1,4 @@
-"""The domains of an adaptation: which images there are, whether they fit, and how each part of the model is fed."""
+"""Domains: the images of an adaptation, and the batches on which each part of the model is trained and validated."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from keras_transfer.training.segments import Segment, plan_segments
 
 @dataclass(eq=False)
 class Fed:
-    """The part of a model that is trained now, and what it is judged on.
+    """The part of a model that is being trained, and the batches it is validated on.
 
     Attributes:
-        part: the model or its open part.
+        part: the whole model, or the part behind the frozen layers.
         validation: batches of the validation images of all sources, one source after another; None if there are none.
-        target: batches of the target's validation images, or of its training images where there are none; None
-            without a target.
+        target: batches of the target's validation images, or of its training images if it has no others; None if
+            there is no target. If `part` is not the whole model, these are batches of activations.
     """
 
     part: keras.Model
@@ -37,13 +37,13 @@ class Fed:
 
 @dataclass(eq=False)
 class Domains:
-    """Labelled sources and a target without labels.
+    """The labelled sources and the target of an adaptation.
 
     Attributes:
-        sources: each with labels; may be none.
-        target: without its labels; None if there is none.
-        trains_on_target: its images are part of the training, not of the validation alone.
-        fed: what the latest segment trains.
+        sources: images with labels; may be empty.
+        target: images without labels; None if there is no target.
+        trains_on_target: whether the model is trained on images of the target, or only validated on them.
+        fed: what is trained and validated in the present segment; None before training.
     """
 
     sources: list[LabelledData]
@@ -53,25 +53,25 @@ class Domains:
 
     @property
     def training(self) -> list[LabelledData]:
-        """Those whose images are trained on, sources first."""
+        """The domains that the model is trained on, sources first."""
         return [*self.sources, *([self.target] if self.target is not None and self.trains_on_target else [])]
 
     @property
     def every(self) -> list[LabelledData]:
-        """All of them, sources first."""
+        """All domains, sources first."""
         return [*self.sources, *([self.target] if self.target is not None else [])]
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch: one pass over the shortest source, or over the target where there is none."""
+        """Number of batches in an epoch: one pass over the shortest source, or over the target without a source."""
         return min(map(full_batches, self.sources or self.training))
 
     def passes(self, data: LabelledData) -> int:
-        """Returns how often the images of a domain are begun in an epoch."""
+        """Returns how often an epoch starts to read the images of a domain from the beginning."""
         return -(-self.steps // full_batches(data))
 
     def labels(self) -> np.ndarray:
-        """Returns the labels of all training images of the sources: int `(count,)`."""
+        """Returns the labels of the training images of all sources, int `(count,)`."""
         return np.concatenate([source.splits["train"].labels for source in self.sources])
 
     def plan(
@@ -84,18 +84,18 @@ class Domains:
         first: int,
         verbose: str | int,
     ) -> list[Segment]:
-        """Returns segments in which the same part is fed with the images, or the activations, of every domain.
+        """Returns the segments of a training, each with batches of images or activations of all domains.
 
         Args:
             model: the whole model.
-            phases: of the schedule.
+            phases: the phases of the schedule.
             cache: where activations are kept; None to train on images throughout.
             running: the method in training.
-            first: epoch from which training goes on, counted from 0.
-            verbose: 0 to say nothing.
+            first: epoch from which training starts or goes on, counted from 0.
+            verbose: 0 to print nothing.
         """
         plans = [plan_segments(model, data, phases, cache, first=first, verbose=verbose) for data in self.every]
-        if len({tuple(segment.until for segment in plan) for plan in plans}) > 1:  # one of them cannot be kept
+        if len({tuple(segment.until for segment in plan) for plan in plans}) > 1:  # no room for one: keep none
             return self.plan(model, phases, None, running, first=first, verbose=verbose)
         return [
             Segment(
@@ -105,7 +105,7 @@ class Domains:
         ]
 
     def whole(self, model: keras.Model) -> Fed:
-        """Returns the whole model with what it is judged on, as images."""
+        """Returns the whole model with batches of images to validate it on."""
         target = None
         if self.target is not None:
             batches = self.target.validation if self.target.validation is not None else self.target.in_order("train")
@@ -115,9 +115,9 @@ class Domains:
     def _feed(
         self, model: keras.Model, running: Running, segments: Sequence[Segment]
     ) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
-        self.fed = None  # which holds activations of the segment before
+        self.fed = None  # it holds activations of the segment before
         feeds = [segment.feed() for segment in segments]
-        if len({feed[0] is model for feed in feeds}) > 1:  # the activations of one of them fit nowhere
+        if len({feed[0] is model for feed in feeds}) > 1:  # the cache has no room for one domain: use images of all
             feeds = [(model, data.train, data.validation) for data in self.every]
         trains = [feed[1].take(full_batches(data)) for feed, data in zip(feeds, self.every, strict=True)]
         target = None
@@ -135,13 +135,16 @@ class Domains:
 
 
 def _one_after_another(datasets: Sequence[tf.data.Dataset | None]) -> tf.data.Dataset | None:
-    """Returns the batches of all data sets that are there; None if none is."""
+    """Returns the batches of all given data sets in their order; None if all are None."""
     found = [each for each in datasets if each is not None]
     return reduce(lambda first, second: first.concatenate(second), found) if found else None
 
 
 class DomainOrder(keras.callbacks.Callback):
-    """Ties order and augmentation of all domains to the epoch's number, however often an epoch begins one anew."""
+    """Makes order and augmentation of all domains depend on the number of the epoch alone.
+
+    A run that goes on after it was killed then sees the same batches, however often an epoch repeats a domain.
+    """
 
     def __init__(self, domains: Domains):
         super().__init__()
@@ -153,9 +156,9 @@ class DomainOrder(keras.callbacks.Callback):
 
 
 def full_batches(data: LabelledData) -> int:
-    """Returns the number of whole training batches, 1 where the images make up less than one.
+    """Returns the number of full training batches of a domain, or 1 if its images do not fill one.
 
-    The rest of an epoch is left out, another in each: methods compare batches, and a last one of two or three images
-    has no statistics.
+    The images of an epoch that do not fill a batch are left out, different ones in each epoch: methods compare the
+    statistics of batches, and two or three images have no useful statistics.
     """
     return max(1, len(data.splits["train"]) // data.batch_size)

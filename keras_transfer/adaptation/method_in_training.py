@@ -1,4 +1,4 @@
-"""Running: what a method keeps while training runs, shared by all parts of the model that are trained in turn."""
+"""Running: the state of a method during training, which all parts of the model share."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ from keras_transfer._arguments import Number
 from keras_transfer._keras.leaves import set_rate_in_graph, without_state
 from keras_transfer.adaptation.alignment import Alignment
 
-WEIGHT = Number(0)  # of the method's loss beside the task's
+WEIGHT = Number(0)  # the factor of a method's loss
 
 
 class Running(keras.callbacks.Callback):
-    """A method in training: its own weights and their optimizer, and how far training has come.
+    """A method during training: its own weights, their optimizer, and the progress of training.
 
-    As a callback it ties progress to the epoch's number, so that a run that goes on after it was killed goes on here
-    too; what the method has learnt is part of what `Resume` keeps.
+    As a callback it sets the progress at the start of each epoch, so that it is right also when a killed run goes on.
+    `Resume` saves `state`.
 
     Args:
-        method: it is copied, so that one object may be given to several models, and the copy is started anew.
-        weight: of its loss, 0 or more.
-        channels: length of the features.
-        num_classes: number of probabilities.
+        method: the method. It is copied, so that one object may be given to several models, and the copy is started.
+        weight: factor of its loss, 0 or more.
+        channels: length of the feature vectors.
+        num_classes: number of classes.
+
+    Attributes:
+        method: the copy.
+        weight: factor of its loss.
+        variables: the method's own weights, such as those of a discriminator.
+        progress: float32 scalar in [0, 1), the share of the training that is done.
+        step: int64 scalar, the number of steps since the start of training.
 
     Raises:
-        InputError: if the weight is below 0.
+        InputError: if the weight is not a number 0 or more.
     """
 
     memory = ("state",)
@@ -44,14 +51,14 @@ class Running(keras.callbacks.Callback):
         self._optimizer: keras.optimizers.Optimizer | None = None
         self.progress = tf.Variable(0.0, trainable=False)
         self.step = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._share = tf.Variable(0.0, trainable=False)  # of all training in one step
+        self._share = tf.Variable(0.0, trainable=False)  # of the training that one step is
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         epochs, steps = self.params["epochs"], self.params["steps"] or 1
         self.begin(epoch, epochs, steps)
 
     def follow(self, leaf: keras.optimizers.Optimizer) -> None:
-        """Gives the method's own weights an optimizer with the settings of the model's, unless they have one.
+        """Makes an optimizer for the method's own weights, with the settings of the model's, unless there is one.
 
         Args:
             leaf: the optimizer that changes the head of the model.
@@ -62,18 +69,18 @@ class Running(keras.callbacks.Callback):
             self._optimizer.build(self.variables)
 
     def begin(self, epoch: int, epochs: int, steps: int) -> None:
-        """Sets progress to the begin of an epoch, counted from 0, of `steps` batches each."""
+        """Sets progress and step to the start of an epoch, counted from 0; each epoch has `steps` batches."""
         self.progress.assign(epoch / epochs)
         self.step.assign(epoch * steps)
         self._share.assign(1 / (epochs * steps))
 
     def advance(self) -> None:
-        """Counts a step; called in the graph."""
+        """Counts one training step; called inside the training graph."""
         self.progress.assign_add(self._share)
         self.step.assign_add(1)
 
     def learn(self, gradients: Sequence[tf.Tensor | None], rate: tf.Tensor, is_finite: tf.Tensor) -> None:
-        """Updates the method's own weights; called in the graph.
+        """Updates the method's own weights; called inside the training graph.
 
         Args:
             gradients: of the loss without any scale, one for each of `variables`.
@@ -93,7 +100,7 @@ class Running(keras.callbacks.Callback):
 
     @property
     def state(self) -> list[np.ndarray]:
-        """What the method has learnt, as arrays: its weights and the variables of their optimizer."""
+        """The method's own weights and the variables of their optimizer, as arrays."""
         return [np.array(keras.ops.convert_to_numpy(variable)) for variable in self._kept]
 
     @state.setter

@@ -1,4 +1,4 @@
-"""adaptation_report: what an adaptation did to source and target, in numbers, a picture and signs of harm."""
+"""adaptation_report: compares source and target before and after an adaptation, in numbers and a picture."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ class AdaptationReport:
 
     Attributes:
         class_names: name of each class.
-        distance: proxy A-distance of source and target in [0, 2], by "before" and "after": 0 if they cannot be told
-            apart.
-        source_shares: share of each class in the source's labels, by its name.
-        target_shares: share of the target's images for which each class is predicted, by "before" and "after", then by
-            name. Here and in `accuracy` they are those of the test split, of validation where there is none.
-        accuracy: the report on the target's labels by "before" and "after"; empty where there are none. Nothing was
-            trained or chosen by it.
-        signs: sentences on what looks like negative transfer.
-        shifts: features of both domains, by "before" and "after".
+        distance: proxy A-distance of source and target in [0, 2] under "before" and "after"; 0 if a classifier cannot
+            tell the domains apart.
+        source_shares: share of each class in the labels of the source, by class name.
+        target_shares: share of the target's images for which each class is predicted, under "before" and "after", then
+            by class name.
+        accuracy: the `Report` on the target's labels under "before" and "after"; empty if the target has no labels.
+            Training and choosing did not use it. It is of the test split, or of the validation or training split if
+            there is no test split; so are `target_shares`.
+        signs: sentences that each name a sign of negative transfer.
+        shifts: the features of both domains under "before" and "after".
     """
 
     class_names: tuple[str, ...]
@@ -56,7 +57,7 @@ class AdaptationReport:
     shifts: Mapping[str, Shift]
 
     def to_dict(self) -> dict[str, Any]:
-        """Returns everything but the features as plain numbers, lists and names, ready for JSON."""
+        """Returns everything except the features as values for JSON."""
         return {
             "class_names": list(self.class_names),
             "distance": self.distance,
@@ -67,11 +68,10 @@ class AdaptationReport:
         }
 
     def plot(self, method: str = "pca") -> Figure:
-        """Draws the features of source and target in two dimensions, before and after.
+        """Draws the features of source and target in two dimensions, before and after the adaptation.
 
         Args:
-            method: "pca", the two directions in which both spread most, or "tsne", which shows clusters and takes
-                longer.
+            method: "pca", the two directions of the largest variance, or "tsne", which shows clusters and takes longer.
 
         Raises:
             InputError: if the method is unknown.
@@ -108,21 +108,22 @@ class AdaptationReport:
 def adaptation_report(
     model: keras.Model, source: ImageData, target: ImageData, *, before: keras.Model | None = None, seed: int = 0
 ) -> AdaptationReport:
-    """Shows what an adaptation did: distance of the domains, accuracy where the target has labels, signs of harm.
+    """Measures the distance of the domains, the accuracy if the target has labels, and signs of harm.
 
-    The proxy A-distance is that of `kt.data.compare`, in what enters the last layer with weights. A small distance is
-    no success by itself: it says that domains cannot be told apart, not that classes lie on their own. Warns of each
-    sign of negative transfer: a class that is hardly predicted any more, or shares of classes far from the source's.
+    The distance is the proxy A-distance of `kt.data.compare`, computed from the inputs of the last layer with weights.
+    A small distance alone is no success: it says that the domains look alike, not that the classes are separated. Warns
+    of each sign of negative transfer: a class that is hardly predicted any more, or predicted shares of the classes
+    that are far from those of the source.
 
     Args:
         model: the adapted model.
         source: images with labels.
         target: images of the other domain, with or without labels.
-        before: the model before adaptation, such as `keras.models.clone_model(model)` with the weights it had.
-        seed: of the folds of the distance.
+        before: the model before the adaptation, such as a `keras.models.clone_model(model)` with the earlier weights.
+        seed: seed of the cross-validation that measures the distance.
 
     Raises:
-        InputError: if models, source and target do not fit, or a domain has fewer than 10 training images.
+        InputError: if the models, the source and the target do not fit, or a domain has fewer than 10 training images.
     """
     for each in (model, before or model):
         check_fit(each, source)

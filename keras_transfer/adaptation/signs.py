@@ -1,4 +1,4 @@
-"""Signs of negative transfer in predictions alone: an adaptation can make a model worse, and nobody would tell."""
+"""Finds signs of negative transfer in predictions, because without labels nobody would see that a model got worse."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_ENOUGH = 5  # images of a class that were to be expected, below which its absence says nothing
-_VANISHED = 0.1  # of the share that a class has in the source
-_FAR = 0.3  # between the shares of the source's labels and of the target's predictions, of 1
+_ENOUGH = 5  # expected images of a class; with fewer, its absence means nothing
+_VANISHED = 0.1  # share of the expected images, below which a class counts as vanished
+_FAR = 0.3  # total variation distance of the class shares, from which they count as different
 
 
 def signs_of_negative_transfer(
     predicted: np.ndarray, source_shares: np.ndarray, class_names: Sequence[str], before: np.ndarray | None = None
 ) -> list[str]:
-    """Returns sentences on what looks wrong in the predictions on a target, none if nothing does.
+    """Returns one sentence for each sign of negative transfer in the predictions on a target.
 
-    A class vanishes if it is predicted for less than a tenth of the images that the source's shares would give it, and
-    at least five were to be expected. Shares differ strongly if half the sum of their differences is above 0.3: methods
-    that want the same predictions, or the same features, in both domains then move images into wrong classes.
+    A class has vanished if it is predicted for less than a tenth of the images expected from its share in the source,
+    and at least five are expected. Class shares differ strongly if their total variation distance (half the sum of
+    absolute differences) is above 0.3: then methods that make features or predictions of both domains alike move images
+    into wrong classes.
 
     Args:
         predicted: int `(count,)`, the class predicted for each image of the target.
-        source_shares: float `(num_classes,)`, share of each class in the source's labels.
+        source_shares: float `(num_classes,)`, the share of each class in the labels of the source.
         class_names: name of each class.
-        before: the predictions before adaptation, for comparison.
+        before: the predictions before the adaptation, int `(count,)`, to be named for comparison.
 
     Example:
         >>> signs_of_negative_transfer(np.array([0] * 40), np.array([0.5, 0.5]), ["cat", "dog"])[0]
-        "'dog' has vanished: predicted for 0 of 40 target images, 50% of the source are of it"
+        "'dog' has vanished: predicted for 0 of 40 target images, although 50% of the source labels are this class"
     """
     count = len(predicted)
     shares = shares_of(predicted, len(class_names))
@@ -39,19 +40,19 @@ def signs_of_negative_transfer(
             earlier = "" if before is None else f", {int((before == label).sum())} before adaptation"
             found.append(
                 f"{name!r} has vanished: predicted for {int((predicted == label).sum())} of {count} target images"
-                f"{earlier}, {expected:.0%} of the source are of it"
+                f"{earlier}, although {expected:.0%} of the source labels are this class"
             )
     distance = float(np.abs(shares - source_shares).sum() / 2)
     if distance > _FAR and count >= _ENOUGH * len(class_names):
         largest = int((shares - source_shares).argmax())
         found.append(
-            f"label shares differ strongly: {distance:.0%} of the target images would have to change their class to "
-            f"have the source's shares; {class_names[largest]!r} is predicted for {shares[largest]:.0%}, "
-            f"{source_shares[largest]:.0%} of the source are of it"
+            f"class shares differ strongly: {distance:.0%} of the target images would have to change their class to "
+            f"have the shares of the source; {class_names[largest]!r} is predicted for {shares[largest]:.0%}, although "
+            f"{source_shares[largest]:.0%} of the source labels are this class"
         )
     return found
 
 
 def shares_of(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns the share of each class: float `(num_classes,)`."""
+    """Returns the share of each class in labels, float `(num_classes,)`."""
     return np.bincount(labels, minlength=num_classes) / max(len(labels), 1)

@@ -1,4 +1,4 @@
-"""Where MixStyle takes hold of a network: in what enters its first open stage, and in what leaves it."""
+"""Applies MixStyle inside a network: to the inputs and outputs of its first open stage."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from keras_transfer._checks import InputError
 from keras_transfer._keras.still import calling
 from keras_transfer.models.stages import marks_of_stages
 
-Mix = Callable[..., tf.Tensor]  # a feature map, and the number of its place
+Mix = Callable[..., tf.Tensor]  # takes a feature map and `place`, the number of its place in the network
 
 
 def check_mixable(model: keras.Model) -> None:
-    """Raises InputError unless a model has a place at which styles can be mixed: between two stages."""
+    """Raises InputError if a model has fewer than two stages: styles are mixed between stages."""
     count = len(marks_of_stages(model))
     if count < 2:
         raise InputError(

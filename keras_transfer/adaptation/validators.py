@@ -1,6 +1,6 @@
-"""Validators: how good a model may be on the target, judged without the target's labels. Higher is better.
+"""Validators: estimate how good a model is on the target without labels of the target. Higher is better.
 
-A validator is a function of two `Outputs`, source and target, on images that were not trained on.
+A validator is a function `(source, target) -> number` of two `Outputs`, computed from validation images.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _SMALL = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """What a model makes of the images of one domain.
+    """The outputs of a model for the images of one domain.
 
     Attributes:
-        features: float `(count, channels)`, what enters the last layer with weights.
-        probabilities: float `(count, num_classes)` that sum to 1.
-        labels: int `(count,)`; None for a target, whose labels no validator sees.
+        features: float32 `(count, channels)`, the inputs of the last layer with weights.
+        probabilities: float32 `(count, num_classes)`; each row sums to 1.
+        labels: int `(count,)`; None for a target, because no validator sees its labels.
     """
 
     features: np.ndarray
@@ -37,10 +37,10 @@ VALIDATORS: Registry[Validator] = Registry("validator", callable, "a function of
 
 @VALIDATORS.register("source_accuracy")
 def source_accuracy(source: Outputs | None, target: Outputs | None) -> float:
-    """Accuracy on the source, in [0, 1]: blind to the target.
+    """Returns the accuracy on the source, in [0, 1]. It does not look at the target.
 
     Raises:
-        InputError: if there is no source.
+        InputError: if there is no labelled source.
 
     Example:
         >>> two = Outputs(np.zeros((2, 1)), np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 1]))
@@ -53,7 +53,9 @@ def source_accuracy(source: Outputs | None, target: Outputs | None) -> float:
 
 @VALIDATORS.register("entropy")
 def entropy(source: Outputs | None, target: Outputs | None) -> float:
-    """Mean entropy of the target's predictions, negated: `-mean H(p)`, in nats. One class for all scores best.
+    """Returns the negative mean entropy of the target's predictions, `-mean H(p)`, in nats.
+
+    It is also highest, 0, for a model that predicts one class for all images.
 
     Raises:
         InputError: if there is no target.
@@ -63,11 +65,12 @@ def entropy(source: Outputs | None, target: Outputs | None) -> float:
 
 @VALIDATORS.register("information_maximization")
 def information_maximization(source: Outputs | None, target: Outputs | None) -> float:
-    """Entropy of the target's mean prediction less the mean entropy of its predictions: `H(mean p) - mean H(p)`.
+    """Returns the entropy of the mean prediction on the target minus the mean entropy, `H(mean p) - mean H(p)`.
 
-    In [0, log(num_classes)], in nats. Sure predictions of many classes score best, so a target whose classes differ
-    much in number is misjudged. As a validator: Musgrave, Belongie and Lim, "Three New Validators and a Large-Scale
-    Benchmark Ranking for Unsupervised Domain Adaptation" (2022), https://arxiv.org/abs/2208.07360.
+    It is in [0, log(num_classes)], in nats, and highest for confident predictions of all classes alike. So it misjudges
+    a target whose classes differ much in size. Musgrave, Belongie and Lim use it as a validator in "Three New
+    Validators and a Large-Scale Benchmark Ranking for Unsupervised Domain Adaptation" (2022),
+    https://arxiv.org/abs/2208.07360.
 
     Raises:
         InputError: if there is no target.
@@ -85,18 +88,18 @@ def information_maximization(source: Outputs | None, target: Outputs | None) -> 
 def soft_neighborhood_density(
     source: Outputs | None, target: Outputs | None, *, temperature: float = 0.05, limit: int = 2000
 ) -> float:
-    """How many neighbours images of the target have on average, as an entropy, in nats.
+    """Returns how dense the neighbourhoods of the target's predictions are, as an entropy in nats.
 
-    The cosines of the predictions' vectors to one another, over the temperature, become by a softmax the shares of each
-    image's neighbours, itself left out; the score is the mean entropy of these shares. Saito, Kim, Teterwak, Sclaroff,
-    Darrell and Saenko, "Tune it the Right Way: Unsupervised Validation of Domain Adaptation via Soft Neighborhood
-    Density" (2021), section 3, https://arxiv.org/abs/2108.10860. One class for all scores best here too.
+    For each image, cosine similarities of its probabilities to those of all other images are divided by the temperature
+    and passed through a softmax; the score is the mean entropy. Saito, Kim, Teterwak, Sclaroff, Darrell and Saenko,
+    "Tune it the Right Way: Unsupervised Validation of Domain Adaptation via Soft Neighborhood Density" (2021), section
+    3, https://arxiv.org/abs/2108.10860. It is also highest for a model that predicts one class for all images.
 
     Args:
         source: not used.
-        target: of the target.
-        temperature: 0.05 as in the paper.
-        limit: images beyond this number are left out, evenly.
+        target: outputs for the target.
+        temperature: divisor of the similarities; 0.05 as in the paper.
+        limit: largest number of images to compare; of more, so many are taken at even intervals.
 
     Raises:
         InputError: if there is no target, or fewer than three images of it.
@@ -115,18 +118,18 @@ def soft_neighborhood_density(
 
 @VALIDATORS.register("deep_embedded_validation")
 def deep_embedded_validation(source: Outputs | None, target: Outputs | None, *, folds: int = 5) -> float:
-    """The source's loss as if its images were distributed like the target's, negated.
+    """Returns the negative loss on the source, weighted as if its images were distributed like those of the target.
 
-    Losses l are cross-entropies, weights w the density ratio of target to source at an image's features, as a logistic
-    regression that tells the domains apart gives it. With `η = -Cov(w l, w) / Var(w)` the risk is
+    The losses l are cross-entropies. The weights w are the density ratio of target to source at the features of an
+    image, estimated by a logistic regression that tells the domains apart. With `η = -Cov(w l, w) / Var(w)` the risk is
     `mean(w l) + η mean(w) - η`. You, Wang, Long and Jordan, "Towards Accurate Model Selection in Deep Unsupervised
     Domain Adaptation" (2019), section 4, https://proceedings.mlr.press/v97/you19a.html. Departure: the regression is
-    cross-fitted on the validation images themselves, where the paper trains it on training images.
+    cross-fitted on the validation images, while the paper fits it to training images.
 
     Args:
-        source: of the source, with labels.
-        target: of the target.
-        folds: of the cross-fitting; fewer where there are fewer images.
+        source: outputs for the source, with labels.
+        target: outputs for the target.
+        folds: number of folds of the cross-fitting; fewer if there are fewer images.
 
     Raises:
         InputError: if one of the two is missing, or has fewer than two images.
@@ -134,15 +137,18 @@ def deep_embedded_validation(source: Outputs | None, target: Outputs | None, *, 
     source, labels = _labelled(source, "deep_embedded_validation")
     target = _target(target, "deep_embedded_validation")
     if min(len(labels), len(target.features)) < 2:
-        raise InputError("Expected 2 images or more of each domain for deep_embedded_validation. Received fewer.")
+        raise InputError(
+            "Expected 2 images or more of each domain for validator='deep_embedded_validation'. Received: "
+            f"{len(labels)} of the source, {len(target.features)} of the target."
+        )
     chosen = source.probabilities[np.arange(len(labels)), labels]
     return -controlled_risk(-np.log(np.maximum(chosen, 1e-7)), density_ratio(source.features, target.features, folds))
 
 
 def density_ratio(source: np.ndarray, target: np.ndarray, folds: int = 5) -> np.ndarray:
-    """Returns the density of the target over that of the source at each point of the source, float `(count,)`.
+    """Returns the ratio of the target's density to the source's at each point of the source, float `(count,)`.
 
-    By Bayes it is `p(target | x) / p(source | x)` times `number of source / number of target`.
+    By Bayes' rule it is `p(target | x) / p(source | x)` times the number of source points over that of target points.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
@@ -159,7 +165,7 @@ def density_ratio(source: np.ndarray, target: np.ndarray, folds: int = 5) -> np.
 
 
 def controlled_risk(losses: np.ndarray, weights: np.ndarray) -> float:
-    """Returns the mean of weighted losses, with the weights as control variate: their mean is known to be 1.
+    """Returns the mean of the weighted losses, with the weights, whose mean is known to be 1, as a control variate.
 
     Example:
         >>> controlled_risk(np.array([1.0, 1.0]), np.array([0.5, 2.5]))  # equal losses: the weights do not matter

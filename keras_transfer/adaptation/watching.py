@@ -39,8 +39,8 @@ class Validation(keras.callbacks.Callback):
         self._domains, self._validator = domains, validator
         self._name, self.key = name, f"val_{name}"
         self.outputs_are_finite = True
-        self.seen = 0  # epochs, so that Resume knows this callback
-        self._of: ref[Fed] | None = None  # weak, for what is fed holds activations
+        self.seen = 0  # `memory` names it, so that Resume knows this callback
+        self._of: ref[Fed] | None = None  # weak, because it holds activations
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         fed = self._domains.fed
@@ -50,18 +50,18 @@ class Validation(keras.callbacks.Callback):
         self.seen = epoch + 1
         if self.outputs_are_finite and not np.isfinite(value):
             warnings.warn(
-                f"The validator {self._name!r} gave {value} for epoch {epoch + 1}, which is not chosen.",
+                f"The validator {self._name!r} gave {value} for epoch {epoch + 1}, which is not chosen therefore.",
                 DataWarning,
                 stacklevel=2,
             )
 
     def score(self, model: keras.Model) -> float:
-        """Returns what the validator says of the model with its weights of now."""
+        """Returns the value of the validator for the present weights of the model."""
         with quiet_tracing():
             return self._ask(self._domains.fed or self._domains.whole(model))
 
     def predicted(self, model: keras.Model) -> np.ndarray:
-        """Returns the class that the model, with its weights of now, predicts for each of the target's images."""
+        """Returns the class that the model predicts for each validation image of the target, int `(count,)`."""
         fed = self._domains.fed or self._domains.whole(model)
         with quiet_tracing():
             _, target = self._look(fed)
@@ -81,15 +81,15 @@ class Validation(keras.callbacks.Callback):
 
 
 class Divergence(keras.callbacks.Callback):
-    """Ends a training that has diverged, says so, and leaves the best weights, or those it began with.
+    """Stops a training that has diverged, warns, and leaves the best weights so far, or those it started with.
 
-    It has diverged when a loss or a metric, a feature or a probability is not a finite number. A validator alone that
-    gives none is no divergence.
+    A training has diverged if a loss, a metric, a feature or a probability is not a finite number. If only the value of
+    the validator is not finite, it has not diverged.
 
     Args:
-        part: of the model, with all weights that training changes.
-        best: which keeps the best weights.
-        validation: which runs before this callback.
+        part: the part of the model that holds all weights that training changes.
+        best: the callback that keeps the best weights.
+        validation: the callback that asks the validator, which must run before this one.
     """
 
     def __init__(self, part: keras.Model, best: keras.callbacks.EarlyStopping, validation: Validation):
@@ -106,7 +106,7 @@ class Divergence(keras.callbacks.Callback):
             self.epoch = epoch
             self.model.stop_training = True
             if logs is not None:
-                logs[self._validation.key] = float("nan")  # a validator may find a value even so
+                logs[self._validation.key] = float("nan")  # so that this epoch cannot be the best
             if self._best.best_weights is None:
                 self._best.best_weights = self._first
 
@@ -114,22 +114,22 @@ class Divergence(keras.callbacks.Callback):
         if self.epoch is not None:
             warnings.warn(
                 f"Training diverged in epoch {self.epoch + 1}: the loss, or what the model predicts, is not a finite "
-                "number. It was stopped, and the model has the weights of its best epoch before, or those it began "
-                "with. Try a lower learning rate, or a smaller `weight`.",
+                "number. It was stopped. The model has the weights of its best epoch before, or those it started with. "
+                "Try a lower learning rate, or a smaller `weight`.",
                 DataWarning,
                 stacklevel=2,
             )
 
 
 def network_of(part: keras.Model) -> keras.Model:
-    """Returns the same network with two outputs: what methods align, and probabilities."""
+    """Returns a network with the same layers and two outputs: the features that methods align, and probabilities."""
     return keras.Model(part.inputs, [features_of(part), part.outputs[0]])
 
 
 def outputs_of(network: keras.Model, batches: tf.data.Dataset) -> Outputs:
-    """Returns what a network, from images to features and probabilities, makes of batches of images or activations.
+    """Runs a network that returns features and probabilities over batches of images or activations.
 
-    Batches of images alone have no labels.
+    If the batches hold no labels, the result has none.
     """
     features, probabilities, labels = [], [], []
     for batch in batches:

@@ -1,6 +1,6 @@
-"""A server for development and tests that speaks TF Serving's protocols, with a page to try a model in a browser.
+"""A server for development and tests with the protocols of TF Serving, and a page to try a model in a browser.
 
-In production, serve the same folder by TF Serving.
+In production, serve the same folder with TF Serving.
 """
 
 from keras_transfer._checks import InputError

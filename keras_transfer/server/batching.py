@@ -1,4 +1,4 @@
-"""Batching: requests that wait for the same signature are joined along their first axis and computed at once."""
+"""Batcher: joins waiting requests for the same signature along their first axis, and computes them together."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class _Request:
 
 
 class Batcher:
-    """Computes requests in worker threads, several at once where they fit together.
+    """Computes requests in worker threads, and joins those that fit together into one batch.
 
     Args:
-        limits: how many images at once, how many requests may wait, and how long.
+        limits: the largest batch, the number of requests that may wait, and the time to wait for others.
         observe: called with the number of rows of each computation.
-        workers: threads; while one prepares its batch, another computes.
+        workers: number of threads; while one of them prepares a batch, another computes.
     """
 
     def __init__(self, limits: Limits, observe: Callable[[int], None] = lambda rows: None, workers: int = 2):
@@ -55,14 +55,14 @@ class Batcher:
 
     @property
     def waiting(self) -> int:
-        """The number of requests that wait."""
+        """Number of requests that wait for a worker."""
         return len(self._waiting)
 
     def submit(self, signature: Signature, inputs: Arrays) -> Future:
-        """Puts a request in the queue. Its answer, arrays by name, comes with the future returned.
+        """Puts a request in the queue, and returns a future for its answer: the output arrays by name.
 
         Raises:
-            Fault: INVALID_ARGUMENT, if the inputs are not what the signature takes; UNAVAILABLE, if too many wait.
+            Fault: INVALID_ARGUMENT, if the inputs do not fit the signature; UNAVAILABLE, if too many requests wait.
         """
         rows = signature.check(inputs)
         if rows > self._limits.max_rows:
@@ -78,7 +78,7 @@ class Batcher:
         return request.answer
 
     def close(self) -> None:
-        """Computes what waits, and ends the workers."""
+        """Computes the requests that still wait, and ends the workers."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -87,16 +87,16 @@ class Batcher:
 
     def _work(self) -> None:
         while batch := self._next():
-            # what nobody waits for any more is not computed
+            # requests whose clients have gone are not computed
             batch = [request for request in batch if request.answer.set_running_or_notify_cancel()]
             if len(batch) > 1:
                 self._run_together(batch)
             elif batch:
                 self._run_alone(batch[0])
-            del batch  # not held while this thread waits for the next
+            del batch  # this thread must not keep it in memory while it waits
             with self._changed:
                 self._computing -= 1
-                self._changed.notify_all()  # another worker may have waited for company that will not come now
+                self._changed.notify_all()  # a worker that waits for more requests need not wait any longer
 
     def _next(self) -> list[_Request]:
         """Waits for a request, joins those that fit it, and waits for more while more are likely.
@@ -130,7 +130,7 @@ class Batcher:
         try:
             joined = {name: np.concatenate([request.inputs[name] for request in batch]) for name in names}
             outputs = self._compute(signature, joined, sum(request.rows for request in batch))
-        except Exception:  # somebody's request is bad: it fails alone, and the others are answered
+        except Exception:  # one of the requests is bad: alone, it fails and the others are answered
             for request in batch:
                 self._run_alone(request)
             return
@@ -143,13 +143,13 @@ class Batcher:
     def _run_alone(self, request: _Request) -> None:
         try:
             outputs = self._in_parts(request)
-        except Exception as error:  # whatever it is, it is the answer to this request, and the worker goes on
+        except Exception as error:  # any error is the answer to this request, and the worker goes on
             request.answer.set_exception(fault_of(error))
             return
         request.answer.set_result(outputs)
 
     def _in_parts(self, request: _Request) -> dict[str, np.ndarray]:
-        """Computes a request of any size, `max_batch` rows at a time."""
+        """Computes a request of any size, at most `max_batch` rows at a time."""
         step = self._limits.max_batch
         if request.rows <= step or not request.signature.joinable:
             return self._compute(request.signature, request.inputs, request.rows)
@@ -164,5 +164,5 @@ class Batcher:
         outputs = signature.run(inputs)
         odd = [name for name, output in outputs.items() if signature.joinable and output.shape[:1] != (rows,)]
         if odd:
-            raise Fault(Code.INTERNAL, f"The model answered {odd[0]!r} for another number of rows than {rows}.")
+            raise Fault(Code.INTERNAL, f"The model returned another number of rows than {rows} for output {odd[0]!r}.")
         return outputs

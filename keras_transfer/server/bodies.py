@@ -1,4 +1,4 @@
-"""Bodies of HTTP requests, read up to a limit: each one, and all that are in memory together."""
+"""Bodies: reads the bodies of HTTP requests, with a limit for each body and one for all in memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from starlette.requests import ClientDisconnect, Request
 from keras_transfer.server.faults import Code, Fault
 from keras_transfer.server.limits import BODIES, Limits
 
-_SWALLOWED = 2**28  # bytes of a refused body that are read and dropped: a client still sending would miss the answer
+_SWALLOWED = 2**28  # bytes of a rejected body to drain, so that a client still sending gets the response
 
 
 class Bodies:
-    """Reads bodies for the event loop of one server."""
+    """Reads the bodies of the requests to one server; all calls come from its event loop."""
 
     def __init__(self, limits: Limits):
         self._limits = limits
@@ -23,11 +23,12 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Yields a body, and counts it as held until the block ends.
+        """Yields the body of a request, and counts its bytes until the block ends.
 
         Raises:
-            Fault: RESOURCE_EXHAUSTED with HTTP status 413, if it is too large; UNAVAILABLE, if all bodies together
-                are; DEADLINE_EXCEEDED, if it does not come; CANCELLED, if the client leaves.
+            Fault: RESOURCE_EXHAUSTED with HTTP status 413, if the body is too large; UNAVAILABLE, if all bodies in
+                memory are too large together; DEADLINE_EXCEEDED, if the body does not arrive in time; CANCELLED, if the
+                client disconnects.
         """
         chunks: list[bytes] = []
         size = 0
@@ -49,12 +50,13 @@ class Bodies:
             chunks.clear()
             yield body
         except ClientDisconnect as error:
-            raise Fault(Code.CANCELLED, "The client left.") from error
+            raise Fault(Code.CANCELLED, "The client disconnected.") from error
         finally:
             self._held -= size
 
     async def _refuse(self, request: Request) -> None:
-        if request.headers.get("expect", "").lower() != "100-continue":  # such a client waits to be told
+        # a client that expects 100-continue sends nothing before it is told to
+        if request.headers.get("expect", "").lower() != "100-continue":
             swallowed = 0
             async for chunk in request.stream():
                 swallowed += len(chunk)

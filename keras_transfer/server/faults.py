@@ -1,4 +1,4 @@
-"""What can go wrong with a request, in the codes that TF Serving answers with over REST and gRPC."""
+"""Faults: errors of requests, with the status codes that TF Serving uses for REST and gRPC."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ HTTP_STATUS = {
     Code.UNAUTHENTICATED: 401,
 }
 _log = logging.getLogger(__name__)
-_BY_NUMBER = {code.value[0]: code for code in Code}  # TensorFlow's error codes are numbered alike
+_BY_NUMBER = {code.value[0]: code for code in Code}  # TensorFlow numbers its error codes in the same way
 
 
 class Fault(Exception):
-    """A request that cannot be answered: a canonical code and a sentence for the client.
+    """An error to send to a client: a status code and a message.
 
     Attributes:
-        code: a `grpc.StatusCode`.
+        code: the status code of gRPC.
         message: what was wrong.
-        http_status: the HTTP status it is answered with.
+        http_status: the HTTP status code.
     """
 
     def __init__(self, code: grpc.StatusCode, message: str, http_status: int | None = None):
@@ -47,12 +47,15 @@ class Fault(Exception):
 
 
 def invalid(message: str) -> Fault:
-    """A request that will never be right."""
+    """Returns a Fault with INVALID_ARGUMENT: the request is wrong in itself."""
     return Fault(Code.INVALID_ARGUMENT, message)
 
 
 def fault_of(error: BaseException) -> Fault:
-    """Says what an error means for the client; what nobody foresaw is INTERNAL, by its type alone, and logged."""
+    """Returns the Fault to send to a client for an error.
+
+    An error of an unexpected type becomes INTERNAL. The client is told its type alone; the rest is logged.
+    """
     if isinstance(error, Fault):
         return error
     if isinstance(error, tf.errors.OpError):
@@ -60,8 +63,8 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, TimeoutError):
         return Fault(Code.DEADLINE_EXCEEDED, "Timed out waiting for the model.")
     if isinstance(error, CancelledError):
-        return Fault(Code.CANCELLED, "The client left, or the server stopped.")
+        return Fault(Code.CANCELLED, "The client disconnected, or the server stopped.")
     if isinstance(error, asyncio.CancelledError):
-        return Fault(Code.UNAVAILABLE, "The server stopped before the answer was there.")
-    _log.error("a request ended in an error that nobody foresaw", exc_info=error)
+        return Fault(Code.UNAVAILABLE, "The server stopped before the request was answered.")
+    _log.error("a request ended in an unexpected error", exc_info=error)
     return Fault(Code.INTERNAL, f"The model could not be run ({type(error).__name__}).")

@@ -34,7 +34,7 @@ class GrpcBodies(grpc.ServerInterceptor):
 
     @property
     def held(self) -> int:
-        """Bytes of the requests that are being answered."""
+        """Number of bytes of the requests that are being answered."""
         return self._held
 
     @property
@@ -45,7 +45,10 @@ class GrpcBodies(grpc.ServerInterceptor):
     def intercept_service(
         self, continuation: Callable[..., grpc.RpcMethodHandler | None], handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler | None:
-        """Returns a handler that receives the request itself: gRPC's own would do so before any of our code runs."""
+        """Returns a handler that waits for room and then receives the request.
+
+        The handler of gRPC would receive it before any code of this package runs.
+        """
         handler = continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
@@ -58,7 +61,7 @@ class GrpcBodies(grpc.ServerInterceptor):
                     context.abort(fault.code, fault.message)
                 return handler.unary_unary(request, context)
 
-        # to the client one message is the same as a stream of one
+        # a client cannot tell one message from a stream of one
         return grpc.stream_unary_rpc_method_handler(answer, None, handler.response_serializer)
 
     @contextmanager

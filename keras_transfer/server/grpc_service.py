@@ -1,4 +1,4 @@
-"""TF Serving's gRPC services: Predict, GetModelMetadata and GetModelStatus, with the official stubs."""
+"""The gRPC services of TF Serving: Predict, GetModelMetadata and GetModelStatus, with the official stubs."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from keras_transfer.server.protos import read_proto, write_proto
 from keras_transfer.server.servables import Servables
 from keras_transfer.server.statuses import model_metadata, model_status
 
-_THREADS = 64  # calls at once beside those in the queue: status and metadata are answered while it is full
+_THREADS = 64  # threads beside those for the queue, so that status and metadata are answered while it is full
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers from the versions of one model."""
+    """Answers Predict and GetModelMetadata for one model."""
 
     def __init__(self, servables: Servables, batcher: Batcher, metrics: Metrics, limits: Limits):
         self._servables, self._batcher, self._metrics, self._limits = servables, batcher, metrics, limits
 
     def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
-        """Answers one question, for all outputs of its signature or those in `output_filter`."""
+        """Runs a signature, and returns all its outputs or those named in `output_filter`."""
         return _answer(context, lambda: self._predict(request, context))
 
     def GetModelMetadata(
         self, request: GetModelMetadataRequest, context: grpc.ServicerContext
     ) -> GetModelMetadataResponse:
-        """Answers with the signatures of a version."""
+        """Returns the signatures of a version."""
         return _answer(context, lambda: self._metadata(request))
 
     def _predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
@@ -55,7 +55,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             most = EXPANSION * self._limits.max_body
             inputs = {name: read_proto(proto, name, most) for name, proto in request.inputs.items()}
             answer = self._batcher.submit(signature, inputs)
-            context.add_callback(answer.cancel)  # nobody waits any more
+            context.add_callback(answer.cancel)  # when the client has gone
             remaining = context.time_remaining()
             outputs = answer.result(min(self._limits.timeout, remaining or self._limits.timeout))
             response = PredictResponse()
@@ -78,32 +78,32 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
 
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """Answers how far the versions of one model are."""
+    """Answers GetModelStatus for one model."""
 
     def __init__(self, servables: Servables):
         self._servables = servables
 
     def GetModelStatus(self, request: GetModelStatusRequest, context: grpc.ServicerContext) -> GetModelStatusResponse:
-        """Answers for one version, or for all."""
+        """Returns the status of one version, or of all."""
         return _answer(context, lambda: model_status(self._servables, *_wanted(request.model_spec)))
 
 
 def grpc_server(servables: Servables, batcher: Batcher, metrics: Metrics, limits: Limits) -> grpc.Server:
-    """Makes the server, with no port yet.
+    """Makes the gRPC server; it has no port yet.
 
     Args:
-        servables: the versions it answers from.
-        batcher: computes its requests.
-        metrics: counts them.
-        limits: of their size and time.
+        servables: the versions of the model.
+        batcher: computes the requests.
+        metrics: counts and times the requests.
+        limits: bounds of size and time.
     """
     server = grpc.server(
         ThreadPoolExecutor(limits.max_queue + 2 * limits.max_batch + _THREADS, thread_name_prefix="grpc"),
         options=[
             ("grpc.max_receive_message_length", limits.max_body),
             ("grpc.max_send_message_length", -1),
-            ("grpc.http2.bdp_probe", 0),  # a call that waits to be received then sends 64 KiB ahead, and no more
-            ("grpc.so_reuseport", 0),  # else a port that is taken would be shared without a word
+            ("grpc.http2.bdp_probe", 0),  # a call that waits to be received sends at most 64 KiB ahead
+            ("grpc.so_reuseport", 0),  # without it a port in use would be shared silently
         ],
         interceptors=[GrpcBodies(limits)],
     )
@@ -116,7 +116,7 @@ def grpc_server(servables: Servables, batcher: Batcher, metrics: Metrics, limits
 def _answer(context: grpc.ServicerContext, work: Callable[[], Any]) -> Any:
     try:
         return work()
-    except Exception as error:  # whatever it is, it is an answer with a code
+    except Exception as error:  # any error is answered with a status code
         fault: Fault = fault_of(error)
     return context.abort(fault.code, fault.message)
 

@@ -1,4 +1,4 @@
-"""What the server allows: how much it reads, how long it waits, how much it does at once."""
+"""Limits: bounds of size, time and number for the requests to a server."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from keras_transfer._checks import InputError
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a server. Each has a default that suits one machine.
+    """Bounds of a server, with defaults for one machine.
 
     Attributes:
-        max_batch: images that the network is given at once; requests that wait are joined up to it.
-        batch_wait: seconds that a request waits for others to join it.
-        max_queue: requests that may wait; one more is answered 503 / UNAVAILABLE.
-        max_rows: images in one request; they are computed `max_batch` at a time.
-        max_body: bytes of one request; a larger one is answered 413 / RESOURCE_EXHAUSTED. The bodies that one protocol
-            is reading or answering may hold `BODIES` times as many together; one more is answered 503 by REST and
-            RESOURCE_EXHAUSTED by gRPC.
-        timeout: seconds until an answer is given up, 504 / DEADLINE_EXCEEDED; 30, as TF Serving's REST API. The body
-            of a request may take as long before.
-        grace: seconds that requests under way have when the server is told to stop.
-        poll: seconds between two looks for new versions; 1, as TF Serving.
+        max_batch: largest number of images in one computation. Waiting requests are joined up to it.
+        batch_wait: longest time in seconds that a request waits for others to join it.
+        max_queue: largest number of waiting requests. One more is answered 503 / UNAVAILABLE.
+        max_rows: largest number of images in one request. They are computed `max_batch` at a time.
+        max_body: largest number of bytes of one request. A larger one is answered 413 / RESOURCE_EXHAUSTED. All
+            requests in memory of one protocol may have `BODIES` times as many bytes; one more is answered 503 by REST
+            and RESOURCE_EXHAUSTED by gRPC.
+        timeout: time in seconds after which a request is answered 504 / DEADLINE_EXCEEDED; 30 as in TF Serving's REST
+            API. It starts when the body has arrived; the body may take as long before.
+        grace: time in seconds that unfinished requests have when the server is told to stop.
+        poll: time in seconds between two checks for new versions; 1 as in TF Serving.
     """
 
     max_batch: int = 32
@@ -43,5 +43,5 @@ class Limits:
             raise InputError(f"Expected less than 2 GiB, as gRPC allows. Received: max_body={self.max_body!r}.")
 
 
-BODIES = 8  # request bodies of the largest size that may be in memory at once, for each of the two protocols
-EXPANSION = 4  # a decoded tensor may be this many times as large as the largest body
+BODIES = 8  # number of bodies of the largest size that fit in memory at once, for each of the two protocols
+EXPANSION = 4  # a decoded tensor may have this many times the bytes of the largest body

@@ -1,4 +1,4 @@
-"""Figures for Prometheus, under the names that TF Serving gives them; the depth of the queue under one of our own."""
+"""Metrics for Prometheus, under the names that TF Serving uses, and the length of the queue under a name of our own."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """The figures of one server."""
+    """The metrics of one server."""
 
     def __init__(self, model_name: str):
         self._model = model_name
         self._registry = CollectorRegistry()
-        # a gauge that only rises: prometheus_client lets a counter's name end in _total, TF Serving's does not
+        # a gauge that only rises, because prometheus_client appends _total to the name of a counter
         self._requests = Gauge(
             ":tensorflow:serving:request_count",
-            "Requests, by what became of them.",
+            "Number of requests, by status.",
             ["model_name", "status"],
             registry=self._registry,
         )
         self._latency = Histogram(
             ":tensorflow:serving:request_latency",
-            "Microseconds from the first byte of a request to its answer.",
+            "Microseconds from the start of a request to its answer.",
             ["model_name", "API", "entrypoint"],
             buckets=_MICROSECONDS,
             registry=self._registry,
         )
         self._rows = Histogram(
             ":tensorflow:serving:batching_session:processed_batch_size",
-            "Images in each computation.",
+            "Number of images in each computation.",
             buckets=_ROWS,
             registry=self._registry,
         )
-        self._waiting = Gauge("keras_transfer_queue_depth", "Requests that wait.", registry=self._registry)
+        self._waiting = Gauge("keras_transfer_queue_depth", "Number of waiting requests.", registry=self._registry)
 
     def batch(self, rows: int) -> None:
-        """Counts a computation."""
+        """Counts one computation of a batch."""
         self._rows.observe(rows)
 
     def watch(self, batcher: Batcher) -> None:
-        """Reports how many requests wait in a batcher."""
+        """Reports the number of requests that wait in a batcher from now on."""
         self._waiting.set_function(lambda: batcher.waiting)
 
     @contextmanager
     def request(self, api: str, entrypoint: str) -> Iterator[None]:
-        """Counts and times one request.
+        """Counts and times the request that is answered in the block.
 
         Args:
-            api: what was asked, such as "predict".
+            api: kind of the request, such as "predict".
             entrypoint: "REST" or "GRPC".
 
         Raises:
-            Fault: what an error in the block means for the client.
+            Fault: for any error in the block; see `fault_of`.
         """
         started, status = perf_counter(), "OK"
         try:
@@ -76,5 +76,5 @@ class Metrics:
             self._latency.labels(self._model, api, entrypoint).observe((perf_counter() - started) * 1e6)
 
     def page(self) -> bytes:
-        """Returns all figures in Prometheus' text format."""
+        """Returns all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""The page to try a model in a browser: one file that asks the server's own REST endpoints."""
+"""The page to try a model in a browser: one HTML file that uses the REST endpoints of the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from keras_transfer.server.faults import Code, Fault
 from keras_transfer.server.servables import Servables
 
-# nothing is loaded from anywhere else, whatever a class is called
+# so that the page loads nothing from elsewhere, even if the name of a class holds HTML
 _POLICY = (
     "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -18,7 +18,7 @@ _POLICY = (
 
 
 def add_page(app: FastAPI, servables: Servables) -> None:
-    """Adds the page at `/`, and at `/page/model` what it must know of the version that is served."""
+    """Adds the page at `/`, and at `/page/model` the JSON that it needs about the served version."""
     text = files("keras_transfer.server").joinpath("page.html").read_text(encoding="utf-8")
 
     def page() -> HTMLResponse:
@@ -27,7 +27,7 @@ def add_page(app: FastAPI, servables: Servables) -> None:
     def model() -> dict[str, object]:
         servable = servables.current
         if servable is None:
-            raise Fault(Code.UNAVAILABLE, "No version is served.")
+            raise Fault(Code.UNAVAILABLE, "No version is loaded.")
         return {
             "name": servables.name,
             "version": servable.version,

@@ -1,4 +1,4 @@
-"""Bodies of `:predict`: the row format ("instances" and "predictions") and the column format ("inputs", "outputs")."""
+"""Reads and writes the JSON of `:predict`, in the row format ("instances") and the column format ("inputs")."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from keras_transfer.server.tensors import to_array, to_json
 
 @dataclass(frozen=True)
 class Question:
-    """A parsed body of `:predict`.
+    """The parsed body of a `:predict` request.
 
     Attributes:
-        signature_name: what is asked; "serving_default" where the body names none.
+        signature_name: name of the signature; "serving_default" if the body names none.
         values: the JSON value of "instances" or "inputs".
-        rows: whether it was "instances".
+        rows: whether the body has "instances", and so the row format.
     """
 
     signature_name: str
@@ -29,10 +29,10 @@ class Question:
     rows: bool
 
     def inputs(self, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
-        """Returns the tensors by the names of a signature's inputs.
+        """Returns the arrays by the names of a signature's inputs.
 
         Raises:
-            Fault: INVALID_ARGUMENT, if they are not what the signature takes.
+            Fault: INVALID_ARGUMENT, if they do not fit the signature.
         """
         named = self._from_instances(specs) if self.rows else self._from_inputs(specs)
         return {name: to_array(value, name, specs[name].dtype) for name, value in named.items()}
@@ -72,17 +72,17 @@ class Question:
 
 
 def read_question(body: bytes) -> Question:
-    """Parses a body.
+    """Parses the body of a `:predict` request.
 
     Raises:
-        Fault: INVALID_ARGUMENT, if it is not JSON or not such a body.
+        Fault: INVALID_ARGUMENT, if it is not JSON or does not have the form of a `:predict` request.
     """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
     try:
         content = json.loads(body.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise invalid(f"JSON Parse error: {str(error)[:200]}") from None  # the error holds the whole body
+        raise invalid(f"JSON Parse error: {str(error)[:200]}") from None  # its cause would hold the whole body
     if not isinstance(content, dict):
         raise invalid("JSON Value: Is not object")
     signature_name = content.get("signature_name", "")
@@ -102,10 +102,10 @@ def read_question(body: bytes) -> Question:
 
 
 def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
-    """Returns the body of an answer; where there is one output alone, its name is left out.
+    """Returns the JSON body of an answer. If there is only one output, its name is left out.
 
     Raises:
-        Fault: INVALID_ARGUMENT, if rows are asked for and the outputs have no common number of them.
+        Fault: INVALID_ARGUMENT, if the row format is asked for and the outputs differ in their number of rows.
 
     Example:
         >>> write_answer({"a": np.array([1, 2]), "b": np.array([True, False])}, rows=True)
@@ -126,5 +126,5 @@ def write_answer(outputs: Mapping[str, np.ndarray], rows: bool) -> bytes:
 
 
 def _is_object(value: Any) -> bool:
-    """Whether a value names tensors; `{"b64": "..."}` is a string."""
+    """Returns whether a value is an object of named tensors; `{"b64": "..."}` is a string instead."""
     return isinstance(value, dict) and not (len(value) == 1 and isinstance(value.get("b64"), str))

@@ -1,4 +1,4 @@
-"""TensorProtos to arrays and back, with a bound on what a few bytes may grow to."""
+"""Converts TensorProtos to arrays and back, with a limit on the size of the array."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from keras_transfer.server.faults import invalid
 
 
 def read_proto(proto: TensorProto, name: str, max_bytes: int) -> np.ndarray:
-    """Returns the array of a TensorProto, in which one value may stand for all of a tensor.
+    """Returns the array of a TensorProto.
+
+    A TensorProto of a few bytes can stand for a large array, because one value may be given for all elements.
 
     Args:
-        proto: as a client sent it.
-        name: of the input, for errors.
-        max_bytes: that the array may take.
+        proto: the TensorProto, as a client sent it.
+        name: name of the input, for error messages.
+        max_bytes: largest size of the array in bytes.
 
     Raises:
-        Fault: INVALID_ARGUMENT, if it is damaged or announces more than `max_bytes`.
+        Fault: INVALID_ARGUMENT, if it is damaged or stands for an array of more than `max_bytes`.
     """
     sizes = [dimension.size for dimension in proto.tensor_shape.dim]
     if proto.tensor_shape.unknown_rank or min(sizes, default=0) < 0:

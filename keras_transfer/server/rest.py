@@ -1,4 +1,4 @@
-"""TF Serving's REST protocol: predict, status and metadata; beside it health, Prometheus metrics and the page."""
+"""The REST protocol of TF Serving: predict, status and metadata. Also health and metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _VERSION = _MODEL + "/versions/{version:int}"
 
 
 def rest_app(servables: Servables, batcher: Batcher, metrics: Metrics, limits: Limits) -> FastAPI:
-    """Makes the application.
+    """Makes the web application.
 
     Args:
-        servables: the versions it answers from.
-        batcher: computes its requests.
-        metrics: counts them.
-        limits: of their size and time.
+        servables: the versions of the model.
+        batcher: computes the requests.
+        metrics: counts and times the requests.
+        limits: bounds of size and time.
     """
     app = FastAPI(title="keras_transfer", docs_url=None, redoc_url=None, openapi_url=None)
     bodies = Bodies(limits)
@@ -54,7 +54,7 @@ def rest_app(servables: Servables, batcher: Batcher, metrics: Metrics, limits: L
     def health() -> Response:
         current = servables.current
         if current is None:
-            raise Fault(Code.UNAVAILABLE, "No version is served.")
+            raise Fault(Code.UNAVAILABLE, "No version is loaded.")
         return _json(json.dumps({"status": "ok", "model": servables.name, "version": current.version}).encode())
 
     for path in (_MODEL, _VERSION):
@@ -80,12 +80,12 @@ def _parse(body: bytes, find: Callable[[str, Fault], Signature]) -> tuple[Questi
 
 
 def _wanted(request: Request) -> tuple[str, int | None]:
-    """Name and version, from the path alone."""
+    """Returns the name and version of the model in the path of a request."""
     return request.path_params["name"], request.path_params.get("version")
 
 
 def _other_verb(request: Request) -> None:
-    raise Fault(Code.UNIMPLEMENTED, f"This server answers :predict alone. Received: {request.url.path}")
+    raise Fault(Code.UNIMPLEMENTED, f"Expected :predict, the only method of this server. Received: {request.url.path}")
 
 
 def _label(label: str) -> None:

@@ -1,4 +1,4 @@
-"""A server on one's own machine: takes the ports, loads a version, and at the end lets what is under way finish."""
+"""Server: opens the ports, loads a version, answers requests in threads, and finishes them when it stops."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from keras_transfer.server.servables import Servables
 
 
 class Server:
-    """A server for development and tests that speaks TF Serving's REST and gRPC protocols. In production, TF Serving.
+    """A server for development and tests with the REST and gRPC protocols of TF Serving.
 
-    A context manager: it serves inside the block, in threads of its own.
+    As a context manager it serves inside the block, in threads of its own. In production, use TF Serving.
 
     Args:
-        path: folder of versions, as `export` writes it and TF Serving is given it.
-        name: of the model in URLs; the folder's name by default.
-        host: address to listen on; this machine alone by default.
-        port: of REST; 0 takes a free one.
-        grpc_port: of gRPC; 0 takes a free one.
-        page: also serve a page to try the model in a browser, at `/`.
-        limits: of size and time.
+        path: folder of versions, as `export` writes it and TF Serving reads it.
+        name: name of the model in URLs; the name of the folder by default.
+        host: address to listen on; by default only this machine can connect.
+        port: port for REST; 0 takes a free one.
+        grpc_port: port for gRPC; 0 takes a free one.
+        page: whether to serve a page at `/` to try the model in a browser.
+        limits: bounds of size, time and number.
 
     Attributes:
-        url: of REST, such as "http://127.0.0.1:8501".
-        model_url: of the model below it, to which ":predict" is appended.
-        grpc_address: of gRPC, such as "127.0.0.1:8500".
-        servables: the versions.
+        url: URL of the server, such as "http://127.0.0.1:8501".
+        model_url: URL of the model. Append ":predict" to ask it.
+        grpc_address: address for gRPC, such as "127.0.0.1:8500".
+        servables: the versions of the model.
 
     Example:
         ```python
@@ -78,14 +78,14 @@ class Server:
         return f"{_bracketed(self.host)}:{self.grpc_port}"
 
     def start(self) -> None:
-        """Takes the ports, loads the newest version and answers from now on.
+        """Opens the ports, loads the highest version and starts to answer requests.
 
         Raises:
-            InputError: if a port is taken, or there is no version that can be loaded.
+            InputError: if a port is in use, or there is no version that can be loaded.
         """
         if self._thread is not None:
             raise InputError("Expected a server that has not been started. Make another one to serve again.")
-        with ExitStack() as undo:  # what was begun, if the rest cannot be
+        with ExitStack() as undo:  # undoes what was done if the rest fails
             listening = _listen(self.host, self.port)
             undo.callback(listening.close)
             self.port = listening.getsockname()[1]
@@ -104,7 +104,7 @@ class Server:
             undo.pop_all()
         config = uvicorn.Config(
             app,
-            log_config=None,  # its own would close all handlers of the program, and with one of them standard error
+            log_config=None,  # uvicorn's would close all log handlers of the program, and standard error with them
             log_level="error",
             access_log=False,
             lifespan="off",
@@ -117,7 +117,7 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Takes no more requests, lets those under way finish within `limits.grace` seconds, and ends."""
+        """Refuses new requests, waits up to `limits.grace` seconds for unfinished ones, and ends all threads."""
         if self._thread is None:
             return
         self._uvicorn.should_exit = True
@@ -144,7 +144,7 @@ class Server:
 
 
 class StopSignal:
-    """Catches Ctrl-C and `kill`, from when it is made; a second one ends the process at once."""
+    """Catches Ctrl-C and `kill` from its creation on; the second such signal ends the process at once."""
 
     def __init__(self) -> None:
         self._told = Event()
@@ -153,8 +153,8 @@ class StopSignal:
             signal.signal(number, self._tell)
 
     def wait(self) -> str:
-        """Sleeps until the process is told to stop. Returns the signal's name."""
-        while not self._told.wait(1):  # bounded, so that the handler runs on every platform
+        """Waits until the process is told to stop, and returns the name of the signal."""
+        while not self._told.wait(1):  # in steps, so that Python runs the signal handler on every platform
             pass
         return self._name
 
@@ -166,7 +166,7 @@ class StopSignal:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    # the protocol by name: else asyncio does not switch off Nagle's algorithm, and each answer takes 40 ms more
+    # IPPROTO_TCP is named, or asyncio leaves Nagle's algorithm on, and each answer takes 40 ms more
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -181,8 +181,8 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _taken(host: str, port: int, option: str) -> InputError:
     return InputError(
-        f"Expected an address that can be listened on. Received: {host}:{port}, which is taken or not this machine's. "
-        f"Stop what listens there, or choose another with {option}."
+        f"Expected an address to listen on. Received: {host}:{port}, which is in use or does not belong to this "
+        f"machine. Stop the program that listens there, or choose another port with {option}."
     )
 
 

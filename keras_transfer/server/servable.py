@@ -1,4 +1,4 @@
-"""One loaded version: its signatures as functions, loaded by TensorFlow alone."""
+"""Servable: one version of a model, loaded by TensorFlow without Keras, with its signatures as functions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from keras_transfer.serving.description import DESCRIPTION
 
 @dataclass(frozen=True)
 class Signature:
-    """What a version can be asked.
+    """One signature of a version, a function with named inputs and outputs.
 
     Attributes:
-        name: its name.
-        inputs: what it takes, by name.
-        outputs: what it returns, by name.
-        function: the function of the graph.
+        name: name of the signature.
+        inputs: shape and type of each input, by name.
+        outputs: shape and type of each output, by name.
+        function: the TensorFlow function.
     """
 
     name: str
@@ -35,15 +35,15 @@ class Signature:
 
     @property
     def joinable(self) -> bool:
-        """Whether all tensors are free along their first axis, so that requests can be joined along it."""
+        """Whether the first axis of all inputs and outputs is of any size, so that requests can be joined along it."""
         specs = (*self.inputs.values(), *self.outputs.values())
         return bool(self.inputs) and all(spec.shape.rank and spec.shape[0] is None for spec in specs)
 
     def check(self, inputs: Mapping[str, np.ndarray]) -> int:
-        """Checks names, shapes and types before anything is run. Returns the number of rows, 1 for other signatures.
+        """Checks names, shapes and types of inputs, and returns their number of rows, 1 if rows cannot be joined.
 
         Raises:
-            Fault: INVALID_ARGUMENT, if they are not what the signature takes.
+            Fault: INVALID_ARGUMENT, if the inputs do not fit the signature.
         """
         if inputs.keys() != self.inputs.keys():
             extra, missing = sorted(inputs.keys() - self.inputs.keys()), sorted(self.inputs.keys() - inputs.keys())
@@ -63,35 +63,35 @@ class Signature:
         return rows.pop()
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Computes the outputs, as arrays by name."""
+        """Runs the function, and returns the outputs as arrays by name."""
         tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in self.inputs.items()}
         outputs = self.function(**tensors)
-        # with its type: a scalar string would become an array of its own length
+        # the type is given, or NumPy would turn a scalar string into one of fixed length
         return {name: np.asarray(part.numpy(), part.dtype.as_numpy_dtype) for name, part in outputs.items()}
 
 
 class Servable:
-    """A version in memory; its folder is not needed any more.
+    """One version of a model in memory. Its folder may be deleted once it is loaded.
 
     Attributes:
-        version: its number.
-        signatures: what it can be asked, by name.
-        signature_defs: the same as TF Serving's metadata show it.
-        description: what `export` says of it, such as its class names; empty for a SavedModel from elsewhere.
+        version: number of the version.
+        signatures: the signatures by name.
+        signature_defs: the signatures as the metadata of TF Serving shows them.
+        description: what `export` wrote about the version, such as its class names; empty for other SavedModels.
     """
 
     def __init__(self, folder: Path, version: int):
         self.version = version
-        self._module = tf.saved_model.load(str(folder))  # its signatures lose their variables without it
+        self._module = tf.saved_model.load(str(folder))  # kept, or the signatures would lose their variables
         self.signatures = {name: _signature(name, function) for name, function in self._module.signatures.items()}
         self.signature_defs = _signature_defs(folder)
         self.description = _description(folder)
 
     def signature(self, name: str, missing: Fault | None = None) -> Signature:
-        """Returns a signature.
+        """Returns the signature of a name.
 
         Raises:
-            Fault: `missing`, if there is none of this name.
+            Fault: `missing` if it is given, else FAILED_PRECONDITION, if there is no such signature.
         """
         if name not in self.signatures:
             raise missing or Fault(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')

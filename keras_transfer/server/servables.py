@@ -1,9 +1,9 @@
-"""The versions of a model: the highest one below a folder is served; a newer one takes over when it is loaded.
+"""Servables: watches the folder of a model's versions, and serves the highest one.
 
-What TF Serving does, is done: of all versions the highest is wanted; the one served stays until the wanted one is
-loaded, and is then drained; a version that cannot be loaded is reported and disturbs nothing. When the served folder is
-deleted, the highest that is left takes over; when none is left, the model is unloaded. While the folder of all versions
-itself cannot be read, nothing changes.
+It does the same as TF Serving. While a new version is being loaded, the old one is served. When the new one takes over,
+the old one finishes its requests and is unloaded. A version that cannot be loaded is reported in the status, and the
+old one stays. If the folder of the served version is deleted, the highest remaining version takes over; if there is
+none, the model is unloaded. While the folder of all versions cannot be read, nothing changes.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from keras_transfer.server.servable import Servable
 from keras_transfer.server.warming import warm_up
 
 _log = logging.getLogger(__name__)
-_MOST = 2**63 - 1  # a version is an int64 in TF Serving's messages
+_MOST = 2**63 - 1  # TF Serving's messages hold a version as int64
 
 
 @dataclass(frozen=True)
 class Status:
-    """How far a version is.
+    """The status of a version.
 
     Attributes:
-        state: START, LOADING, AVAILABLE, UNLOADING or END, as TF Serving names them.
-        code: OK, or why it could not be loaded.
-        message: the same in words.
+        state: START, LOADING, AVAILABLE, UNLOADING or END, as in TF Serving.
+        code: OK, or the error with which loading failed.
+        message: the message of that error.
     """
 
     state: str
@@ -60,23 +60,23 @@ class Servables:
     """
 
     def __init__(self, path: str | os.PathLike[str], name: str | None = None):
-        self.path = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - a link keeps its name, ".." goes
+        self.path = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - `resolve` would follow links and change the name
         self.name = self.path.name if name is None else name
-        if not self.name or set(self.name) & set("/:"):  # TF Serving's URLs leave no room for them
+        if not self.name or set(self.name) & set("/:"):  # they separate the parts of TF Serving's URLs
             raise InputError(f"Expected a model name without '/' and ':'. Received: name={self.name!r}.")
         self.statuses: dict[int, Status] = {}
         self._current: Servable | None = None
         self._borrowed: Counter[Servable] = Counter()
-        self._still: dict[int, object] = {}  # what a folder held when it was last looked at
-        self._failed: dict[int, object] = {}  # what it held when it could not be loaded
+        self._still: dict[int, object] = {}  # files of each version at the last check
+        self._failed: dict[int, object] = {}  # files of each version that could not be loaded
         self._lock, self._stopping = Lock(), Event()
         self._watcher: Thread | None = None
 
     def start(self, poll: float) -> None:
-        """Loads the highest version and begins to watch the folder every `poll` seconds.
+        """Loads the highest version, and starts to check the folder every `poll` seconds.
 
         Raises:
-            InputError: if there is no version, or it cannot be loaded.
+            InputError: if there is no version, or the highest one cannot be loaded.
         """
         try:
             folders = self._folders() if self.path.is_dir() else {}
@@ -98,7 +98,7 @@ class Servables:
         self._watcher.start()
 
     def stop(self) -> None:
-        """Ends the watching."""
+        """Stops checking the folder."""
         self._stopping.set()
         if self._watcher is not None:
             self._watcher.join()
@@ -110,10 +110,10 @@ class Servables:
 
     @contextmanager
     def borrow(self, name: str, version: int | None = None) -> Iterator[Servable]:
-        """Holds a version for one request: it is not counted as drained before.
+        """Yields the served version for one request. It is not unloaded before the block ends.
 
         Raises:
-            Fault: NOT_FOUND, if it is not served.
+            Fault: NOT_FOUND, if this model or version is not served.
         """
         with self._lock:
             servable = self._current
@@ -129,7 +129,7 @@ class Servables:
                 self._forget_if_drained(servable)
 
     def look(self) -> None:
-        """Looks for another highest version, and takes it when its folder has been still since the last look."""
+        """Checks the folder, and loads the highest version if it is new and has not changed since the last check."""
         try:
             folders = self._folders()
         except OSError as error:
@@ -137,7 +137,7 @@ class Servables:
             return
         for number in [number for number, status in self.statuses.items() if status.state == "START"]:
             if number not in folders:
-                del self.statuses[number]  # it went before it was loaded
+                del self.statuses[number]  # deleted before it was loaded
         if not folders:
             self._take(None)
             return
@@ -159,8 +159,8 @@ class Servables:
         while not self._stopping.wait(poll):
             try:
                 self.look()
-            except Exception:  # the watcher outlives whatever a folder holds
-                _log.exception("looking for versions failed")
+            except Exception:  # no content of a folder may end the watching
+                _log.exception("checking for versions failed")
 
     def _load(self, version: int, folder: Path) -> None:
         self.statuses[version] = Status("LOADING")
@@ -168,12 +168,12 @@ class Servables:
         try:
             servable = Servable(folder, version)
             warm_up(servable, folder)
-        except Exception as error:  # of any kind: a damaged folder must not touch the version that is served
+        except Exception as error:  # of any kind: a damaged folder must not affect the version that is served
             fault = fault_of(error)
             message = fault.message if fault.code != Code.INTERNAL else f"{type(error).__name__}: {error}"
             self.statuses[version] = Status("END", Code.UNKNOWN if fault.code == Code.OK else fault.code, message)
             self._failed[version] = content
-            _log.warning("version %d cannot be loaded, and is tried again when it changes: %s", version, message)
+            _log.warning("version %d cannot be loaded; it is tried again when its files change: %s", version, message)
             return
         self._take(servable)
         _log.info("version %d is served", version)
@@ -192,12 +192,12 @@ class Servables:
     def _forget_if_drained(self, servable: Servable) -> None:
         if self._borrowed[servable] == 0:
             del self._borrowed[servable]
-            if self._current is None or servable.version != self._current.version:  # it may be back, loaded anew
+            if self._current is None or servable.version != self._current.version:  # else it was loaded again
                 self.statuses[servable.version] = Status("END")
 
 
 def _content(folder: Path) -> object:
-    """What would change if somebody were still copying: names, sizes and times of all files."""
+    """Returns names, sizes and times of all files in a folder; they change while somebody still copies into it."""
     found = []
     for path in sorted(folder.rglob("*")):
         try:

@@ -1,4 +1,4 @@
-"""Status and metadata of a model, as TF Serving's messages; REST and gRPC answer with the same ones."""
+"""Makes the status and metadata of a model, as the messages of TF Serving that REST and gRPC both return."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from keras_transfer.server.servables import Servables
 
 
 def model_status(servables: Servables, name: str, version: int | None = None) -> GetModelStatusResponse:
-    """Returns the status of one version, or of all that were seen, newest first.
+    """Returns the status of one version, or of all versions seen so far, the highest first.
 
     Raises:
-        Fault: NOT_FOUND, if there is none.
+        Fault: NOT_FOUND, if there is no such model or version.
     """
     statuses = dict(servables.statuses) if name == servables.name else {}
     if version is not None:
@@ -44,12 +44,12 @@ def model_metadata(servable: Servable, name: str) -> GetModelMetadataResponse:
 
 
 def status_json(response: GetModelStatusResponse) -> dict[str, object]:
-    """Returns what REST answers for a status."""
+    """Returns a status as values for the JSON of REST."""
     return MessageToDict(response, always_print_fields_with_no_presence=True)
 
 
 def metadata_json(response: GetModelMetadataResponse) -> dict[str, object]:
-    """Returns what REST answers for metadata."""
+    """Returns metadata as values for the JSON of REST."""
     signatures = SignatureDefMap()
     response.metadata["signature_def"].Unpack(signatures)
     return {

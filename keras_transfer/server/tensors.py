@@ -1,8 +1,8 @@
-"""JSON values to tensors and back, by the rules of TF Serving's REST API.
+"""Converts JSON values to arrays and back, by the rules of TF Serving's REST API.
 
-https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/util/json_tensor.cc say what they are. The shape
-is read off the first value of each nested list, and all others must agree with it; a JSON number is taken where the
-tensor's type can hold it without loss, and nothing is turned into another type.
+The rules are in https://www.tensorflow.org/tfx/serving/api_rest and tensorflow_serving/util/json_tensor.cc. All lists
+at one depth must have the same length. A JSON number is accepted if the type of the tensor can hold it without loss; no
+value is converted to another type.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ import tensorflow as tf
 from keras_transfer.server.faults import Code, Fault, invalid
 
 _SHOWN = 60  # characters of a value in an error
-_MAX_RANK = 32  # of an array in NumPy 1; TensorFlow's own limit is 254
+_MAX_RANK = 32  # the limit of NumPy 1; TensorFlow's limit is 254
 
 
 def to_array(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
-    """Turns a JSON value into an array.
+    """Converts a JSON value to an array.
 
     Args:
-        value: a scalar, a list, or lists of lists; strings as text or as `{"b64": "..."}`.
-        name: of the input, for errors.
-        dtype: of the input.
+        value: a scalar, a list, or nested lists. A string is text or `{"b64": "..."}`.
+        name: name of the input, for error messages.
+        dtype: type of the input.
 
     Returns:
-        The array; of bytes objects for `tf.string`.
+        The array. For `tf.string` it holds bytes objects.
 
     Raises:
-        Fault: INVALID_ARGUMENT, if the lists are ragged or a value is of another type.
+        Fault: INVALID_ARGUMENT, if lists at one depth differ in length or a value has another type.
 
     Example:
         >>> to_array([[1, 2.5], [0, 4]], "x", tf.float32).tolist()
@@ -92,7 +92,7 @@ def _numbers(values: Sequence[Any], name: str, dtype: tf.DType) -> np.ndarray:
         allowed = {bool}
     else:
         raise Fault(Code.UNIMPLEMENTED, f"Conversion of JSON to type: {dtype.name} of input '{name}'.")
-    if not set(map(type, values)) <= allowed:  # the exact type: to Python, true is a kind of 1
+    if not set(map(type, values)) <= allowed:  # exact types, because to Python True is an int
         raise _wrong_type(next(value for value in values if type(value) not in allowed), name, dtype)
     if dtype.is_floating:
         _check_lossless(values, name, dtype)
@@ -102,7 +102,7 @@ def _numbers(values: Sequence[Any], name: str, dtype: tf.DType) -> np.ndarray:
 
 
 def _check_lossless(values: Sequence[Any], name: str, dtype: tf.DType) -> None:
-    """Whole numbers must be held exactly and finite ones must stay finite."""
+    """Raises a Fault if a type cannot hold a whole number exactly, or a finite number as a finite one."""
     whole = 2 ** (np.finfo(dtype.as_numpy_dtype).nmant + 1) - 1
     wide = np.abs(np.array(values, dtype=np.float64))
     suspects = np.flatnonzero((wide > whole) & np.isfinite(wide))
@@ -126,9 +126,10 @@ def _short(value: Any) -> str:
 
 
 def to_json(array: np.ndarray, name: str) -> Any:
-    """Turns an array into what `json.dumps` takes: bytes of an output named `..._bytes` as base64, else as text.
+    """Converts an array to values for `json.dumps`.
 
-    Floats are written with the fewest digits that mean the same number in their own type.
+    Strings become base64 objects if the name of the output ends in `_bytes`, and text otherwise. Floats get the fewest
+    digits from which their type reads the same number.
 
     Example:
         >>> to_json(np.array([0.1, 3], np.float32), "probabilities")

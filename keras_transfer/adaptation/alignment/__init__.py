@@ -1,4 +1,8 @@
-"""Methods that bring two domains together, each a loss on a batch of features of either: one file a method."""
+"""The methods of adaptation, one file each.
+
+Most of them align two domains by a loss on a batch of features and predictions from each. Three add no loss: "none",
+the baseline, trains on the source alone, "mixstyle" changes feature maps, and "adabn" changes statistics afterwards.
+"""
 
 from keras_transfer.adaptation.alignment.adabn import AdaBN
 from keras_transfer.adaptation.alignment.cdan import CDAN

@@ -1,4 +1,4 @@
-"""AdaBN: BatchNorm with the statistics of the target."""
+"""AdaBN: gives BatchNorm layers the statistics of the target."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Ba
 
 @ALIGNMENTS.register("adabn")
 class AdaBN(Alignment):
-    """Nothing in the loss: when training is over, BatchNorm gets mean and variance of the target's images.
+    """Adds no loss. After training, every BatchNorm layer gets mean and variance of the target's images.
 
-    This is the one method that changes what is frozen: the statistics of every BatchNorm layer, and nothing else. With
-    a source the task is learnt first; without one only the statistics change. Li, Wang, Shi, Liu and Hou, "Revisiting
-    Batch Normalization For Practical Domain Adaptation" (2016), section 3.3, algorithm 1,
-    https://arxiv.org/abs/1603.04779. Departure: while statistics are gathered each layer gets what the layers before it
-    normalise by the statistics of the batch, not of the whole set, so that one pass is enough.
+    This is the one method that changes frozen layers: the statistics of every BatchNorm layer, and nothing else. With a
+    source the model is trained on it first; without a source only the statistics change. Li, Wang, Shi, Liu and Hou,
+    "Revisiting Batch Normalization For Practical Domain Adaptation" (2016), section 3.3, algorithm 1,
+    https://arxiv.org/abs/1603.04779. Departure: while the statistics are computed, each layer normalises with those of
+    the present batch, not of the whole set, so that one pass over the images is enough.
     """
 
     needs_source = False
-    needs_target = False  # in training: its images are read afterwards
+    needs_target = False  # during training; its images are read afterwards
     zero_on_equal = True
 
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
@@ -33,18 +33,18 @@ class AdaBN(Alignment):
 def pooled(
     means: Sequence[np.ndarray], variances: Sequence[np.ndarray], counts: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and variance of a whole set from those of its batches.
+    """Returns mean and variance `(channels,)` of a whole set, given those of its batches.
 
-    The variance of the whole is the mean of the variances plus the variance of the means.
+    The variance of the whole set is the mean of the variances plus the variance of the means.
 
     Args:
-        means: of each batch, `(channels,)`.
-        variances: of each batch, with the size of the batch in the divisor.
+        means: mean of each batch, `(channels,)`.
+        variances: variance of each batch, `(channels,)`, with the size of the batch as divisor.
         counts: size of each batch.
 
     Example:
         >>> mean, variance = pooled([np.array([1.0]), np.array([4.0])], [np.array([1.0]), np.array([0.0])], [2, 1])
-        >>> mean.tolist(), variance.tolist()  # of 0, 2, 4
+        >>> mean.tolist(), variance.tolist()  # the set is 0, 2, 4
         ([2.0], [2.6666666666666665])
     """
     shares = np.array(counts, float)[:, None] / sum(counts)

@@ -1,4 +1,4 @@
-"""The adversary of DANN and CDAN: a network that tells the domains apart, behind a layer that reverses gradients."""
+"""The adversary of DANN and CDAN: a network that tells the domains apart, and the reversal of its gradient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras import layers
 
 
 def reverse_gradient(inputs: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
-    """Returns its input, and turns the gradient round on the way back, times `factor`.
+    """Returns its input unchanged; in the backward pass multiplies the gradient by `-factor`.
 
     Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation" (2015), section 3.2 (the gradient reversal
     layer), https://arxiv.org/abs/1409.7495.
@@ -33,7 +33,9 @@ def reverse_gradient(inputs: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def ramp(progress: tf.Tensor, steepness: float = 10.0) -> tf.Tensor:
-    """Returns `2 / (1 + exp(-steepness progress)) - 1`, from 0 to 1, so that a young adversary disturbs little.
+    """Returns `2 / (1 + exp(-steepness progress)) - 1`, which rises from 0 to 1.
+
+    It keeps the adversary from disturbing the network before it has learnt anything.
 
     Ganin and others, "Domain-Adversarial Training of Neural Networks" (2016), section 5.2.2,
     https://arxiv.org/abs/1505.07818.
@@ -46,12 +48,12 @@ def ramp(progress: tf.Tensor, steepness: float = 10.0) -> tf.Tensor:
 
 
 class Discriminator:
-    """Says which domain a vector is of; made anew for each training.
+    """A network that tells from which domain a vector is. Each training makes a new one.
 
     Args:
         channels: length of the vectors.
         units: width of each hidden layer.
-        seed: of the first weights.
+        seed: seed of the initial weights.
     """
 
     def __init__(self, channels: int, units: Sequence[int], seed: int):
@@ -62,16 +64,16 @@ class Discriminator:
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """What it learns."""
+        """The weights of the network."""
         return self._layers.trainable_variables
 
     def loss(self, vectors: tf.Tensor, count: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
-        """Returns the binary cross-entropy, both domains with the same weight.
+        """Returns the binary cross-entropy, averaged over each domain and then over the two domains.
 
         Args:
-            vectors: float32 `(batch, channels)`.
-            count: number of those of the source, which come first.
-            weights: float32 `(batch,)` of each, which are brought to a mean of 1 in each domain.
+            vectors: float32 `(batch, channels)`, those of the source first.
+            count: number of vectors of the source.
+            weights: float32 `(batch,)`, the weight of each vector in the mean of its domain; all 1 by default.
         """
         logits = self._layers(vectors)[:, 0]
         is_source = tf.cast(tf.range(tf.shape(logits)[0]) < count, tf.float32)

@@ -1,4 +1,4 @@
-"""Deep CORAL: the same covariance of features in both domains."""
+"""Deep CORAL: makes the covariances of the features of both domains alike."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Ba
 
 @ALIGNMENTS.register("coral")
 class CORAL(Alignment):
-    """The squared Frobenius distance of the domains' covariances C of d features: `|C_S - C_T|² / (4 d²)`.
+    """The squared Frobenius distance of the covariances C of d features in both domains, `|C_S - C_T|² / (4 d²)`.
 
     Sun and Saenko, "Deep CORAL: Correlation Alignment for Deep Domain Adaptation" (2016), equations 1 to 3,
-    https://arxiv.org/abs/1607.01719. The paper takes the activations of the last layer; here they are what enters it.
+    https://arxiv.org/abs/1607.01719. Departure: the paper aligns the outputs of the last layer, this class its inputs.
 
     Example:
         >>> apart = Batch(tf.constant([[0.0, 0.0], [2.0, 0.0]]), tf.zeros((2, 2)))
@@ -32,7 +32,7 @@ class CORAL(Alignment):
 
 
 def covariance(features: tf.Tensor) -> tf.Tensor:
-    """Returns the covariance `(channels, channels)` of features `(batch, channels)`, with batch - 1 in the divisor."""
+    """Returns the covariance `(channels, channels)` of features `(batch, channels)`, with `batch - 1` as divisor."""
     centred = features - tf.reduce_mean(features, axis=0)
     count = tf.cast(tf.shape(features)[0], tf.float32)
     return tf.matmul(centred, centred, transpose_a=True) / tf.maximum(count - 1, 1)

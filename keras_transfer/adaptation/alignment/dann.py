@@ -1,4 +1,4 @@
-"""DANN: features from which an adversary cannot tell the domain."""
+"""DANN: makes features from which an adversary cannot tell the domain."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Ba
 
 @ALIGNMENTS.register("dann")
 class DANN(Alignment):
-    """The cross-entropy of a network that tells the domains apart, whose gradient is reversed before the features.
+    """The cross-entropy of a discriminator, a network that tells the domains apart from the features.
 
-    Ganin and others, "Domain-Adversarial Training of Neural Networks" (2016), section 4.2 and, for the ramp of the
-    reversal, 5.2.2, https://arxiv.org/abs/1505.07818. Departure: the width of the discriminator is a choice. It
-    learns by an optimizer equal to the model's, at the rate of the head, as in the paper.
+    The discriminator learns to lower this loss, and the network, which gets the reversed gradient, to raise it. Ganin
+    and others, "Domain-Adversarial Training of Neural Networks" (2016), section 4.2 and, for the factor of the reversed
+    gradient, 5.2.2, https://arxiv.org/abs/1505.07818. Departure: the widths of the discriminator's layers are
+    arguments. It has an optimizer with the settings of the model's, at the learning rate of the head.
 
     Args:
         units: width of each hidden layer of the discriminator.
-        seed: of its first weights.
+        seed: seed of its initial weights.
     """
 
     def __init__(self, units: Sequence[int] = (256, 256), seed: int = 0):
@@ -34,11 +35,11 @@ class DANN(Alignment):
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """Those of the discriminator."""
+        """The weights of the discriminator."""
         return self._discriminator.variables
 
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
-        """Returns the discriminator's loss."""
+        """Returns the loss of the discriminator."""
         features = tf.concat([source.features, target.features], axis=0)
         reversed_ = reverse_gradient(features, ramp(progress))
         return self._discriminator.loss(reversed_, tf.shape(source.features)[0])

@@ -1,4 +1,4 @@
-"""Information maximisation: predictions on the target that are sure one by one and diverse together."""
+"""Information maximisation: makes single predictions on the target confident, and all of them together diverse."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Ba
 
 @ALIGNMENTS.register("information_maximization")
 class InformationMaximization(Alignment):
-    """The mean entropy of predictions less the entropy of their mean: `mean H(p) - diversity H(mean p)`.
+    """The mean entropy of the predictions minus the entropy of the mean prediction, `mean H(p) - diversity H(mean p)`.
 
-    It needs no source images: with a head that was trained on the source and stays as it is, the backbone learns to
-    give features of the target that the head is sure about. Liang, Hu and Feng, "Do We Really Need to Access the Source
-    Data? Source Hypothesis Transfer for Unsupervised Domain Adaptation" (2020), section 3.2 (the information
-    maximisation loss), https://arxiv.org/abs/2002.08546. Departure: without the paper's pseudo-labels by clusters.
+    It needs no source images: the head, trained on the source before, stays as it is, and the backbone learns features
+    of the target for which the head makes confident predictions. Liang, Hu and Feng, "Do We Really Need to Access the
+    Source Data? Source Hypothesis Transfer for Unsupervised Domain Adaptation" (2020), section 3.2 (the information
+    maximisation loss), https://arxiv.org/abs/2002.08546. Departure: no pseudo-labels from clusters.
 
     Args:
-        diversity: weight of the second term, 0 or more; with 0 it is entropy minimisation, which may end with one class
-            for everything.
+        diversity: weight of the second term, 0 or more. With 0 the method is entropy minimisation, which may end with
+            one class for all images.
 
     Raises:
         InputError: if the diversity is below 0.
@@ -33,7 +33,7 @@ class InformationMaximization(Alignment):
         self.diversity = diversity
 
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
-        """Returns entropy less diversity, in [-log(num_classes), log(num_classes)] for a diversity of 1."""
+        """Returns the difference of the entropies, in [-log(num_classes), log(num_classes)] if `diversity` is 1."""
         mean = tf.reduce_mean(target.probabilities, axis=0, keepdims=True)
         entropy = mean_entropy(target.probabilities, target.log_probabilities)
         return entropy - self.diversity * mean_entropy(mean, logarithm(mean))

@@ -1,4 +1,4 @@
-"""JMMD: the same joint distribution of features and predictions."""
+"""JMMD: makes the joint distributions of features and predictions of both domains alike."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from keras_transfer.adaptation.alignment.mmd import MMD, discrepancy, mixture
 
 @ALIGNMENTS.register("jmmd")
 class JMMD(MMD):
-    """MMD in the product of the kernels of features and of probabilities: `k(f, f') k(p, p')`.
+    """MMD with the product of a kernel of the features and a kernel of the probabilities, `k(f, f') k(p, p')`.
 
     Long, Zhu, Wang and Jordan, "Deep Transfer Learning with Joint Adaptation Networks" (2017), section 4.1 (the
-    empirical joint maximum mean discrepancy), https://arxiv.org/abs/1605.06636. Departures: all pairs count (the biased
-    estimate, which is 0 for equal batches), not one in linear time; the bandwidth of both kernels follows the batch; no
-    adversarial variant.
+    empirical joint maximum mean discrepancy), https://arxiv.org/abs/1605.06636. Departures: the estimate uses all pairs
+    (it is biased, and 0 for equal batches), not a sample in linear time; the bandwidths of both kernels are relative to
+    the batch; there is no adversarial variant.
 
     Args:
-        kernel: see `MMD`.
-        bandwidths: of the features' kernel, in units of their mean squared distance. That of the probabilities has one
-            bandwidth, the mean squared distance.
+        kernel: as in `MMD`.
+        bandwidths: bandwidths of the features' kernel, as multiples of their mean squared distance. The kernel of the
+            probabilities has one bandwidth, their mean squared distance.
 
     Raises:
-        InputError: for an unknown kernel, or bandwidths that are not above 0.
+        InputError: for an unknown kernel, or a bandwidth that is not above 0.
     """
 
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""MCC: predictions on the target that do not waver between classes."""
+"""MCC: makes predictions on the target that do not confuse classes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Ba
 
 @ALIGNMENTS.register("mcc")
 class MCC(Alignment):
-    """The confusion of pairs of classes in the target's predictions.
+    """The confusion between pairs of classes in the target's predictions.
 
-    With probabilities y softened by the temperature T, weights `w ∝ 1 + exp(-H(y))` of mean 1 and the class confusion
-    `C = yᵀ diag(w) y`, whose rows are brought to a sum of 1, the loss is the sum of C outside its diagonal over the
-    number of classes. Jin, Wang, Long and Wang, "Minimum Class Confusion for Versatile Domain Adaptation" (2020),
-    section 3, https://arxiv.org/abs/1912.03699.
+    Let y be the probabilities, softened by the temperature T, and `w ∝ 1 + exp(-H(y))` weights with a mean of 1. The
+    class confusion is `C = yᵀ diag(w) y`, with each row divided by its sum. The loss is the sum of C outside its
+    diagonal, divided by the number of classes. Jin, Wang, Long and Wang, "Minimum Class Confusion for Versatile Domain
+    Adaptation" (2020), section 3, https://arxiv.org/abs/1912.03699.
 
     Args:
-        temperature: T, above 0; 2.5 as in the paper.
+        temperature: T, above 0; the default is that of the paper.
 
     Raises:
         InputError: if the temperature is not above 0.

@@ -1,7 +1,7 @@
-"""Alignment: a loss on two batches of features, source and target, that a network learns to keep low.
+"""Alignment: the base class of the methods, which give a loss on one batch of the source and one of the target.
 
-A method is an object with a `loss`, or a plain function `(source, target) -> loss`. It sees features and probabilities,
-never images, labels of the target, or the training around it.
+A method is an object with a `loss`, or a plain function `(source, target) -> loss`. It is given features and
+probabilities, but no images and no labels of the target.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from keras_transfer._registry import Registry
 
 @dataclass(frozen=True)
 class Batch:
-    """What a network makes of a batch of images of one domain.
+    """The outputs of a network for a batch of images of one domain.
 
     Attributes:
-        features: float32 `(batch, channels)`, what enters the last layer with weights: the pooled vector, or the last
-            hidden one of a deeper head.
-        probabilities: float32 `(batch, num_classes)` that sum to 1.
+        features: float32 `(batch, channels)`, the inputs of the last layer with weights: the pooled vectors, or the
+            last hidden vectors of a deeper head.
+        probabilities: float32 `(batch, num_classes)`; each row sums to 1.
     """
 
     features: tf.Tensor
@@ -32,18 +32,18 @@ class Batch:
 
     @property
     def log_probabilities(self) -> tf.Tensor:
-        """Logarithm of the probabilities, finite also where they are 0."""
+        """The logarithm of the probabilities, float32 `(batch, num_classes)`; it is finite even for 0."""
         return logarithm(self.probabilities)
 
 
 class Alignment(ABC):
-    """A method. Those of this package and your own are subclasses; a plain function becomes a `FromFunction`.
+    """A method of adaptation. A method of your own is a subclass; a plain function becomes a `FromFunction`.
 
     Attributes:
-        needs_source: labelled images of the source are part of the training.
-        needs_target: images of the target are part of the training.
-        smallest_batch: images of each domain without which the loss means nothing.
-        zero_on_equal: the loss of two equal batches is 0.
+        needs_source: whether training needs labelled images of a source.
+        needs_target: whether training needs images of a target.
+        smallest_batch: number of images of each domain below which the loss has no meaning.
+        zero_on_equal: whether the loss of two equal batches is 0.
     """
 
     needs_source = True
@@ -52,26 +52,26 @@ class Alignment(ABC):
     zero_on_equal = False
 
     def start(self, channels: int, num_classes: int) -> None:  # noqa: B027  most methods learn nothing themselves
-        """Makes anew what the method learns itself, before training begins.
+        """Makes new weights of the method itself; called before training.
 
         Args:
-            channels: length of the features.
-            num_classes: number of probabilities.
+            channels: length of the feature vectors.
+            num_classes: number of classes.
         """
 
     @property
     def variables(self) -> list[keras.Variable]:
-        """What the method learns itself, such as a discriminator; dropped after training."""
+        """The weights of the method itself, such as those of a discriminator. They do not belong to the model."""
         return []
 
     @abstractmethod
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
-        """Returns a scalar float32 that training keeps low.
+        """Returns the loss, a float32 scalar.
 
         Args:
-            source: of the source; empty where there is none.
-            target: of the target; empty where there is none.
-            progress: float32 scalar in [0, 1): how far training has come.
+            source: outputs for a batch of the source; without rows if there is no source.
+            target: outputs for a batch of the target; without rows if there is no target.
+            progress: float32 scalar in [0, 1), the share of the training that is done.
         """
 
     def __repr__(self) -> str:
@@ -86,25 +86,25 @@ ALIGNMENTS: Registry[type[Alignment]] = Registry(
 
 
 class FromFunction(Alignment):
-    """A method that is a plain function of two batches.
+    """A method made of a plain function.
 
     Args:
-        function: from `Batch` of the source and of the target to a scalar float32.
+        function: takes a `Batch` of the source and a `Batch` of the target, and returns a float32 scalar.
     """
 
     def __init__(self, function: Loss):
         self.function = function
 
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
-        """Returns what the function gives."""
+        """Returns the value of the function."""
         return self.function(source, target)
 
 
 def find_method(method: str | Alignment | Loss) -> Alignment:
-    """Returns the method of that name with its default values, or the method that was given.
+    """Returns the method of a name with its default settings, a `FromFunction` of a function, or the given method.
 
     Raises:
-        InputError: if no method has the name, or it is something else.
+        InputError: if no method has the name, or the argument is none of these.
     """
     if isinstance(method, str):
         return ALIGNMENTS.find(method)()
@@ -119,9 +119,9 @@ def find_method(method: str | Alignment | Loss) -> Alignment:
 
 
 def squared_distances(points: tf.Tensor) -> tf.Tensor:
-    """Returns the squared Euclidean distance of each point to each: `(count, channels)` to `(count, count)`.
+    """Returns the squared Euclidean distances between all points `(count, channels)`, float32 `(count, count)`.
 
-    By differences along the lines of |a|² + |b|² - 2ab, with 0 exactly on the diagonal and nowhere below it.
+    They are computed as |a|² + |b|² - 2ab; the diagonal is exactly 0 and no value is negative.
     """
     squares = tf.reduce_sum(points**2, axis=1)
     distances = squares[:, None] + squares[None, :] - 2 * tf.matmul(points, points, transpose_b=True)
@@ -129,17 +129,20 @@ def squared_distances(points: tf.Tensor) -> tf.Tensor:
 
 
 def logarithm(probabilities: tf.Tensor) -> tf.Tensor:
-    """Returns the logarithm, finite also of 0; the floor is so low that no temperature raises it to where it counts."""
+    """Returns the logarithm; probabilities below 1e-30 count as 1e-30, so that it is finite.
+
+    The floor is so low that a class of probability 0 stays at almost 0 when a temperature softens the probabilities.
+    """
     return tf.math.log(tf.maximum(probabilities, 1e-30))
 
 
 def mean_entropy(probabilities: tf.Tensor, logarithms: tf.Tensor) -> tf.Tensor:
-    """Returns the mean entropy of rows of probabilities, in nats."""
+    """Returns the mean entropy of probabilities `(batch, num_classes)` with these logarithms, in nats."""
     return -tf.reduce_mean(tf.reduce_sum(probabilities * logarithms, axis=1))
 
 
 def names_of(methods: Sequence[Alignment]) -> list[str]:
-    """Returns the name of each method as a reader knows it: that of the registry, or of its class or function."""
+    """Returns the name of each method: its registered name, or the name of its class or function."""
     known = {ALIGNMENTS.find(name): name for name in ALIGNMENTS.names()}
     return [
         getattr(method.function, "__name__", "function")

@@ -1,4 +1,4 @@
-"""MixStyle: features in the style of other images, for domains that nobody has seen."""
+"""MixStyle: trains on feature maps in the style of other images, for domains that were not seen in training."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from keras_transfer._arguments import Number
 from keras_transfer._checks import InputError
 from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Batch
 
-_QUANTILES = 4096  # of the Beta distribution, from which λ is drawn: its sampler does not compile under XLA
+_QUANTILES = 4096  # λ is drawn from so many quantiles, because the Beta sampler does not compile under XLA
 
 
 @ALIGNMENTS.register("mixstyle")
 class MixStyle(Alignment):
-    """Nothing in the loss: in training, feature maps x take mean and deviation from between their own and a partner's.
+    """Adds no loss. In training, channel means and deviations are interpolated with those of a partner image.
 
-    With a partner x' of another domain and λ from Beta(α, α): `σ (x - μ(x)) / σ(x) + μ`, where
-    `μ = λ μ(x) + (1 - λ) μ(x')` and `σ = λ σ(x) + (1 - λ) σ(x')`, over height and width of each channel. Zhou, Yang,
-    Qiao and Xiang, "Domain Generalization with MixStyle" (2021), section 2.2, https://arxiv.org/abs/2104.02008. It
-    takes several labelled sources and no target; of a single source, partners are any images. Styles are mixed in what
-    enters the first open stage and in what leaves it, where the paper names residual blocks, with chance of its own in
-    either place; what is frozen stays as it is, and while the head alone is open nothing is mixed.
+    A feature map x with a partner x' of another domain becomes `σ (x - μ(x)) / σ(x) + μ`, where
+    `μ = λ μ(x) + (1 - λ) μ(x')` and `σ = λ σ(x) + (1 - λ) σ(x')` are taken over height and width of each channel, and λ
+    is drawn from Beta(α, α). Zhou, Yang, Qiao and Xiang, "Domain Generalization with MixStyle" (2021), section 2.2,
+    https://arxiv.org/abs/2104.02008. It takes several labelled sources and no target; with one source, any other image
+    may be the partner. Departure: the paper mixes after residual blocks, this class before and after the first open
+    stage, with separate random numbers. Frozen stages do not change, and while the head alone is open nothing is mixed.
 
     Args:
         probability: share of the batches that are mixed, in [0, 1].
-        alpha: of the Beta distribution, above 0.
-        seed: of partners, λ and batches.
+        alpha: parameter α of the Beta distribution, above 0.
+        seed: seed of the partners, of λ, and of the choice of batches.
 
     Raises:
         InputError: if a value is out of its range.
@@ -52,13 +52,13 @@ class MixStyle(Alignment):
         return tf.zeros(())
 
     def mix(self, feature_map: tf.Tensor, sizes: Sequence[tf.Tensor], step: tf.Tensor, place: int = 0) -> tf.Tensor:
-        """Returns the feature map with mixed styles, of the same shape and dtype.
+        """Returns the feature map with mixed styles, in the same shape and dtype.
 
         Args:
-            feature_map: `(batch, height, width, channels)`, the images of each domain together.
+            feature_map: `(batch, height, width, channels)`, one domain after another.
             sizes: number of images of each domain.
-            step: int64 scalar, on which all chance depends beside the seed and the place.
-            place: in the network, which are counted from 0.
+            step: int64 scalar, the training step. Random numbers depend on it, on the seed and on the place alone.
+            place: number of the place in the network at which styles are mixed, from 0.
         """
         seed = tf.random.fold_in(tf.stack([tf.constant(self.seed, tf.int64), step]), place)
         seeds = tf.random.split(seed, 3)
@@ -75,20 +75,20 @@ class MixStyle(Alignment):
 
 
 def _beta(alpha: float) -> np.ndarray:
-    """Returns quantiles of Beta(alpha, alpha), each as likely as the others: float32 `(quantiles,)`."""
+    """Returns equally likely quantiles of Beta(alpha, alpha), float32 `(count,)`."""
     from scipy.special import betaincinv
 
     return betaincinv(alpha, alpha, (np.arange(_QUANTILES) + 0.5) / _QUANTILES).astype(np.float32)
 
 
 def style(feature_map: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns mean and deviation over height and width, `(batch, 1, 1, channels)`, through which no gradient flows."""
+    """Returns mean and deviation over height and width, each `(batch, 1, 1, channels)`, without gradients."""
     mean, variance = tf.nn.moments(feature_map, axes=(1, 2), keepdims=True)
     return tf.stop_gradient(mean), tf.stop_gradient(tf.sqrt(variance + 1e-6))
 
 
 def other_images(sizes: Sequence[tf.Tensor], seed: tf.Tensor) -> tf.Tensor:
-    """Returns for each image the place of one of another domain, or of any where there is one domain alone."""
+    """Returns for each image the index of an image of another domain, or of any image if there is one domain."""
     seeds = tf.random.split(seed, len(sizes) + 1)
     ends = tf.cumsum(tf.stack([tf.cast(size, tf.int32) for size in sizes]))
     turn = 0

@@ -1,4 +1,4 @@
-"""MMD: the same mean of features in the space of a kernel."""
+"""MMD: makes the mean features of both domains alike, in the space of a kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras_transfer._checks import InputError
 from keras_transfer._registry import Registry
 from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Batch, squared_distances
 
-Kernel = Callable[[tf.Tensor], tf.Tensor]  # of squared distances, in units of the bandwidth
+Kernel = Callable[[tf.Tensor], tf.Tensor]  # takes squared distances, divided by the bandwidth
 KERNELS: Registry[Kernel] = Registry("kernel", callable, "a function of squared distances")
 
 _BANDWIDTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -37,22 +37,23 @@ def inverse_multiquadric(squared: tf.Tensor) -> tf.Tensor:
 
 @ALIGNMENTS.register("mmd")
 class MMD(Alignment):
-    """The squared distance of the domains' means in the space of a sum of kernels k of several bandwidths.
+    """The squared distance of the means of both domains, in the space of a mean of kernels k of several bandwidths.
 
-    `mean k(s, s') + mean k(t, t') - 2 mean k(s, t)` over all pairs of the batches: Gretton, Borgwardt, Rasch,
+    It is `mean k(s, s') + mean k(t, t') - 2 mean k(s, t)` over all pairs of the batches: Gretton, Borgwardt, Rasch,
     Schölkopf and Smola, "A Kernel Two-Sample Test" (2012), equation 5 (squared),
     https://jmlr.org/papers/v13/gretton12a.html; with several kernels as in Long, Cao, Wang and Jordan, "Learning
     Transferable Features with Deep Adaptation Networks" (2015), section 3.1, https://arxiv.org/abs/1502.02791.
-    Departures from the latter: kernels have equal weights, which are not optimised; all pairs count (the biased
-    estimate, which is 0 for equal batches), not an estimate in linear time; one layer is aligned, what enters the last.
-    The unit of the bandwidths is the mean squared distance of the batch, through which no gradient flows.
+    Departures from the latter: all kernels have the same weight; the estimate uses all pairs (it is biased, and 0 for
+    equal batches), not a sample in linear time; only the inputs of the last layer are aligned. Bandwidths are multiples
+    of the mean squared distance of the points of both batches, through which no gradient flows.
 
     Args:
-        kernel: "gaussian", "laplacian", "inverse_multiquadric", or a function of squared distances.
-        bandwidths: in units of the mean squared distance.
+        kernel: "gaussian", "laplacian", "inverse_multiquadric", or a function of squared distances that are divided by
+            the bandwidth.
+        bandwidths: multiples of the mean squared distance, each above 0.
 
     Raises:
-        InputError: for an unknown kernel, or bandwidths that are not above 0.
+        InputError: for an unknown kernel, or a bandwidth that is not above 0.
     """
 
     smallest_batch = 2
@@ -75,7 +76,7 @@ class MMD(Alignment):
 
 
 def mixture(points: tf.Tensor, kernel: Kernel, bandwidths: Sequence[float]) -> tf.Tensor:
-    """Returns the mean of a kernel over bandwidths for each pair: `(count, channels)` to `(count, count)`."""
+    """Returns for each pair of points `(count, channels)` the mean of a kernel over bandwidths, `(count, count)`."""
     squared = squared_distances(points)
     pairs = tf.cast(tf.shape(points)[0] * (tf.shape(points)[0] - 1), tf.float32)
     unit = tf.stop_gradient(tf.reduce_sum(squared) / tf.maximum(pairs, 1)) + 1e-12
@@ -83,6 +84,6 @@ def mixture(points: tf.Tensor, kernel: Kernel, bandwidths: Sequence[float]) -> t
 
 
 def discrepancy(kernel: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Returns the biased squared MMD from a kernel matrix whose first `count` rows and columns are of the source."""
+    """Returns the biased squared MMD, given a kernel matrix whose first `count` rows and columns are the source."""
     of_source, of_target, across = kernel[:count, :count], kernel[count:, count:], kernel[:count, count:]
     return tf.reduce_mean(of_source) + tf.reduce_mean(of_target) - 2 * tf.reduce_mean(across)

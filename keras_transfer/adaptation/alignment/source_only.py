@@ -1,4 +1,4 @@
-"""Source only: the baseline beside which every method must stand."""
+"""Source only: the baseline to which every method must be compared."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Ba
 
 @ALIGNMENTS.register("none")
 class SourceOnly(Alignment):
-    """Nothing but the task on the source: what training gives without a thought of the target."""
+    """Adds no loss: trains the task on the source alone, without images of the target."""
 
     needs_target = False
     zero_on_equal = True
