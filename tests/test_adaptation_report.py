@@ -128,7 +128,7 @@ def test_the_shell_looks_at_the_target_before_it_makes_a_model(pictures, tmp_pat
     ("arguments", "message"),
     [
         (["PICTURES", "no/such/folder"], "not a folder"),
-        (["PICTURES", "PICTURES"], "all of whose 30 images are in the source"),
+        (["PICTURES", "PICTURES"], "a target of 30 images, all of which are in the source"),
         (["PICTURES", "OTHER"], "with the classes of the source"),
         (["PICTURES", "OTHER", "--method", "mccc"], "Did you mean 'mcc'"),
         (["PICTURES", "OTHER", "--method", "mcc:much"], "Expected --method NAME or NAME:WEIGHT"),

@@ -475,8 +475,8 @@ def test_what_does_not_fit_is_refused_before_training(source, target):
         ((source, few), {"method": "coral"}, "batches of 2 images or more.*1 training images of the target"),
         ((source, single), {"method": "mmd"}, "batches of 1"),
         ((source, target), {"method": "mccc"}, "Did you mean 'mcc'"),
-        ((source, target), {"weight": -1}, "`weight` to be a number 0 or more"),
-        ((source, target), {"weight": float("nan")}, "`weight` to be a number 0 or more"),
+        ((source, target), {"weight": -1}, "`weight` to be a number of 0 or more"),
+        ((source, target), {"weight": float("nan")}, "`weight` to be a number of 0 or more"),
         ((source, target), {"validator": "entropi"}, "Did you mean 'entropy'"),
         ((source, target), {"patience": 0}, "`patience`"),
         ((source, None), {}, "Expected a `target`"),
@@ -513,8 +513,8 @@ def test_a_model_of_other_making_or_task_is_refused(source, target):
 def test_one_folder_as_both_domains_is_refused_and_shared_pictures_are_told(data, pictures):
     model = kt.build_model(toy_backbone(), 3, image_size=32)
     again = kt.data.unlabelled(pictures, image_size=32, batch_size=8)
-    with pytest.raises(kt.InputError, match="all of whose 30 images are in the source too, both in"):
+    with pytest.raises(kt.InputError, match="a target of 30 images, all of which are in the source too, both in"):
         kt.adapt(model, data, again, verbose=0)
     red = kt.data.unlabelled(pictures / "red", image_size=32, batch_size=8)
-    with pytest.raises(kt.InputError, match="all of whose 10"):
+    with pytest.raises(kt.InputError, match="a target of 10 images, all of which"):
         kt.adapt(model, data, red, verbose=0)

@@ -115,7 +115,7 @@ class Domains:
     def _feed(
         self, model: keras.Model, running: Running, segments: Sequence[Segment]
     ) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
-        self.fed = None  # which holds activations of the segment before
+        self.fed = None  # it holds activations of the segment before
         feeds = [segment.feed() for segment in segments]
         if len({feed[0] is model for feed in feeds}) > 1:  # the cache has no room for one domain: use images of all
             feeds = [(model, data.train, data.validation) for data in self.every]

@@ -39,8 +39,8 @@ class Validation(keras.callbacks.Callback):
         self._domains, self._validator = domains, validator
         self._name, self.key = name, f"val_{name}"
         self.outputs_are_finite = True
-        self.seen = 0  # epochs, so that Resume knows this callback
-        self._of: ref[Fed] | None = None  # weak, for what is fed holds activations
+        self.seen = 0  # `memory` names it, so that Resume knows this callback
+        self._of: ref[Fed] | None = None  # weak, because it holds activations
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         fed = self._domains.fed
