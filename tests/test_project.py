@@ -54,7 +54,6 @@ def test_every_module_has_a_docstring_and_no_assert():
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)], path
 
 
-<<<<<<< HEAD
 def test_the_table_of_rooms_is_the_import_contract():
     rows = re.findall(r"^\| (\d+) \| `(\w+)/?` \|", (ROOT / "CONTRIBUTING.md").read_text(), flags=re.MULTILINE)
     floors: dict[int, set[str]] = {}
@@ -68,38 +67,3 @@ def test_the_table_of_rooms_is_the_import_contract():
     there = {path.stem for path in (ROOT / "keras_transfer").iterdir() if (path / "__init__.py").exists()}
     there |= {path.stem for path in (ROOT / "keras_transfer").glob("*.py")} - {"__init__", "_version"}
     assert set().union(*floors.values()) == there
-=======
-def _blocks(name: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
-
-
-def test_the_table_of_what_was_tried_is_what_the_tests_try():
-    from test_unfreezing import OPTIMIZERS, OPTIONS
-
-    text = (ROOT / "docs" / "unfreezing.md").read_text()
-    for header, tried in (("optimizer", OPTIMIZERS), ("option", OPTIONS)):
-        (table,) = re.findall(rf"^\| {header} \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
-        assert re.findall(r"^\| ([^|]+?) \|", table, flags=re.MULTILINE) == list(tried)
-    (table,) = re.findall(r"^\| name \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
-    assert re.findall(r"`(\w+)` \|", table) == kt.available("schedule")
-
-
-def test_the_tables_of_methods_and_validators_are_what_there_is():
-    text = (ROOT / "docs" / "adapting.md").read_text()
-    tables = re.findall(r"^\| name \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, flags=re.MULTILINE)
-    methods, validators = (re.findall(r"^\| `(\w+)` \|", table, flags=re.MULTILINE) for table in tables)
-    assert sorted(methods) == sorted(kt.available("alignment"))
-    assert sorted(validators) == sorted(kt.available("validator"))
-    for row in re.findall(r"^\| `(\w+)` \|[^|]+\| ([^|]+) \| ([^|]+) \|", tables[0], flags=re.MULTILINE):
-        kind = kt.alignment.ALIGNMENTS.find(row[0])
-        assert kind.needs_source == row[1].startswith("labelled") and kind.needs_target == (row[2] == "yes"), row
-
-
-def test_readme_shell_commands_exist():
-    text = "\n".join(_blocks("README.md", "bash"))
-    targets = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    assert set(re.findall(r"^make ([a-z-]+)", text, flags=re.MULTILINE)) <= targets
-    for command in re.findall(r"^keras-transfer ([a-z]+)", text, flags=re.MULTILINE):
-        done = subprocess.run([sys.executable, "-m", "keras_transfer.cli", command, "--help"], capture_output=True)
-        assert done.returncode == 0, command
->>>>>>> b0d412e (Tests draw in one place, share a trained model and a version, and ask one probing process; those that could not fail can)
