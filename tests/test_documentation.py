@@ -110,7 +110,7 @@ def _check_command(words: list[str]) -> None:
     name, *rest = words
     if name == "keras-transfer":
         command = typer.main.get_command(app)
-        while hasattr(command, "commands"):
+        while hasattr(command, "commands") and not rest[0].startswith("--"):
             command = command.commands[rest.pop(0)]
         options = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert {word for word in rest if word.startswith("--")} <= options, words
