@@ -22,10 +22,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import COLOURS, write_pictures
-from networks import make_lively, toy_backbone, toy_network
+from networks import double, make_lively, toy_backbone, toy_network
 from warm_probe import WarmProbe
 
 import keras_transfer as kt
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.pipelines.reading import read_pixels
+from keras_transfer.models.backbones.applications import BACKBONES
 
 __all__ = ["COLOURS", "ROOT", "make_lively", "toy_backbone", "toy_network", "write_pictures"]
 
@@ -54,7 +57,15 @@ FIRST = (
     "test_runtimes.py",
 )
 # Modules whose tests share nothing but what all share: any worker may take any of them.
-SPREAD = {"test_demo.py", "test_real.py", "test_unfreezing.py", "test_augment.py", "test_models.py"}
+SPREAD = {
+    "test_augment.py",
+    "test_demo.py",
+    "test_documentation.py",
+    "test_models.py",
+    "test_project.py",
+    "test_real.py",
+    "test_unfreezing.py",
+}
 # Tests that wait for threads and processes of their own: never two of them at once.
 SERIAL = {"test_server_batching.py", "test_server_faults.py", "test_server_grpc_bodies.py"}
 
@@ -131,6 +142,13 @@ def cold_probe(_warm_probe, monkeypatch):
     monkeypatch.setattr("keras_transfer.serving.proof.verification._start", _warm_probe.cold_start)
 
 
+@pytest.fixture
+def doubles(monkeypatch):
+    """Small networks in place of those of the table, under their names: what is by name goes its whole way, fast."""
+    for name in BACKBONES.names():
+        monkeypatch.setitem(BACKBONES._parts, name, double(name))
+
+
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory) -> Path:
     folder = write_pictures(tmp_path_factory.mktemp("pictures"), per_class=10)
@@ -139,8 +157,24 @@ def pictures(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data(pictures) -> kt.data.ImageData:
+def files(pictures) -> kt.data.ImageData:
     return kt.data.from_directory(pictures, image_size=32, batch_size=8)
+
+
+@pytest.fixture(scope="session")
+def arrays(files) -> kt.data.ImageData:
+    """The images of `files` in the same splits, decoded: for tests to which files are nothing but slower."""
+    splits = {
+        name: Examples(read_pixels(part, files.image_size, files.resize).astype("uint8"), part.labels)
+        for name, part in files.splits.items()
+    }
+    return kt.data.ImageData(splits, files.class_names, files.image_size, batch_size=files.batch_size)
+
+
+@pytest.fixture(scope="session")
+def data(files) -> kt.data.ImageData:
+    """Labelled pictures. A module whose tests need no files puts `arrays` in its place."""
+    return files
 
 
 @pytest.fixture
@@ -150,27 +184,27 @@ def toy() -> keras.Model:
 
 
 @pytest.fixture(scope="session")
-def trained(data):
+def trained(arrays):
     """A toy model that has learnt the three colours, and its History. Not to be changed: clone it."""
     keras.utils.set_random_seed(0)
     data.start_epoch(0)
     model = kt.build_model(toy_backbone(), 3, image_size=32)
-    history = kt.fine_tune(model, data, schedule="gradual", epochs=8, learning_rate=3e-2, verbose=0)
+    history = kt.fine_tune(model, arrays, schedule="gradual", epochs=8, learning_rate=3e-2, verbose=0)
     _share("trained", lambda: _state_of(model))
     return model, history
 
 
 @pytest.fixture(scope="session")
-def report(trained, data) -> kt.Report:
+def report(trained, files) -> kt.Report:
     """What `trained` is worth."""
-    return kt.evaluate(trained[0], data.validation, class_names=data.class_names)
+    return kt.evaluate(trained[0], files.validation, class_names=files.class_names)
 
 
 @pytest.fixture(scope="session")
-def exported(trained, data, report, tmp_path_factory) -> Path:
+def exported(trained, files, report, tmp_path_factory) -> Path:
     """A verified version of `trained` with every signature there is. Not to be changed: copy it."""
     folder = tmp_path_factory.mktemp("exported") / "colours"
-    version = kt.export(trained[0], folder, data=data, report=report, top_k=2)
+    version = kt.export(trained[0], folder, data=files, report=report, top_k=2)
     _share("exported", lambda: _files_in(folder))
     return version
 

@@ -1,11 +1,16 @@
-"""Small networks for the tests."""
+"""Networks for the tests: small ones of our own, and beginnings and doubles of those in `keras.applications`."""
 
 from __future__ import annotations
+
+import inspect
+from dataclasses import replace
 
 import keras
 import numpy as np
 
 import keras_transfer as kt
+from keras_transfer.models.backbones.applications import BACKBONES
+from keras_transfer.models.backbones.copying import end_of_stage
 
 
 def toy_network() -> keras.Model:
@@ -44,3 +49,35 @@ def make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> 
     network(part.preprocess(inputs) if part.preprocess else inputs, training=True)
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
+
+
+def beginning(name: str, count: int) -> kt.Backbone:
+    """The first stages of a network of the table: every kind of layer it is made of, in a fraction of the time."""
+    part = BACKBONES.find(name)
+    kept = part.stages[:count]
+
+    def network(*, weights, input_shape, **options) -> keras.Model:
+        whole = part.build(weights, input_shape[:2], options)
+        return keras.Model(whole.input, end_of_stage(whole, kept[-1][1]), name=f"{whole.name}_{kept[-1][0]}")
+
+    return replace(part, network=network, stages=(*kept[:-1], (kept[-1][0], "")))
+
+
+def double(name: str) -> kt.Backbone:
+    """A small network under the name of one of the table, with its preprocessing and the names of its stages."""
+    part = BACKBONES.find(name)
+
+    def network(*, weights, input_shape, **options) -> keras.Model:
+        known = inspect.signature(getattr(keras.applications, name)).parameters
+        assert set(options) <= set(known), f"options of {name} are {list(known)}"
+        layers = keras.layers
+        images = x = keras.Input(input_shape)
+        for index, (stage, _) in enumerate(part.stages):
+            x = layers.Conv2D(8, 3, strides=2 if index < 3 else 1, padding="same", name=f"{stage}_conv")(x)
+            if index == 0:
+                x = layers.BatchNormalization(name=f"{stage}_bn")(x)
+            x = layers.ReLU(name=f"{stage}_end")(x)
+        return keras.Model(images, x, name=name)
+
+    stages = [(stage, f"{stage}_end") for stage, _ in part.stages]
+    return replace(part, network=network, min_image_size=32, stages=(*stages[:-1], (stages[-1][0], "")))

@@ -37,6 +37,11 @@ def test_shares_that_differ_strongly_are_a_sign():
 
 
 @pytest.fixture(scope="module")
+def data(arrays) -> kt.data.ImageData:
+    return arrays
+
+
+@pytest.fixture(scope="module")
 def models(data):
     keras.utils.set_random_seed(0)
     before = kt.build_model(toy_backbone(), 3, image_size=32, head="mlp")

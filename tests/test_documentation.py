@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import io
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from conftest import ROOT, write_pictures
+from matplotlib.figure import Figure
 
 import keras_transfer as kt
+from keras_transfer.models.backbones.applications import BACKBONES
 
 sys.path.insert(0, str(ROOT / "docs" / "_site"))
 import reference
@@ -33,54 +33,99 @@ def _blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^ *```{language}\n(.*?)^ *```", (ROOT / page).read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
-def _stand_in(name: str) -> kt.Backbone:
-    """A network with the stages of a real one and next to no weights."""
-    from keras_transfer.models.backbones.applications import BACKBONES
-
-    x = images = keras.Input((None, None, 3))
-    names = [stage for stage, _ in BACKBONES.find(name).stages]
-    for place, stage in enumerate(names):
-        x = keras.layers.Conv2D(8, 3, strides=1 + (place < 2), padding="same", name=f"{stage}_conv")(x)
-        x = keras.layers.BatchNormalization(name=f"{stage}_bn")(x)
-        x = keras.layers.Activation("relu", name=f"{stage}_out")(x)
-    ends = tuple((stage, f"{stage}_out" if stage != names[-1] else "") for stage in names)
-    return kt.Backbone(keras.Model(images, x), lambda pixels: pixels / 127.5 - 1, 32, stages=ends)
+# What some pages print, in this order; the words that all of them print are looked at as well.
+SAID = {
+    "README.md": [r"^accuracy +[01]\.\d{4}$", r"^(blue|green|red) [01]\.\d+$"],
+    "docs/adapting.md": [r"^[01]\.\d+$", r"^(mcc x0\.5|none) .* chosen$", r"^proxy A-distance +\d\.\d+"],
+    "docs/caching.md": [r"^\(3, \d+\) \(3,\)$"],
+    "docs/data.md": [
+        r"^ImageData: 3 classes, 32x32",
+        r"^\('cold', 'warm'\) \('blue', 'cold', 'red', 'warm'\)$",
+        r"^{'train': {'blue': 5, 'green': 5, 'red': 5}, 'validation': {'blue': 1, .*} {'train': {'blue': 5, ",
+        r"^18 images found, 18 usable, 0 left out$",
+        r"^\(15, 3\)$",
+        r"^proxy A-distance \d\.\d+ of 2",
+    ],
+    "docs/models.md": [r"^\(None, 32, 32, 3\) \(None, 3\)$"],
+    "docs/runtimes.md": [r"^litert .* yes$", r"^openvino .* yes$", r"^\(1, 3\)$", r"^\(1, 3\)$", "^(blue|green|red)$"],
+    "docs/server.md": ['"state": "AVAILABLE"', r"^127\.0\.0\.1:\d+$"],
+    "docs/serving.md": ["^(blue|green|red)$", r"^\(1, 2\)$"],
+    "docs/unfreezing.md": [
+        r"^\('block1', 'block2', 'block3', 'block4', 'block5'\)$",
+        r"^learning rate \S+: there the loss falls fastest",
+    ],
+}
+# What no page prints: something without words for itself, a number that is none, an answer that is missing.
+EMPTY_WORDS = re.compile(r"^\s*$|<[\w.]+ object at 0x|\bnan\b|\bNone$|Traceback")
 
 
 @pytest.fixture
-def small(monkeypatch):
-    """Makes what the documents call quick: small networks in place of the named ones, exports that are not verified."""
+def quick(doubles, monkeypatch):
+    """Makes what the documents call quick: small networks under the names they name, exports that are not verified."""
     build, export = kt.build_model, kt.export
 
     def build_small(backbone, num_classes, **options):
-        if isinstance(backbone, str):
-            asked = options.pop("backbone_options", {})
-            assert set(asked) <= set(inspect.signature(getattr(keras.applications, backbone)).parameters)
-            backbone, options = _stand_in(backbone), {**options, "weights": None}
         return build(backbone, num_classes, **{"image_size": 32, **options})
 
     monkeypatch.setattr("keras_transfer.build_model", build_small)
     monkeypatch.setattr("keras_transfer.export", lambda *args, **options: export(*args, **options, verify=False))
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")])
-def test_python_in_documents_runs(page, small, served_colours, tmp_path, monkeypatch, capsys):
+@pytest.fixture
+def random_weights(monkeypatch):
+    """The networks that the documents name, whose weights are not downloaded here."""
+    build = kt.build_model
+
+    def build_random(backbone, num_classes, **options):
+        least = getattr(BACKBONES.find(backbone), "min_image_size", 32) if isinstance(backbone, str) else 32
+        options = {"image_size": least, **options, "weights": None}
+        return build(backbone, num_classes, **{**options, "image_size": max(least, options["image_size"])})
+
+    monkeypatch.setattr("keras_transfer.build_model", build_random)
+
+
+WITH_PYTHON = [page for page in PAGES if _blocks(page, "python")]
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON)
+def test_python_in_documents_runs(page, quick, served_colours, tmp_path, monkeypatch):
     """The blocks of a page run one after another on tiny pictures, with small networks, for one epoch."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("KERAS_TRANSFER_CACHE", str(tmp_path / "cache"))
+    _run_page(page, served_colours, tmp_path, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_PYTHON)
+def test_python_in_documents_runs_with_the_networks_they_name(
+    page, random_weights, cold_probe, served_colours, tmp_path, monkeypatch
+):
+    """And exports are verified by a process of their own."""
+    _run_page(page, served_colours, tmp_path, monkeypatch)
+
+
+def _run_page(page, served_colours, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("KERAS_TRANSFER_CACHE", str(folder / "cache"))
     blocks = _blocks(page, "python")
     text = "\n".join(blocks)
     if "kt.export(" not in text:
-        shutil.copytree(served_colours, tmp_path / "saved_models" / "photos")
-    for folder in {"photos", *re.findall(r'(?:from_directory|unlabelled|check|root=)\(?"(?!no_)([\w/]+)"', text)}:
-        write_pictures(tmp_path / folder, per_class=6)
-    (tmp_path / "new.jpg").write_bytes((tmp_path / "photos" / "red" / "0.jpg").read_bytes())
-    names: dict = {}
+        shutil.copytree(served_colours, folder / "saved_models" / "photos")
+    for name in {"photos", *re.findall(r'(?:from_directory|unlabelled|check|root=)\(?"(?!no_)([\w/]+)"', text)}:
+        write_pictures(folder / name, per_class=6)
+    (folder / "new.jpg").write_bytes((folder / "photos" / "red" / "0.jpg").read_bytes())
+    said: list[str] = []
+    names: dict = {"print": lambda *parts: said.append(" ".join(map(str, parts)))}
     for block in blocks:
         block = re.sub(r"(folds\(\w+, )\d", r"\g<1>2", block)
         block = re.sub(r'(image_size"?[=:] ?)\d+', r"\g<1>32", textwrap.dedent(block))
+        said_before = len(said)
         exec(compile(re.sub(r"epochs=\d+", "epochs=1", block), page, "exec"), names)
-    assert capsys.readouterr().out
+        assert len(said) > said_before or "print(" not in block, f"this prints nothing:\n{block}"
+    assert not [words for words in said if EMPTY_WORDS.search(words)]
+    rest = "\n".join(said)
+    for expected in SAID.get(page, ()):
+        found = re.search(expected, rest, flags=re.MULTILINE)
+        assert found, f"{page} should print {expected!r} next. It prints:\n{rest}"
+        rest = rest[found.end() :]
 
 
 def test_all_python_in_documents_is_run_or_another_librarys():
@@ -214,9 +259,9 @@ def test_the_tables_of_methods_and_validators_are_what_there_is():
         assert kind.needs_source == row[1].startswith("labelled") and kind.needs_target == (row[2] == "yes"), row
 
 
-def test_activations_that_are_computed_again_are_the_same_to_the_bit(toy, data):
+def test_activations_that_are_computed_again_are_the_same_to_the_bit(toy, arrays):
     """What the documents promise of the cache, for one machine, one version and one batch size."""
-    first, again = (kt.extract_features(toy, data, "late", verbose=0)[0] for _ in range(2))
+    first, again = (kt.extract_features(toy, arrays, "late", verbose=0)[0] for _ in range(2))
     assert np.array_equal(first, again)
 
 
@@ -231,22 +276,6 @@ def test_the_readme_is_short():
 
 
 NOTEBOOKS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def notebooks(request, tmp_path_factory) -> Iterator[dict[str, tuple[Path, subprocess.Popen]]]:
-    """The notebooks that are asked for; they run beside the other tests of this module, which leave a core to them."""
-    started = {}
-    for item in request.session.items:
-        if getattr(item, "originalname", "") == "test_notebooks_run":
-            name = item.callspec.params["notebook"]
-            copy = Path(shutil.copy(ROOT / "notebooks" / name, tmp_path_factory.mktemp("notebook")))
-            run = [sys.executable, "-c", "import nbclient.cli; nbclient.cli.main()", "--inplace", "--timeout=300", copy]
-            started[name] = copy, subprocess.Popen(run, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    yield started
-    for _, process in started.values():
-        process.kill()
-        process.communicate()
 
 
 def _outputs(cell) -> list[str]:
@@ -269,14 +298,57 @@ def test_a_notebook_holds_its_outputs_and_nothing_of_the_machine(notebook):
     assert any("image/png" in _outputs(cell) for cell in cells)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_notebooks_run(notebook, notebooks):
+def test_notebooks_run(notebook, tmp_path):
     """Each cell shows again what the notebook holds: pictures where it has pictures, text where it has text."""
     import nbformat
 
-    path, process = notebooks[notebook]
-    said, _ = process.communicate(timeout=400)
-    assert process.returncode == 0, said
-    again, kept = (nbformat.read(file, as_version=4).cells for file in (path, ROOT / "notebooks" / notebook))
+    copy = Path(shutil.copy(ROOT / "notebooks" / notebook, tmp_path))
+    command = [sys.executable, "-c", "import nbclient.cli; nbclient.cli.main()", "--inplace", "--timeout=600", copy]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    again, kept = (nbformat.read(file, as_version=4).cells for file in (copy, ROOT / "notebooks" / notebook))
     for ran, cell in zip(again, kept, strict=True):
         assert _outputs(ran) == _outputs(cell), cell.source
+
+
+# What is shortened for a quick run; each is there.
+SHORTER = {
+    "tutorial.ipynb": {
+        "draw_leaves(folder, seed=0)": "draw_leaves(folder, 0, {'train': 4, 'val': 2, 'test': 2})",
+        'schedule="gradual", epochs=16': 'schedule="gradual", epochs=4',
+    }
+}
+
+
+@pytest.mark.filterwarnings("ignore::keras_transfer.DataWarning")  # a notebook shows what goes wrong
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_cells_of_notebooks_run(notebook, doubles, tmp_path, monkeypatch):
+    """In this process, on fewer pictures. A cell ends with a picture or a page where the notebook holds one."""
+    import nbformat
+
+    monkeypatch.chdir(tmp_path)
+    cells = [
+        cell for cell in nbformat.read(ROOT / "notebooks" / notebook, as_version=4).cells if cell.cell_type == "code"
+    ]
+    source = "\n\0".join(cell.source for cell in cells)
+    for long, short in SHORTER.get(notebook, {}).items():
+        assert source.count(long) == 1, long
+        source = source.replace(long, short)
+    names: dict = {"print": lambda *parts: None}
+    for cell, code in zip(cells, source.split("\n\0"), strict=True):
+        assert _shown(code, notebook, names) <= set(_outputs(cell)), code
+
+
+def _shown(source: str, name: str, names: dict) -> set[str]:
+    """Runs a cell as a notebook does, and returns the kinds of what its last line is worth."""
+    tree = ast.parse(source)
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, name, "exec"), names)
+    value = None if last is None else eval(compile(ast.Expression(last.value), name, "eval"), names)
+    if isinstance(value, Figure):
+        value.savefig(io.BytesIO(), format="png")
+        return {"image/png", "text/plain"}
+    shown = {"text/html"} if hasattr(value, "_repr_html_") and value._repr_html_() else set()
+    return shown | ({"text/plain"} if value is not None else set())

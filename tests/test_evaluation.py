@@ -17,6 +17,11 @@ PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.5, 0.4, 0.1], [0.2, 0.8, 0.0], [0.
 TRUTH = np.array([0, 1, 1, 1, 0])
 
 
+@pytest.fixture(scope="module")
+def data(arrays) -> kt.data.ImageData:
+    return arrays
+
+
 def test_numbers_worked_by_hand():
     report = report_on(PROBABILITIES, TRUTH, ["ant", "bee", "cat"])
     assert report.metrics["accuracy"] == pytest.approx(3 / 5)

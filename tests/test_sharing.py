@@ -15,6 +15,11 @@ CUTS = ["features", "late"]
 SPLITS = ["train", "validation"]
 
 
+@pytest.fixture(scope="module")
+def data(arrays) -> kt.data.ImageData:
+    return arrays
+
+
 @pytest.fixture
 def runs(monkeypatch) -> list[str]:
     """The splits whose images run through the frozen part, in their order."""

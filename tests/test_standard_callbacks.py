@@ -22,6 +22,11 @@ LEFT_OUT = {
 }
 
 
+@pytest.fixture(scope="module")
+def data(arrays) -> kt.data.ImageData:
+    return arrays
+
+
 class Agreement(keras.metrics.SparseCategoricalAccuracy):
     """A metric of one's own, whose direction Keras asks the model for."""
 
