@@ -15,25 +15,23 @@ from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._identity import identity_of
 from keras_transfer._keras.leaves import leaf_of
 from keras_transfer.adaptation.adaptation_model import features_of, head_weight
-from keras_transfer.adaptation.alignment import AdaBN, Alignment, MixStyle, SourceOnly, find_method
+from keras_transfer.adaptation.alignment import AdaBN, Alignment, SourceOnly, find_method
 from keras_transfer.adaptation.alignment.method import Loss
 from keras_transfer.adaptation.batch_statistics import settle_batch_norm
 from keras_transfer.adaptation.domain_checks import find_domains
 from keras_transfer.adaptation.domains import DomainOrder, Domains
 from keras_transfer.adaptation.method_in_training import WEIGHT, Running
+from keras_transfer.adaptation.phases import check_phases, phases_of_domains
 from keras_transfer.adaptation.signs import shares_of, signs_of_negative_transfer
-from keras_transfer.adaptation.styles import check_mixable
 from keras_transfer.adaptation.validators import VALIDATORS, Validator
 from keras_transfer.adaptation.watching import Divergence, Validation
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
-from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule
-from keras_transfer.schedules.parts import HEAD, open_parts
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification
-from keras_transfer.training.options import EPOCHS, Objective, Options, phases_of
+from keras_transfer.training.options import Objective, Options
 from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, Training, averaging
 from keras_transfer.training.run_identity import identity
@@ -129,8 +127,8 @@ def adapt(
     name, ask = _validator(validator, domains)
     validation = Validation(domains, name, ask)
     if domains.sources or domains.trains_on_target:
-        phases = _phases(model, domains, schedule, epochs, learning_rate)
-        _check_open(model, phases, found, domains)
+        phases = phases_of_domains(model, domains, schedule, epochs, learning_rate)
+        check_phases(model, phases, found, domains)
         history = _train(
             model,
             domains,
@@ -229,35 +227,3 @@ def _validator(validator: str | Validator | None, domains: Domains) -> tuple[str
     if domains.target is None and name != "source_accuracy" and isinstance(validator, str):
         raise InputError(f"Expected a `target` for validator={name!r}. Received: None. Use 'source_accuracy'.")
     return name, found
-
-
-def _phases(
-    model: keras.Model,
-    domains: Domains,
-    schedule: str | Schedule | Sequence[Phase] | None,
-    epochs: int | None,
-    learning_rate: float | None,
-) -> tuple[Phase, ...]:
-    names = stages(model)
-    if schedule is None and not domains.sources:
-        rate = 1e-4 if learning_rate is None else learning_rate
-        schedule = (Phase(EPOCHS if epochs is None else epochs, (names[-1],), rate),)
-        epochs = learning_rate = None
-    return phases_of(schedule, epochs, learning_rate, names)
-
-
-def _check_open(model: keras.Model, phases: Sequence[Phase], method: Alignment, domains: Domains) -> None:
-    """Raises InputError for phases in which there is nothing to learn, or no styles to mix."""
-    head_alone = [phase for phase in phases if open_parts(stages(model), phase.unfrozen) == (HEAD,)]
-    if head_alone and not domains.sources:
-        raise InputError(
-            "Expected phases that open a stage if there is no source: without labels the head alone cannot learn. "
-            f"Received: {head_alone[0]}."
-        )
-    if isinstance(method, MixStyle):
-        check_mixable(model)
-        if len(head_alone) == len(phases):
-            raise InputError(
-                "Expected a phase that opens a stage, for 'mixstyle', which mixes the styles of feature maps. "
-                f"Received: {head_alone}."
-            )

@@ -86,14 +86,7 @@ def _prepared(name: str) -> Any:
     from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
 
     try:
-        builder = tfds.builder(name)
-    except tfds.core.DatasetNotFoundError as error:
-        raise unknown("dataset", name, tfds.list_builders(with_community_datasets=False)) from error
-    except (ValueError, AssertionError) as error:  # another version, another config
-        raise InputError(
-            f"Expected a dataset of TensorFlow Datasets. Received: {name!r}. {_first_line(error)}"
-        ) from error
-    try:
+        builder = _builder(name)
         builder.download_and_prepare()
     except NonMatchingChecksumError as error:
         raise DownloadError(
@@ -106,6 +99,19 @@ def _prepared(name: str) -> Any:
             f"({type(error).__name__}: {_first_line(error)}). Use kt.data.from_directory with photographs of your own."
         ) from error
     return builder
+
+
+def _builder(name: str) -> Any:
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name)
+    except tfds.core.DatasetNotFoundError as error:
+        raise unknown("dataset", name, tfds.list_builders(with_community_datasets=False)) from error
+    except (ValueError, AssertionError) as error:  # another version, another config
+        raise InputError(
+            f"Expected a dataset of TensorFlow Datasets. Received: {name!r}. {_first_line(error)}"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
