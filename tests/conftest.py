@@ -165,7 +165,7 @@ def files(pictures) -> kt.data.ImageData:
 def arrays(files) -> kt.data.ImageData:
     """The images of `files` in the same splits, decoded: for tests to which files are nothing but slower."""
     splits = {
-        name: Examples(read_pixels(part, files.image_size, files.resize).astype("uint8"), part.labels)
+        name: Examples(read_pixels(part, files.kind).astype("uint8"), part.labels)
         for name, part in files.splits.items()
     }
     return kt.data.ImageData(splits, files.class_names, files.image_size, batch_size=files.batch_size)
