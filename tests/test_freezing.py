@@ -92,7 +92,12 @@ def test_layers_inside_a_nested_model_are_frozen_too():
 
 @pytest.mark.parametrize(
     ("unfrozen", "message"),
-    [("lat", "Did you mean 'late'"), (4, "Expected 0 to 3 last stages"), (-1, "Expected 0 to 3"), (True, "Unknown")],
+    [
+        ("lat", "Did you mean 'late'"),
+        (4, "Expected 0 to 3 last stages"),
+        (-1, "a whole number of 0 or more"),
+        (True, "Received: unfrozen=True"),
+    ],
 )
 def test_unknown_stages_are_refused(toy, unfrozen, message):
     with pytest.raises(kt.InputError, match=message):
