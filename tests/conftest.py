@@ -194,16 +194,16 @@ def trained(arrays):
 
 
 @pytest.fixture(scope="session")
-def report(trained, files) -> kt.Report:
-    """What `trained` is worth."""
+def trained_report(trained, files) -> kt.Report:
+    """How good `trained` is."""
     return kt.evaluate(trained[0], files.validation, class_names=files.class_names)
 
 
 @pytest.fixture(scope="session")
-def exported(trained, files, report, tmp_path_factory) -> Path:
+def exported(trained, files, trained_report, tmp_path_factory) -> Path:
     """A verified version of `trained` with every signature there is. Not to be changed: copy it."""
     folder = tmp_path_factory.mktemp("exported") / "colours"
-    version = kt.export(trained[0], folder, data=files, report=report, top_k=2)
+    version = kt.export(trained[0], folder, data=files, report=trained_report, top_k=2)
     _share("exported", lambda: _files_in(folder))
     return version
 

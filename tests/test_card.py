@@ -15,7 +15,7 @@ from keras_transfer.serving.card.page import card_page
 from keras_transfer.serving.description import describe
 
 
-def test_the_card_is_filled_from_the_run(exported, trained, data, report):
+def test_the_card_is_filled_from_the_run(exported, trained, data, trained_report):
     card = json.loads((exported / "model_card.json").read_text())
     model, history = trained
     assert card["model"]["network"] == "toy" and card["model"]["parameters"] == model.count_params()
@@ -28,10 +28,10 @@ def test_the_card_is_filled_from_the_run(exported, trained, data, report):
     assert card["training"]["best_epoch"] == int(np.argmin(history.history["val_loss"])) + 1
     assert [phase["unfrozen"] for phase in card["training"]["phases"]] == [p.unfrozen for p in history.phases]
     assert card["training"]["optimizer"] == "Adam"
-    assert card["evaluation"]["metrics"] == report.to_dict()["metrics"]
+    assert card["evaluation"]["metrics"] == trained_report.to_dict()["metrics"]
     assert card["evaluation"]["split"] == "validation" and card["evaluation"]["chose_the_epoch"]
     low, high = card["evaluation"]["intervals"]["accuracy"]
-    assert low <= report.metrics["accuracy"] <= high and high - low > 0.05, "six images are not many"
+    assert low <= trained_report.metrics["accuracy"] <= high and high - low > 0.05, "six images are not many"
     assert set(card["evaluation"]["per_class"]) == set(data.class_names)
     assert any("Fewer than 30 pictures were evaluated of blue" in limit for limit in card["limits"])
     assert set(card["versions"]) == {"keras_transfer", "keras", "tensorflow"}
@@ -49,12 +49,12 @@ def test_an_adapted_model_says_so_and_its_best_epoch_is_the_validators(toy):
     del toy.history
 
 
-def test_the_page_shows_the_same(exported, report):
+def test_the_page_shows_the_same(exported, trained_report):
     page = (exported / "model_card.md").read_text()
     assert page.startswith("# Model card: toy")
     for heading in ("What it is", "Intended use", "Data", "Training", "How good it is", "Limits", "Versions"):
         assert f"\n## {heading}\n" in page
-    assert f"| accuracy | {report.metrics['accuracy']:.4f} (" in page
+    assert f"| accuracy | {trained_report.metrics['accuracy']:.4f} (" in page
     assert "metrics are optimistic" in page and "| class | train | validation |" in page
 
 
@@ -72,7 +72,7 @@ def test_what_is_not_known_is_not_made_up(tmp_path, toy):
     reloaded = keras.models.load_model(tmp_path / "model.keras")
     card = model_card(reloaded, describe(reloaded, None, "pad"), None, None)
     assert card["model"]["built_of"] is None and card["data"] is card["training"] is card["evaluation"] is None
-    assert any("without a report" in limit for limit in card["limits"])
+    assert any("without a trained_report" in limit for limit in card["limits"])
     assert card_page(card).count("not recorded") == 5
 
 

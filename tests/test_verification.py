@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ import keras_transfer as kt
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pixels.images import load_pixels
 from keras_transfer.serving.proof.evidence import gather, weights_hash
+from keras_transfer.serving.signatures import signatures
 from keras_transfer.serving.specimens import specimens
 
 
@@ -72,8 +74,8 @@ def test_a_model_that_answers_otherwise_in_the_server_is_not_published(kind, sai
 def test_wrong_pixels_are_found(trained, data, tmp_path, monkeypatch):
     """As if serving resized in another way than training: the classic difference."""
     monkeypatch.setattr(
-        "keras_transfer.serving.signatures.load_pixels",
-        lambda encoded, size, resize: load_pixels(encoded, size, "stretch"),
+        "keras_transfer.serving.exporting.signatures",
+        lambda model, description, top_k: signatures(model, replace(description, resize="stretch"), top_k),
     )
     with pytest.raises(kt.InputError, match="decode_images images"):
         kt.export(trained[0], tmp_path, data=data)
