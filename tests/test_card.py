@@ -72,7 +72,7 @@ def test_what_is_not_known_is_not_made_up(tmp_path, toy):
     reloaded = keras.models.load_model(tmp_path / "model.keras")
     card = model_card(reloaded, describe(reloaded, None, "pad"), None, None)
     assert card["model"]["built_of"] is None and card["data"] is card["training"] is card["evaluation"] is None
-    assert any("without a trained_report" in limit for limit in card["limits"])
+    assert any("without a report" in limit for limit in card["limits"])
     assert card_page(card).count("not recorded") == 5
 
 

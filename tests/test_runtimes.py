@@ -173,7 +173,7 @@ def test_what_cannot_be_converted_is_refused(version, data, tmp_path, monkeypatc
     few = replace(data, splits={"train": train.take(np.arange(9)), "validation": validation})
     with pytest.raises(kt.InputError, match=f"at least {MIN_CALIBRATION} training pictures.*Received: 9"):
         kt.convert(version, "litert_int8", data=few)
-    with pytest.raises(kt.InputError, match="other pictures than those it is calibrated with"):
+    with pytest.raises(kt.InputError, match="other pictures than it was calibrated with"):
         kt.convert(version, "litert_int8", data=replace(data, splits={"train": train}))
     with pytest.raises(kt.InputError, match="the version's classes"):
         kt.convert(version, "onnx", data=replace(data, class_names=("a", "b", "c")))
