@@ -12,7 +12,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check docs test test-slow test-keras-next coverage bench soak dist format clean
+.PHONY: help demo check docs test test-slow test-keras-next coverage dist bench soak format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -42,16 +42,23 @@ test: check docs  ## everything CI runs, by two processes
 test-slow: $(READY)  ## the contract tests over every heavy network as well
 	$(BIN)/pytest -m "slow" $(PARALLEL)
 
-test-keras-next: $(READY)  ## the tests on the nightly Keras, in an environment of its own
+test-keras-next: $(NEXT)/.ready  ## the tests with the nightly build of the next Keras, in an environment of its own
+	$(NEXT)/bin/pytest -m "not slow" $(PARALLEL) $(TESTS)
+
+$(NEXT)/.ready: setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed. Set PYTHON=/path/to/python3.11"; exit 1; }
 	@test -x $(NEXT)/bin/python || $(PYTHON) -m venv $(NEXT)
 	@$(NEXT)/bin/python -m pip install --quiet --editable '.[test]'
-	@$(NEXT)/bin/python -m pip uninstall --quiet --yes keras keras-nightly
-	@$(NEXT)/bin/python -m pip install --quiet --pre keras-nightly
-	@$(NEXT)/bin/python -c 'import keras; print("Keras", keras.__version__)' 2>/dev/null
-	$(NEXT)/bin/pytest -m "not slow" $(PARALLEL) $(TESTS)
+	@$(NEXT)/bin/python -m pip uninstall --quiet --yes keras
+	@$(NEXT)/bin/python -m pip install --quiet --pre --force-reinstall --no-deps keras-nightly
+	@touch $@
 
 coverage: $(READY)  ## which lines the tests reach
 	$(BIN)/pytest -m "not slow" --cov --cov-report=term
+
+dist: $(READY)  ## the wheel and the source distribution, in dist/
+	rm -rf dist
+	$(BIN)/python -m build
 
 bench: $(READY)  ## the benchmarks of reading and the cache, an hour; writes benchmarks/README.md
 	$(BIN)/python benchmarks/run_all.py
@@ -59,12 +66,9 @@ bench: $(READY)  ## the benchmarks of reading and the cache, an hour; writes ben
 soak: $(READY)  ## the server under 32 clients for two minutes: no failed request, memory flat
 	$(BIN)/python -W ignore benchmarks/soak.py
 
-dist: $(READY)  ## a wheel and a source archive in build/dist
-	$(BIN)/python -m build --outdir build/dist
-
 format: $(READY)  ## let ruff write the code's form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(NEXT) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(NEXT) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -22,13 +22,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import COLOURS, write_pictures
-from networks import double, make_lively, toy_backbone, toy_network
+from networks import doubled, make_lively, toy_backbone, toy_network
 from warm_probe import WarmProbe
 
 import keras_transfer as kt
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.pipelines.reading import read_pixels
-from keras_transfer.models.backbones.applications import BACKBONES
 
 __all__ = ["COLOURS", "ROOT", "make_lively", "toy_backbone", "toy_network", "write_pictures"]
 
@@ -143,10 +142,10 @@ def cold_probe(_warm_probe, monkeypatch):
 
 
 @pytest.fixture
-def doubles(monkeypatch):
-    """Small networks in place of those of the table, under their names: what is by name goes its whole way, fast."""
-    for name in BACKBONES.names():
-        monkeypatch.setitem(BACKBONES._parts, name, double(name))
+def doubles():
+    """Small networks under the names of those of the table."""
+    with doubled():
+        yield
 
 
 @pytest.fixture(scope="session")

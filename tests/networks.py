@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import keras
 import numpy as np
+import pytest
 
 import keras_transfer as kt
 from keras_transfer.models.backbones.applications import BACKBONES
@@ -51,16 +54,31 @@ def make_lively(network: keras.Model, part: kt.Backbone, images: np.ndarray) -> 
         layer.momentum = momentum
 
 
-def beginning(name: str, count: int) -> kt.Backbone:
-    """The first stages of a network of the table: every kind of layer it is made of, in a fraction of the time."""
+# Large networks in short: up to a stage by which every kind of layer of the whole has occurred.
+BEGINNINGS = (
+    "ConvNeXtTiny up to stage0",
+    "EfficientNetB0 up to block2",
+    "InceptionV3 up to mixed2",
+    "MobileNetV2 up to block3",
+    "ResNet50 up to conv2",
+)
+
+
+def part_named(name: str) -> kt.Backbone:
+    """A network of the table, "toy", or the beginning of one of the table, such as "ResNet50 up to conv2"."""
+    if name == "toy":
+        return toy_backbone()
+    name, _, last = name.partition(" up to ")
     part = BACKBONES.find(name)
-    kept = part.stages[:count]
+    if not last:
+        return part
+    stages = part.stages[: 1 + [stage for stage, _ in part.stages].index(last)]
 
     def network(*, weights, input_shape, **options) -> keras.Model:
         whole = part.build(weights, input_shape[:2], options)
-        return keras.Model(whole.input, end_of_stage(whole, kept[-1][1]), name=f"{whole.name}_{kept[-1][0]}")
+        return keras.Model(whole.input, end_of_stage(whole, stages[-1][1]), name=f"{whole.name}_{last}")
 
-    return replace(part, network=network, stages=(*kept[:-1], (kept[-1][0], "")))
+    return replace(part, network=network, stages=(*stages[:-1], (last, "")))
 
 
 def double(name: str) -> kt.Backbone:
@@ -81,3 +99,12 @@ def double(name: str) -> kt.Backbone:
 
     stages = [(stage, f"{stage}_end") for stage, _ in part.stages]
     return replace(part, network=network, min_image_size=32, stages=(*stages[:-1], (stages[-1][0], "")))
+
+
+@contextmanager
+def doubled() -> Iterator[None]:
+    """Small networks in place of those of the table, under their names: what is by name goes its whole way, fast."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in BACKBONES.names():
+            patch.setitem(BACKBONES._parts, name, double(name))
+        yield

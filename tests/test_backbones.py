@@ -8,27 +8,18 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
-from conftest import make_lively, toy_backbone
+from networks import BEGINNINGS, make_lively, part_named
 
 import keras_transfer as kt
 from keras_transfer.caching.activations import Activations
 from keras_transfer.data.examples import Examples
-from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.stages import layers_before
 
-# One of each common family is quick enough for every run; `make test-slow` runs them all.
-QUICK = {
-    "ConvNeXtTiny",
-    "EfficientNetB0",
-    "InceptionV3",
-    "MobileNet",
-    "MobileNetV2",
-    "MobileNetV3Small",
-    "ResNet50",
-    "VGG16",
-}
+# These are quick enough for every run, and the beginnings of large ones. `make test-slow` runs the whole of them all.
+QUICK = {"MobileNet", "MobileNetV3Small", "VGG16"}
 EVERY = [
     "toy",
+    *BEGINNINGS,
     *(pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in kt.available("backbone")),
 ]
 
@@ -40,7 +31,7 @@ def name(request) -> str:
 
 @pytest.fixture(scope="module")
 def part(name) -> kt.Backbone:
-    return toy_backbone() if name == "toy" else BACKBONES.find(name)
+    return part_named(name)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +52,13 @@ def network(part, size, images):
 @pytest.fixture(scope="module")
 def model(part, network, size):
     return kt.build_model(replace(part, network=network), 3, image_size=size)
+
+
+@pytest.mark.parametrize("name", [name.partition(" up to ")[0] for name in BEGINNINGS], indirect=True)
+def test_a_large_network_is_built_with_the_stages_of_its_row(model, part):
+    """Whole, where what follows takes its beginning."""
+    assert kt.stages(model) == tuple(name for name, _ in part.stages)
+    assert model.output.shape == (None, 3)
 
 
 @pytest.fixture(scope="module")

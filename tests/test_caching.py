@@ -57,16 +57,21 @@ def difference(first, second) -> float:
 
 
 @pytest.fixture(scope="module")
-def uncached(data):
+def data(arrays) -> kt.data.ImageData:
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def uncached(files):
     """Weights and History of a training without a cache."""
-    return train(data, False)
+    return train(files, False)
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk"])
-def test_cached_and_uncached_training_end_in_the_same_weights(data, cache, uncached):
+def test_cached_and_uncached_training_end_in_the_same_weights(files, cache, uncached):
     """Fifteen steps, three phases, Dropout and noise in the stages that open, shuffled over the whole set."""
     plain, history = uncached
-    cached, cached_history = train(data, cache)
+    cached, cached_history = train(files, cache)
     assert difference(plain, cached) <= 1e-5
     assert cached_history.epoch == history.epoch == list(range(5))
     assert cached_history.boundaries == history.boundaries == [2, 4]
@@ -174,9 +179,9 @@ def test_memory_if_it_fits_else_disk_else_nothing(toy, data, capsys, own_folder)
         assert len(entries(own_folder)) == files
 
 
-def test_cuts_that_do_not_fit_together_are_computed_one_by_one(data, uncached):
+def test_cuts_that_do_not_fit_together_are_computed_one_by_one(files, uncached):
     small = kt.Cache("memory", limit=30 * 4 * 4 * 16 * 4 + 1)
-    assert difference(uncached[0], train(data, small)[0]) <= 1e-5
+    assert difference(uncached[0], train(files, small)[0]) <= 1e-5
 
 
 def test_float16_takes_half_and_changes_little(toy, data, own_folder):
@@ -292,13 +297,13 @@ def test_a_second_run_reads_what_the_first_one_wrote(toy, data, own_folder, monk
         assert np.array_equal(ours, theirs)
 
 
-def test_a_full_disk_leaves_nothing_and_training_goes_on(data, own_folder, monkeypatch, uncached):
+def test_a_full_disk_leaves_nothing_and_training_goes_on(files, own_folder, monkeypatch, uncached):
     def full(self, rows):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(DiskWriter, "append", full)
     with pytest.warns(kt.DataWarning, match="No space left on device.*Training goes on without it"):
-        weights, _ = train(data, "disk")
+        weights, _ = train(files, "disk")
     assert difference(uncached[0], weights) <= 1e-5
     assert list(own_folder.iterdir()) == []
 
@@ -514,24 +519,25 @@ def test_killed_and_concurrent_extractions_leave_whole_entries(pictures, tmp_pat
     assert np.allclose(np.concatenate([rows for rows, _ in cached.validation]), expected, atol=1e-5)
 
 
-def test_as_many_views_as_epochs_are_the_training_without_a_cache(pictures):
+def test_as_many_views_as_epochs_are_the_training_without_a_cache(arrays):
     results = []
     for cache in (False, kt.Cache("memory", views=5)):
-        data = kt.data.from_directory(pictures, image_size=32, batch_size=8, augment="light")
+        data = dataclasses.replace(arrays, augment="light")
         results.append(train(data, cache)[0])
     assert difference(*results) <= 1e-5
 
 
-def test_each_epoch_takes_the_next_view(pictures):
-    data = kt.data.from_directory(pictures, image_size=32, batch_size=24, augment="light")
+def test_each_epoch_takes_the_next_view(arrays):
+    data = dataclasses.replace(arrays, batch_size=24, augment="light")
+    data.start_epoch(0)
     model = kt.build_model(toy_backbone(), 3, image_size=32)
     cached = kt.CachedDataset(model, data, "middle", cache=kt.Cache("memory", views=2), verbose=0)
     sums = [np.sort(np.concatenate([rows.numpy().sum((1, 2, 3)) for rows, _ in cached.train])) for _ in range(4)]
     assert np.array_equal(sums[0], sums[2]) and np.array_equal(sums[1], sums[3]) and not np.allclose(sums[0], sums[1])
 
 
-def test_without_views_augmented_images_are_not_cached_and_that_is_said(pictures, toy, capsys):
-    data = kt.data.from_directory(pictures, image_size=32, batch_size=8, augment="light")
+def test_without_views_augmented_images_are_not_cached_and_that_is_said(arrays, toy, capsys):
+    data = dataclasses.replace(arrays, augment="light")
     kt.fine_tune(toy, data, schedule=PHASES, verbose=2)
     assert "cache: off, since images are augmented anew in every epoch" in capsys.readouterr().out
     with pytest.raises(kt.InputError, match=r"Cache\(views=...\)"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
-from conftest import write_pictures
+from drawing import write_pictures
+from networks import double
 from typer.testing import CliRunner
 
 import keras_transfer as kt
@@ -49,22 +51,35 @@ def test_the_demo_never_replaces_a_folder_of_the_user(tmp_path):
     assert len(list(own.rglob("*.jpg"))) == 6
 
 
-def test_pretraining_gives_the_same_weights_for_the_same_seed(tmp_path, monkeypatch):
+def few_filters(*, alpha, include_top, weights, pooling, input_shape):
+    """What pretraining needs of a network: in place of MobileNet, which takes ten times as long to trace."""
+    images = keras.Input(input_shape)
+    maps = keras.layers.Conv2D(round(32 * alpha), 3, strides=8, activation="relu")(images)
+    return keras.Model(images, keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(maps)))
+
+
+@pytest.mark.parametrize("network", ["small", pytest.param("MobileNet", marks=pytest.mark.slow)])
+def test_pretraining_gives_the_same_weights_for_the_same_seed(network, tmp_path, monkeypatch):
     from keras_transfer.demo import pretrain
 
+    if network == "small":
+        monkeypatch.setattr("keras.applications.MobileNet", few_filters)
     few = formula_classes()[:4]
     monkeypatch.setattr(pretrain, "formula_classes", lambda: few)
     monkeypatch.setattr(pretrain, "ProcessPoolExecutor", _Serial)
     monkeypatch.setattr(pretrain, "BATCH", 8)
     monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: None)  # for this test alone
     weights = []
-    for attempt in ("a", "b"):
+    for attempt, seed in (("a", 3), ("b", 3), ("c", 4)):
         file = tmp_path / f"{attempt}.weights.h5"
-        pretrain.pretrain(file, pictures_per_class=4, epochs=2, seed=3)
-        network = keras.applications.MobileNet(alpha=0.25, include_top=False, weights=file, input_shape=(96, 96, 3))
-        weights.append(network.get_weights())
-    for first, second in zip(*weights, strict=True):
+        pretrain.pretrain(file, pictures_per_class=4, epochs=2, seed=seed)
+        shape = {"input_shape": (96, 96, 3), "alpha": 0.25, "include_top": False, "pooling": "avg", "weights": None}
+        again = keras.applications.MobileNet(**shape)
+        again.load_weights(file)
+        weights.append(again.get_weights())
+    for first, second in zip(*weights[:2], strict=True):
         assert np.allclose(first, second, atol=1e-5)
+    assert not np.allclose(weights[0][0], weights[2][0], atol=1e-5)
 
 
 class _Serial:
@@ -78,14 +93,21 @@ class _Serial:
         return map(function, items)
 
 
-def test_the_demo_walks_the_whole_road(tmp_path, monkeypatch):
-    """Fewer pictures, epochs and seeds; the figures themselves are those of `make demo`."""
-    monkeypatch.setattr(run, "SEEDS", (0,))
-    monkeypatch.setattr(run, "SCRATCH_RATES", (1e-2,))
-    monkeypatch.setattr(run, "SCRATCH_EPOCHS", 2)
+@pytest.mark.parametrize("size", ["small", pytest.param("whole", marks=pytest.mark.slow)])
+def test_the_demo_walks_the_whole_road(size, tmp_path, monkeypatch):
+    """Small: fewer test pictures, epochs and seeds, and a small network from scratch. Whole: what `make demo` shows."""
+    if size == "small":
+        monkeypatch.setattr(run, "SEEDS", (0,))
+        monkeypatch.setattr(run, "SCRATCH_RATES", (1e-2,))
+        monkeypatch.setattr(run, "SCRATCH_EPOCHS", 2)
+        monkeypatch.setitem(run.LABELS_PER_CLASS, "test", 10)
+        model = run._model
+        scratch = partial(kt.build_model, double("MobileNet"), image_size=run.IMAGE_SIZE)
+        monkeypatch.setattr(run, "_model", lambda count, weights: model(count, weights) if weights else scratch(count))
     result = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--json"])
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout.splitlines()[-1])
+    assert size == "small" or answer["accuracy"]["transfer"] > answer["accuracy"]["from scratch"] + 0.1
     assert answer["accuracy"]["transfer"] >= 0.6 > answer["accuracy"]["raw pixels"] + 0.1
     for name in ("samples.png", "learning_curve.png", "confusion_matrix.png", "model.keras", "1"):
         assert (tmp_path / "demo" / name).exists()
@@ -93,7 +115,7 @@ def test_the_demo_walks_the_whole_road(tmp_path, monkeypatch):
     assert kt.load(answer["version"]).predict([leaf])[0].class_name in {leaf.name for leaf in LEAVES}
 
 
-def test_the_demo_runs_on_own_photographs(tmp_path):
+def test_the_demo_runs_on_own_photographs(doubles, tmp_path):
     photos = write_pictures(tmp_path / "photos", per_class=5)
     arguments = ["demo", "--data", photos, "--backbone", "MobileNet", "--backbone-option", "alpha=0.25"]
     arguments += ["--weights", "none", "--output", tmp_path / "out"]

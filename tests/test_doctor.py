@@ -143,7 +143,7 @@ def test_the_page_shows_what_was_found_and_can_be_written(photos, tmp_path):
     assert "&lt;b&gt;.jpg" in text and "<b>.jpg" not in text and "copies in two splits (1)" in text
 
 
-def test_the_shell_command_tells_by_its_exit_code(photos, tmp_path):
+def test_the_shell_command_tells_by_its_exit_code(photos, doubles, tmp_path):
     run = lambda *arguments: CliRunner().invoke(app, ["check", *map(str, arguments)])  # noqa: E731
     good = run(photos, "--json")
     assert good.exit_code == 0 and json.loads(good.stdout.splitlines()[-1])["serious"] is False

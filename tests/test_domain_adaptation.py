@@ -495,9 +495,9 @@ def test_what_does_not_fit_is_refused_before_training(source, target):
         ((kt.data.unlabelled(images), target), {}, "model with 1 outputs"),
         ((source, target.train), {}, "`target` from kt.data"),
     ]
+    model = build()
+    before = model.get_weights()
     for domains, options, message in cases:
-        model = build()
-        before = model.get_weights()
         with pytest.raises(kt.InputError, match=message):
             kt.adapt(model, *domains, **{"verbose": 0, **options})
         assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)), message

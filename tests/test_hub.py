@@ -115,23 +115,26 @@ def test_what_is_not_there_is_a_sentence(tmp_path):
         kt.build_model(str(tmp_path / "empty"), 2)
 
 
-@pytest.mark.parametrize("module", ["keras_transfer.hub", "keras_transfer.models.backbones.hub"])
-def test_a_saved_model_is_found_under_the_name_of_its_time(module, reusable, tmp_path):
+def test_a_saved_model_is_found_under_the_name_of_its_time(reusable, tmp_path):
     """In a process of its own, which imports `keras_transfer.hub` as it always did."""
     model = kt.build_model(reusable, 2, image_size=32)
     model.save(tmp_path / "now.keras")
-    with zipfile.ZipFile(tmp_path / "now.keras") as now, zipfile.ZipFile(tmp_path / "then.keras", "w") as then:
-        for name in now.namelist():
-            content = now.read(name)
-            if name == "config.json":
-                assert b"keras_transfer.models.backbones.hub" in content
-                content = content.replace(b"keras_transfer.models.backbones.hub", module.encode())
-            then.writestr(name, content)
+    names = ["keras_transfer.hub", "keras_transfer.models.backbones.hub"]
+    for number, module in enumerate(names):
+        with zipfile.ZipFile(tmp_path / "now.keras") as now, zipfile.ZipFile(tmp_path / f"{number}.keras", "w") as then:
+            for name in now.namelist():
+                content = now.read(name)
+                if name == "config.json":
+                    assert b"keras_transfer.models.backbones.hub" in content
+                    content = content.replace(b"keras_transfer.models.backbones.hub", module.encode())
+                then.writestr(name, content)
     code = (
-        "import sys, keras, numpy, keras_transfer.hub; model = keras.models.load_model(sys.argv[1]); "
-        "images = numpy.load(sys.argv[2]); numpy.save(sys.argv[3], model.predict(images, verbose=0))"
+        "import sys, keras, numpy, keras_transfer.hub; images = numpy.load(sys.argv[1]); "
+        "models = [keras.models.load_model(file) for file in sys.argv[3:]]; "
+        "numpy.save(sys.argv[2], [model.predict(images, verbose=0) for model in models])"
     )
     np.save(tmp_path / "images.npy", IMAGES)
-    files = [tmp_path / name for name in ("then.keras", "images.npy", "answers.npy")]
+    files = [tmp_path / name for name in ("images.npy", "answers.npy", "0.keras", "1.keras")]
     subprocess.run([sys.executable, "-c", code, *files], check=True)
-    assert np.allclose(np.load(tmp_path / "answers.npy"), model.predict(IMAGES, verbose=0), atol=1e-6)
+    expected = model.predict(IMAGES, verbose=0)
+    assert np.allclose(np.load(tmp_path / "answers.npy"), [expected] * 2, atol=1e-6)

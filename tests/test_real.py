@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,17 +19,29 @@ pytestmark = pytest.mark.real
 ANT = 310  # its number in ImageNet
 
 
+def some_of(folder: Path, copy: Path, each: int) -> Path:
+    """Links to the first pictures of each class and split, and to the one that is no photograph."""
+    for part in (f"{split}/{name}" for split in ("train", "val") for name in ("ants", "bees")):
+        (copy / part).mkdir(parents=True)
+        for path in [*sorted((folder / part).glob("*.jpg"))[:each], *(folder / part).glob("*.gif")]:
+            (copy / part / path.name).symlink_to(path)
+    return copy
+
+
+@pytest.mark.parametrize(("each", "epochs"), [(32, 16), pytest.param(None, 4, marks=pytest.mark.slow)])
 @pytest.mark.filterwarnings("ignore:train/ants/imageNotFound.gif:UserWarning")
-def test_a_pretrained_network_learns_ants_and_bees_from_the_shell(real_weights, real_data, tmp_path):
+def test_a_pretrained_network_learns_ants_and_bees_from_the_shell(each, epochs, real_weights, real_data, tmp_path):
+    """From 32 photographs of each, and from all."""
+    photographs = some_of(real_data / "hymenoptera", tmp_path / "photographs", each)
     weights = real_weights / "mobilenet_0.75_224_notop.weights.h5"
-    arguments = ["train", real_data / "hymenoptera", "--backbone", "MobileNet", "--backbone-option", "alpha=0.75"]
+    arguments = ["train", photographs, "--backbone", "MobileNet", "--backbone-option", "alpha=0.75"]
     arguments += [
         "--weights",
         weights,
         "--schedule",
         "feature_extraction",
         "--epochs",
-        4,
+        epochs,
         "--output",
         tmp_path,
         "--json",
@@ -38,7 +51,7 @@ def test_a_pretrained_network_learns_ants_and_bees_from_the_shell(real_weights, 
     assert "imageNotFound.gif" in result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["metrics"]["accuracy"] >= 0.9
 
-    data = kt.data.from_directory(real_data / "hymenoptera")
+    data = kt.data.from_directory(photographs)
     model = keras.models.load_model(tmp_path / "model.keras")
     module = tf.saved_model.load(str(tmp_path / "1"))
     files = data.splits["validation"].items[:64].tolist()

@@ -10,10 +10,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import make_lively, toy_backbone
+from networks import BEGINNINGS, make_lively, part_named, toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.stages import layers_by_part
 from keras_transfer.schedules.parts import open_parts
 
@@ -126,8 +125,12 @@ def unfreeze_in_one_fit(build, name, option, images=IMAGES, phases=PHASES):
 
 @pytest.mark.parametrize(("name", "option"), [*EVERY, *CROSS])
 def test_frozen_means_still_and_open_means_learning(name, option, tmp_path):
-    model, at_first, moved = unfreeze_in_one_fit(lambda: kt.build_model(toy_backbone(), 3, image_size=32), name, option)
-    for paths, expected in zip(moved, OPEN, strict=True):
+    """In three phases with each optimizer; with an option from the head to all, for the time of a phase."""
+    phases, opened = (PHASES, OPEN) if option is None else (PHASES[::2], OPEN[::2])
+    model, at_first, moved = unfreeze_in_one_fit(
+        lambda: kt.build_model(toy_backbone(), 3, image_size=32), name, option, phases=phases
+    )
+    for paths, expected in zip(moved, opened, strict=True):
         assert {path.split("/")[0] for path in paths} == expected
     for path, value in state(model).items():
         if "_bn/" in path:
@@ -146,40 +149,40 @@ NETWORKS = {
     "MobileNetV2": ("Adam", "EMA"),
     "EfficientNetB0": ("Lion", "gradient accumulation"),
 }
+SHORT = {name.partition(" up to ")[0]: name for name in BEGINNINGS}
+WITH = [*[(name, None) for name in OPTIMIZERS], *[("Adam", option) for option in OPTIONS]]
 NETWORKS_TOO = [
     pytest.param(network, optimizer, option, marks=pytest.mark.slow)
     for network in NETWORKS
-    for optimizer, option in [*[(name, None) for name in OPTIMIZERS], *[("Adam", option) for option in OPTIONS]]
-    if (optimizer, option) != NETWORKS[network]
-    and option not in ("jit_compile on", "mixed_float16")  # minutes each on a CPU; random weights overflow float16
+    for optimizer, option in dict.fromkeys([*WITH, NETWORKS[network]])
+    if option not in ("jit_compile on", "mixed_float16")  # minutes each on a CPU; random weights overflow float16
     and not (network in ("ResNet50", "InceptionV3") and optimizer == "Adafactor")  # NaN in plain Keras too
+    and (network in SHORT or (optimizer, option) != NETWORKS[network])
 ]
 
 
 @pytest.mark.parametrize(
-    ("network", "name", "option"), [*[(network, *how) for network, how in NETWORKS.items()], *NETWORKS_TOO]
+    ("network", "name", "option"),
+    [*[(SHORT.get(network, network), *how) for network, how in NETWORKS.items()], *NETWORKS_TOO],
 )
 def test_frozen_means_still_in_real_networks(network, name, option):
-    size = max(32, BACKBONES.find(network).min_image_size)
+    part = part_named(network)
+    size = max(32, part.min_image_size)
     images = RNG.uniform(0, 255, (8, size, size, 3)).astype("float32")
 
     def build():
-        part = BACKBONES.find(network)
         inside = part.build(None, (size, size), None)
         make_lively(inside, part, images)
         return kt.build_model(replace(part, network=inside), 3, image_size=size)
 
-    phases = PHASES if network in ("MobileNetV2", "VGG16") else PHASES[:2]  # the others open whole in the slow tests
-    if NETWORKS[network] != (name, option):
-        phases = PHASES
-    model, at_first, moved = unfreeze_in_one_fit(build, name, option, images, phases)
+    model, at_first, moved = unfreeze_in_one_fit(build, name, option, images, PHASES)
     part_of = {
         variable.path: part
         for part, layers in layers_by_part(model).items()
         for layer in layers
         for variable in layer.weights
     }
-    opened = [set(open_parts(kt.stages(model), phase.unfrozen)) for phase in phases]
+    opened = [set(open_parts(kt.stages(model), phase.unfrozen)) for phase in PHASES]
     for paths, parts in zip(moved, opened, strict=True):
         learning = {part_of[variable.path] for variable in model.trainable_variables} & parts
         assert {part_of[path] for path in paths} == learning
