@@ -99,12 +99,10 @@ def stalled(channel: grpc.Channel, bodies: GrpcBodies) -> Iterator[list[grpc.Fut
 
 
 def test_clients_that_send_nothing_lose_their_room_to_others():
-    with (
-        serving(lambda body: body, Limits(max_body=1000, timeout=0.05)) as (bodies, channel),
-        stalled(channel, bodies) as answers,
-    ):
-        assert codes([ask(channel, WHOLE) for _ in range(BODIES)]) == [Code.OK] * BODIES
-        assert Code.CANCELLED in codes(answers[:1])
+    with serving(lambda body: body, Limits(max_body=1000, timeout=0.05)) as (bodies, channel):
+        with stalled(channel, bodies) as answers:
+            assert codes([ask(channel, WHOLE) for _ in range(BODIES)]) == [Code.OK] * BODIES
+        assert Code.CANCELLED in codes(answers), "the one that the server received first, whichever that was"
 
 
 def test_clients_that_leave_before_they_have_sent_give_their_room_back():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def decodable(
         items: paths of files, or their bytes.
         side: the longer side of the size wanted, in pixels.
         encoded: the items are bytes.
-        look: what to keep, of the bytes and the decoded image.
+        look: what to keep, of the bytes and the decoded image; a function of a module, since its graph is kept.
         progress: show a progress bar where there are many.
 
     Yields:
@@ -139,10 +139,11 @@ def decodable(
     if not len(items):
         return
 
+    look_at = _look_at(encoded, look)
+
     def decoded(item: tf.Tensor, index: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        content = item if encoded else tf.io.read_file(item)
         # something of the image must be returned, because tf.data drops work that nothing needs
-        return index, look(content, decode(content, side))
+        return index, look_at(item, tf.constant(side))
 
     rows = fetched(in_turn(len(items)), [np.array(items, dtype=object)])
     readable = mapped(rows, decoded, in_order=False).ignore_errors().as_numpy_iterator()
@@ -150,6 +151,16 @@ def decodable(
         readable = track(readable, "checking images", total=len(items), transient=True)
     for index, seen in readable:
         yield int(index), seen
+
+
+@cache  # traced once: for a few files it takes as long as reading them
+def _look_at(encoded: bool, look: Look) -> Callable[[tf.Tensor, tf.Tensor], Any]:
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32)], autograph=False)
+    def look_at(item: tf.Tensor, side: tf.Tensor) -> Any:
+        content = item if encoded else tf.io.read_file(item)
+        return look(content, decode(content, side))
+
+    return look_at
 
 
 def image_format(header: bytes) -> str | None:

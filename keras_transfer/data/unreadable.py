@@ -48,9 +48,7 @@ class Replaced:
 
         def first_readable() -> int:
             side = max(kind.image_size)
-            found = next(
-                decodable(examples.items, side, False, lambda content, image: tf.shape(image), progress=False), None
-            )
+            found = next(decodable(examples.items, side, False, _size, progress=False), None)
             if found is None:
                 raise DataError(
                     f"Expected images that can be read. Received: {len(examples)} files, of which none can be read "
@@ -76,3 +74,7 @@ class Replaced:
             )
         if known is None:
             _log.warning("%s %s; another image takes its place.", printable(path), reason)
+
+
+def _size(content: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    return tf.shape(image)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,12 @@ def pixels_of(item: Any, examples: Examples, kind: Kind) -> tf.Tensor:
     """
     if examples.items.dtype.kind in "iuf":
         return kind.fit(item)
-    return kind.decode(item if examples.encoded else tf.io.read_file(item))
+    return _decoder(kind)(item if examples.encoded else tf.io.read_file(item))
+
+
+@cache  # traced once for all pipelines of a kind
+def _decoder(kind: Kind) -> Callable[[tf.Tensor], tf.Tensor]:
+    return tf.function(kind.decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
 
 
 def read_pixels(examples: Examples, kind: Kind) -> np.ndarray:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
+_HEAD = 32  # bytes, in which all but JPEGs tell their size
 _EXIF_WINDOW = 4096  # bytes; the orientation stands in the first entries of the first segments
 _ORIENTATION_TAG = 0x0112
+_ENTRIES = np.arange(_EXIF_WINDOW // 12)  # of a directory, 12 bytes each
 
 
 def is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -26,31 +29,38 @@ def announced_size(encoded: tf.Tensor) -> tf.Tensor:
     )
 
 
+# What each format begins with and where, and the bytes, from the lowest on, in which its height and its width stand.
+# A lossless WebP has both in one number.
+_FORMATS = (
+    (b"\x89PNG", 0, (23, 22, 21, 20), (19, 18, 17, 16)),
+    (b"GIF8", 0, (8, 9), (6, 7)),
+    (b"BM", 0, (22, 23, 24, 25), (18, 19, 20, 21)),
+    (b"VP8X", 12, (27, 28, 29), (24, 25, 26)),
+    (b"VP8L", 12, (21, 22, 23, 24), (21, 22, 23, 24)),
+    (b"VP8 ", 12, (28, 29), (26, 27)),
+)
+
+
 def _size_in_head(encoded: tf.Tensor) -> tf.Tensor:
     """Finds the size in a PNG, GIF, BMP or WebP file, where their specifications put it."""
-    start = tf.strings.join([tf.strings.substr(encoded, 0, 32), b"\0" * 32])
-    head = tf.cast(tf.io.decode_raw(start, tf.uint8), tf.int64)
-
-    def number(start: int, count: int, *, big: bool = False) -> tf.Tensor:
-        powers = [256**place for place in range(count)]
-        return tf.reduce_sum(head[start : start + count] * (powers[::-1] if big else powers))
-
-    def begins(signature: bytes, at: int = 0) -> tf.Tensor:
-        return tf.equal(tf.strings.substr(start, at, len(signature)), signature)
-
-    lossless = number(21, 4)
-    sizes = [
-        (begins(b"\x89PNG"), number(20, 4, big=True), number(16, 4, big=True)),
-        (begins(b"GIF8"), number(8, 2), number(6, 2)),
-        # the height of a BMP is signed: a negative one says that the rows begin at the top
-        (begins(b"BM"), tf.minimum(number(22, 4), 2**32 - number(22, 4)), number(18, 4)),
-        (begins(b"VP8X", 12), number(27, 3) + 1, number(24, 3) + 1),
-        (begins(b"VP8L", 12), (lossless // 2**14) % 2**14 + 1, lossless % 2**14 + 1),
-        (begins(b"VP8 ", 12), number(28, 2) % 2**14, number(26, 2) % 2**14),
-    ]
-    found = tf.zeros(2, tf.int64)
-    for fits, height, width in sizes:
-        found = tf.where(fits, tf.stack([height, width]), found)
+    signatures, starts, *places = zip(*_FORMATS, strict=True)
+    weights = np.zeros((2, len(_FORMATS), _HEAD), np.int64)  # of each byte in height and width
+    for side, of_formats in enumerate(places):
+        for row, bytes_of_number in enumerate(of_formats):
+            weights[side, row, list(bytes_of_number)] = 256 ** np.arange(len(bytes_of_number))
+    start = tf.strings.join([tf.strings.substr(encoded, 0, _HEAD), b"\0" * _HEAD])
+    head = tf.cast(tf.io.decode_raw(start, tf.uint8)[:_HEAD], tf.int64)
+    height, width = tf.unstack(tf.linalg.matvec(tf.constant(weights), head))
+    # the height of a BMP is signed: a negative one says that the rows begin at the top
+    bmp, extended, lossless, lossy = (
+        np.array([s == of for s in signatures]) for of in (b"BM", b"VP8X", b"VP8L", b"VP8 ")
+    )
+    height = tf.where(bmp, tf.minimum(height, 2**32 - height), height // np.where(lossless, 2**14, 1))
+    sizes = tf.stack([height, width], axis=1)
+    sizes = sizes % np.where(lossless | lossy, 2**14, 2**32)[:, None] + (extended | lossless)[:, None].astype(int)
+    lengths = [len(signature) for signature in signatures]
+    fits = tf.equal(tf.strings.substr(tf.fill([len(_FORMATS)], start), starts, lengths), signatures)
+    found = tf.reduce_sum(tf.where(fits[:, None], sizes, 0), axis=0)
     return tf.minimum(found, 2**31 - 1)  # so that their product is a number
 
 
@@ -68,27 +78,19 @@ def exif_orientation(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         Scalar int32 in 1 to 8; 1 for other formats and for files without it.
     """
-    parts = tf.strings.split(tf.strings.substr(encoded, 0, _EXIF_WINDOW), b"Exif\0\0")
-    found = is_jpeg(encoded) & (tf.size(parts) > 1)
-    return tf.cond(found, lambda: _orientation(tf.strings.join([parts[1], b"\0" * 16])), lambda: tf.constant(1))
+    # the TIFF structure of the EXIF segment (TIFF 6.0, section 2); the window is smaller than 64 KiB
+    tiff = tf.strings.regex_replace(tf.strings.substr(encoded, 0, _EXIF_WINDOW), r"^\C*?Exif\x00\x00", b"")
+    first = tf.cast(tf.io.decode_raw(tf.strings.join([tiff, b"\0" * 16]), tf.uint8), tf.int32)
+    second = tf.concat([first[1:], [0]], axis=0)
+    little = first[0] == ord("I")
+    numbers = tf.where(little, first + second * 256, first * 256 + second)  # of 16 bits, at every byte
 
+    def read(position: tf.Tensor) -> tf.Tensor:
+        return tf.gather(numbers, tf.minimum(position, tf.size(numbers) - 1))
 
-def _orientation(tiff: tf.Tensor) -> tf.Tensor:
-    """Finds the orientation in the TIFF structure of an EXIF segment (TIFF 6.0, section 2)."""
-    raw = tf.io.decode_raw(tiff, tf.uint8)
-    size = tf.size(raw)
-
-    def byte(position: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.gather(raw, tf.clip_by_value(position, 0, size - 1)), tf.int32)
-
-    little = byte(0) == ord("I")
-
-    def read16(position: tf.Tensor) -> tf.Tensor:
-        first, second = byte(position), byte(position + 1)
-        return tf.where(little, first + second * 256, first * 256 + second)
-
-    directory = read16(tf.where(little, 4, 6))  # the low half of the offset; the window is smaller than 64 KiB
-    entries = directory + 2 + 12 * tf.range(tf.minimum(read16(directory), 512))
-    values = tf.boolean_mask(read16(entries + 8), read16(entries) == _ORIENTATION_TAG)
-    orientation = tf.concat([values, [1]], axis=0)[0]
-    return tf.where((orientation >= 1) & (orientation <= 8), orientation, 1)
+    directory = read(tf.where(little, 4, 6))
+    entries = directory + 2 + 12 * _ENTRIES
+    fits = (read(entries) == _ORIENTATION_TAG) & (read(directory) > _ENTRIES)
+    value = read(entries[tf.argmax(tf.cast(fits, tf.int32), output_type=tf.int32)] + 8)
+    good = is_jpeg(encoded) & has_exif(encoded) & tf.reduce_any(fits) & (value >= 1) & (value <= 8)
+    return tf.where(good, value, 1)

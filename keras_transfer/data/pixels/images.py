@@ -93,18 +93,11 @@ def _upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
 
 def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Undoes what each EXIF orientation says was done to the picture."""
-    upright = tf.switch_case(
-        orientation - 1,
-        [
-            lambda: image,
-            lambda: image[:, ::-1],
-            lambda: image[::-1, ::-1],
-            lambda: image[::-1],
-            lambda: tf.transpose(image, (1, 0, 2)),
-            lambda: tf.transpose(image, (1, 0, 2))[:, ::-1],
-            lambda: tf.transpose(image, (1, 0, 2))[::-1, ::-1],
-            lambda: tf.transpose(image, (1, 0, 2))[::-1],
-        ],
-    )
-    upright.set_shape((None, None, 3))
-    return upright
+
+    def turned() -> tf.Tensor:
+        order = tf.where(orientation > 4, [1, 0, 2], [0, 1, 2])  # from 5 on, rows and columns are exchanged
+        step = (orientation - 1) % 4
+        flipped = tf.stack([step >= 2, (step == 1) | (step == 2), False])
+        return tf.raw_ops.Reverse(tensor=tf.transpose(image, order), dims=flipped)
+
+    return tf.ensure_shape(tf.cond(orientation == 1, lambda: image, turned), (None, None, 3))

@@ -96,9 +96,13 @@ def duplicate_groups(items: np.ndarray, side: int, *, encoded: bool) -> np.ndarr
         encoded: the items are bytes.
     """
     hashes: list[np.ndarray | None] = [None] * len(items)
-    for index, grey in decodable(list(items), side, encoded, lambda content, image: grey_copy(image)):
+    for index, grey in decodable(list(items), side, encoded, _grey):
         hashes[index] = perceptual_hash(grey)
     return joined(list(near_pairs(hashes)), len(items))
+
+
+def _grey(content: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+    return grey_copy(image)
 
 
 def content_key(content: bytes) -> bytes:
