@@ -14,6 +14,11 @@ SEGMENTS = (kt.Phase(2, "head", 1e-2), kt.Phase(1, 1, 1e-3))
 QUICK = (kt.Phase(1, "head", 1e-2), kt.Phase(1, 1, 1e-3))
 
 
+@pytest.fixture(scope="module")
+def data(arrays) -> kt.data.ImageData:
+    return arrays
+
+
 class Ends(keras.callbacks.Callback):
     """Notes the numbers of batches, and says that it needs none between, so that several run in one execution."""
 

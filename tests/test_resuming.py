@@ -52,7 +52,8 @@ def run(door, pictures, folder, kill_at, writing):
             write(file, **arrays)
 
         np.savez = savez
-    data = kt.data.from_directory(pictures, image_size=32, batch_size=8, augment="light", seed=3)
+    with np.load(pictures) as kept:
+        data = kt.data.from_arrays(kept["images"], kept["labels"], batch_size=8, augment="light", seed=3)
     model = kt.build_model(toy_backbone(), 3, image_size=32, head="mlp")  # its head has Dropout and BatchNorm
     callbacks = [] if writing else [Kill(kill_at)]
     plateau = keras.callbacks.ReduceLROnPlateau(monitor="loss", factor=0.5, patience=1, min_delta=1.0)
@@ -84,6 +85,19 @@ def run(door, pictures, folder, kill_at, writing):
 
 
 @pytest.fixture(scope="module")
+def data(arrays) -> kt.data.ImageData:
+    return arrays
+
+
+@pytest.fixture(scope="module")
+def coloured(arrays, tmp_path_factory):
+    """Pictures and labels in a file, for processes of their own."""
+    file = tmp_path_factory.mktemp("coloured") / "coloured.npz"
+    np.savez(file, images=arrays.splits["train"].items, labels=arrays.splits["train"].labels)
+    return file
+
+
+@pytest.fixture(scope="module")
 def processes():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tensorflow", "keras", "conftest"])
@@ -109,17 +123,17 @@ def end(process) -> int:
         ("plateau", [(2, False)]),
     ],
 )
-def test_the_resumed_run_ends_with_the_weights_of_the_uninterrupted_one(processes, pictures, tmp_path, door, kills):
+def test_the_resumed_run_ends_with_the_weights_of_the_uninterrupted_one(processes, coloured, tmp_path, door, kills):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    uninterrupted = start(processes, whole, door, pictures, -1, False)
+    uninterrupted = start(processes, whole, door, coloured, -1, False)
     done = 0
     for epoch, writing in kills:
         at = epoch - done if writing else epoch  # the nth epoch that this process keeps
-        assert end(start(processes, broken, door, pictures, at, writing)) == -signal.SIGKILL
+        assert end(start(processes, broken, door, coloured, at, writing)) == -signal.SIGKILL
         done = epoch
-    assert end(start(processes, broken, door, pictures, -1, False)) == 0
+    assert end(start(processes, broken, door, coloured, -1, False)) == 0
     assert end(uninterrupted) == 0
     expected, got = (json.loads((folder / "record.json").read_text()) for folder in (whole, broken))
     assert got.keys() == expected.keys()
@@ -350,8 +364,8 @@ def train_until_told(pictures, folder, begun, end):
     kt.fine_tune(model, data, schedule="feature_extraction", epochs=2, callbacks=[Wait()], resume_dir=folder, verbose=0)
 
 
-def test_two_processes_do_not_train_in_one_folder_and_the_lock_goes_with_its_process(processes, toy, data, tmp_path):
-    pictures, folder = data.root, tmp_path / "kept"
+def test_two_processes_do_not_train_in_one_folder_and_the_lock_goes_with_its_process(processes, toy, files, tmp_path):
+    data, pictures, folder = files, files.root, tmp_path / "kept"
     begun, never = processes.Event(), processes.Event()
     first = processes.Process(target=train_until_told, args=(pictures, folder, begun, never))
     first.start()
