@@ -10,6 +10,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_transfer as kt
 from keras_transfer.models.backbones.applications import BACKBONES
@@ -99,6 +100,21 @@ def double(name: str) -> kt.Backbone:
 
     stages = [(stage, f"{stage}_end") for stage, _ in part.stages]
     return replace(part, network=network, min_image_size=32, stages=(*stages[:-1], (stages[-1][0], "")))
+
+
+@contextmanager
+def computing_in(policy: str) -> Iterator[None]:
+    """Builds what is built inside in a dtype policy of Keras; skips the test where the machine cannot compute in it."""
+    dtype = keras.DTypePolicy(policy).compute_dtype
+    try:
+        keras.ops.conv(keras.ops.ones((1, 3, 3, 1), dtype), keras.ops.ones((3, 3, 1, 1), dtype))
+    except tf.errors.AbortedError:
+        pytest.skip(f"oneDNN cannot convolve in {dtype} here: leave ONEDNN_MAX_CPU_ISA unset.")
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 @contextmanager

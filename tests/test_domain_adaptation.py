@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import COLOURS, make_lively, toy_backbone
+from networks import computing_in
 
 import keras_transfer as kt
 from keras_transfer.adaptation.watching import network_of, outputs_of
@@ -102,12 +103,9 @@ def test_with_the_head_alone_open_the_backbone_gets_no_gradient(method, source, 
     ],
 )
 def test_mixed_precision_works(policy, method, source, target):
-    keras.config.set_dtype_policy(policy)
-    try:
+    with computing_in(policy):
         model = build()
         history = run(model, source, target, method)
-    finally:
-        keras.config.set_dtype_policy("float32")
     losses, alignments = (np.array(history.history[name]) for name in ("loss", "alignment"))
     task = losses - alignments  # an adversary's loss may rise: that is what the network wants
     assert np.isfinite(losses).all() and task[-1] < task[0]

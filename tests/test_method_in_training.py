@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from conftest import toy_backbone
 from keras.optimizers import SGD, LossScaleOptimizer, MultiOptimizer, OptimizerMap
+from networks import computing_in
 from test_adaptation_model import datasets
 
 import keras_transfer as kt
@@ -105,9 +106,8 @@ class Moves(keras.callbacks.Callback):
 
 @pytest.fixture
 def half_precision():
-    keras.config.set_dtype_policy("mixed_float16")
-    yield
-    keras.config.set_dtype_policy("float32")
+    with computing_in("mixed_float16"):
+        yield
 
 
 @pytest.mark.parametrize("method", ["dann", "cdan"])

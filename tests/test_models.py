@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import toy_backbone, toy_network
+from networks import computing_in
 
 import keras_transfer as kt
 from keras_transfer._keras.still import layers_inside
@@ -83,11 +84,8 @@ def test_inner_outputs_can_be_reached_from_the_model():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_answers_in_float32(policy):
-    keras.config.set_dtype_policy(policy)
-    try:
+    with computing_in(policy):
         model = kt.build_model("MobileNet", 3, **SMALL)
-    finally:
-        keras.config.set_dtype_policy("float32")
     output = model(np.full((2, 32, 32, 3), 99, "uint8"))
     assert output.dtype == "float32"
     assert np.allclose(np.sum(output, axis=1), 1, atol=1e-6)
@@ -293,12 +291,9 @@ def test_a_layer_that_keras_cannot_copy_is_refused_and_the_users_network_stays_a
 
 
 def test_generalised_means_stay_in_float32_under_mixed_precision():
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
+    with computing_in("mixed_float16"):
         model = kt.build_model(toy_backbone(), 2, image_size=32, pooling="gem")
         average = kt.build_model(toy_backbone(), 2, image_size=32)
-    finally:
-        keras.config.set_dtype_policy("float32")
     assert model.get_layer("features").output.dtype == "float32"
     assert average.get_layer("features").output.dtype == "float16"
     images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from networks import BEGINNINGS, make_lively, part_named, toy_backbone
+from networks import BEGINNINGS, computing_in, make_lively, part_named, toy_backbone
 
 import keras_transfer as kt
 from keras_transfer.models.stages import layers_by_part
@@ -104,8 +104,7 @@ def unfreeze_in_one_fit(build, name, option, images=IMAGES, phases=PHASES):
     to_optimizer, to_compile, to_fit, policy = OPTIONS.get(option, ({}, {}, {}, None))
     strategy = two_devices() if option == "MirroredStrategy" else None
     keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy(policy or "float32")
-    try:
+    with computing_in(policy or "float32"):
         with strategy.scope() if strategy else nullcontext():
             model = build()
             optimizer = OPTIMIZERS[name](**to_optimizer)
@@ -117,8 +116,6 @@ def unfreeze_in_one_fit(build, name, option, images=IMAGES, phases=PHASES):
         if "sample_weight" in to_fit:
             to_fit = {"sample_weight": to_fit["sample_weight"][: len(images)]}
         history = model.fit(images, labels, epochs=len(phases), batch_size=4, verbose=0, callbacks=callbacks, **to_fit)
-    finally:
-        keras.config.set_dtype_policy("float32")
     assert history.epoch == list(range(len(phases))) and np.isfinite(history.history["loss"]).all()
     return model, at_first, watch.moved
 

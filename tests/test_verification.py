@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import toy_backbone
+from networks import computing_in
 
 import keras_transfer as kt
 from keras_transfer.data.kinds import Images
@@ -137,10 +138,7 @@ def test_wrong_questions_are_refused(root, tmp_path):
 
 
 def test_half_precision_has_a_tolerance_of_its_own(tmp_path):
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
+    with computing_in("mixed_bfloat16"):
         model = kt.build_model(toy_backbone(), 3, image_size=32)
-    finally:
-        keras.config.set_dtype_policy("float32")
     result = json.loads((kt.export(model, tmp_path) / "verification.json").read_text())
     assert result["tolerance"] == 1e-2 and result["passed"]
