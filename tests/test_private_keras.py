@@ -40,9 +40,9 @@ def owners() -> dict[str, object]:
     amsgrad = keras.optimizers.Adam(amsgrad=True)
     excluding = keras.optimizers.AdamW()
     several = keras.optimizers.MultiOptimizer(keras.optimizers.OptimizerMap(keras.optimizers.Adam(), {}))
+    excluding.exclude_from_weight_decay(var_names=["bias"])
     for each in (optimizer, amsgrad, excluding, several):
         each.build(model.trainable_variables)
-    excluding.exclude_from_weight_decay(var_names=["bias"])
     generators = {"generator": keras.layers.RandomFlip(), "seed_generator": keras.layers.Dropout(0.5)}
     return {
         "functional model": model,
