@@ -30,6 +30,7 @@ from .models import heads, pooling
 from .models.backbones.backbone import Backbone
 from .models.building import build_model
 from .models.freezing import set_trainable
+from .models.loading import load_model
 from .models.stages import split, stages
 from .plots import plot_history, plot_schedule
 from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
@@ -91,6 +92,7 @@ __all__ = [
     "hub_backbone",
     "layerwise",
     "load",
+    "load_model",
     "plot_history",
     "plot_schedule",
     "plots",

@@ -38,6 +38,9 @@ class DataWarning(UserWarning):
     """Something about the user's data that training works around, and they should know."""
 
 
+_MANY, _NEAR = 15, 4  # names that a message lists; how many of more it lists, the nearest ones
+
+
 def unknown(what: str, received: object, expected: list[str]) -> InputError:
     """Describes a name that is not among the expected ones, with the nearest one if there is any.
 
@@ -45,10 +48,14 @@ def unknown(what: str, received: object, expected: list[str]) -> InputError:
         >>> print(unknown("head", "liner", ["linear", "mlp"]))
         Unknown head. Expected one of ['linear', 'mlp']. Received: head='liner'. Did you mean 'linear'?
     """
-    message = f"Unknown {what}. Expected one of {expected}. Received: {what.replace(' ', '_')}={received!r}."
     lowered = {name.lower(): name for name in expected}
-    close = get_close_matches(str(received).lower(), lowered, n=1)
-    return InputError(message + (f" Did you mean {lowered[close[0]]!r}?" if close else ""))
+    close = [lowered[name] for name in get_close_matches(str(received).lower(), lowered, n=_NEAR)]
+    if len(expected) <= _MANY:
+        listed = f"one of {expected}"
+    else:
+        listed = f"one of {len(expected)} names" + (f", such as {close}" if close else f", such as {expected[:_NEAR]}")
+    message = f"Unknown {what}. Expected {listed}. Received: {what.replace(' ', '_')}={received!r}."
+    return InputError(message + (f" Did you mean {close[0]!r}?" if close else ""))
 
 
 def check_backend(backend: str) -> None:

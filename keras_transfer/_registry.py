@@ -49,7 +49,7 @@ class Registry(Generic[Part]):
         return add
 
     def find(self, part: str | Part) -> Part:
-        """Returns the part of that name, or the argument itself where it is a part.
+        """Returns the part of that name, in whatever case, or the argument itself where it is a part.
 
         Raises:
             InputError: if no part has the name, or the object cannot be one.
@@ -59,9 +59,12 @@ class Registry(Generic[Part]):
                 name = self.kind.replace(" ", "_")
                 raise InputError(f"Expected `{name}` to be {self.words}. Received: {name}={part!r}.")
             return part
-        if part not in self._parts:
+        if part in self._parts:
+            return self._parts[part]
+        alike = [name for name in self._parts if name.lower() == part.lower()]
+        if len(alike) != 1:
             raise unknown(self.kind, part, self.names())
-        return self._parts[part]
+        return self._parts[alike[0]]
 
     def names(self) -> list[str]:
         """Returns all names, in the order of their registration."""

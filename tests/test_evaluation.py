@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -86,3 +88,58 @@ def test_wrong_inputs_are_refused(trained, data):
         kt.evaluate(model, np.zeros((2, 32, 32, 3)))
     with pytest.raises(kt.InputError, match="from 0 to 2"):
         kt.evaluate(model, tf.data.Dataset.from_tensors((np.zeros((2, 32, 32, 3)), np.array([0, 7]))))
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images, labels):
+        super().__init__()
+        self.images, self.labels = images, labels
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        part = slice(index * 3, index * 3 + 3)
+        return self.images[part], self.labels[part]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda images, labels: tf.data.Dataset.from_tensor_slices((images, labels)).batch(4),
+        lambda images, labels: tf.data.Dataset.from_tensor_slices((images, labels)),
+        lambda images, labels: tf.data.Dataset.from_tensors((images, labels, np.ones(6))),
+        lambda images, labels: tf.data.Dataset.from_tensors((images, labels[:, np.newaxis])),
+        lambda images, labels: (images, labels),
+        lambda images, labels: (images, labels[:, np.newaxis]),
+        lambda images, labels: (images, np.eye(3)[labels]),
+        Batches,
+        lambda images, labels: ((images[[index]], labels[[index]]) for index in range(6)),
+        lambda images, labels: [(images[:2], labels[:2]), (images[2:], labels[2:], np.ones(4))],
+    ],
+)
+def test_every_form_of_labelled_examples_gives_the_same_report(trained, data, form):
+    part = data.splits["validation"]
+    expected = kt.evaluate(trained[0], data.validation)
+    found = kt.evaluate(trained[0], form(part.items.astype("float32"), part.labels))
+    assert found.metrics == pytest.approx(expected.metrics, abs=1e-6)
+    assert np.array_equal(found.confusion, expected.confusion) and found.class_names == expected.class_names
+
+
+def test_a_generator_without_an_end_is_taken_for_some_steps(trained, data):
+    images, labels = next(iter(data.validation))
+    assert kt.evaluate(trained[0], itertools.repeat((images, labels)), steps=3).images == 3 * len(images)
+
+
+def test_of_many_classes_a_table_and_a_picture_show_the_worst():
+    count = 400
+    labels = np.arange(count).repeat(2)
+    outputs = np.eye(count)[labels]
+    outputs[10:14] = np.eye(count)[7]  # classes 5 and 6 are taken for class 7
+    report = report_on(outputs, labels)
+    text = str(report)
+    assert "the 20 of 400 classes with the lowest F1" in text and len(text.splitlines()) < 40
+    assert text.index("\n5 ") < text.index("\n7 ") and len(report.per_class) == count
+    figure = report.plot()
+    assert figure.axes[0].get_title() == "the 60 of 400 classes with the most mistakes"
+    assert max(figure.get_size_inches()) < 30

@@ -55,8 +55,8 @@ def test_blinded_data_has_the_same_images_in_the_same_order_without_labels(data)
     [
         ("no/such/folder", "not a folder"),
         (np.zeros((1, 8, 8, 3), "uint8"), "2 usable images or more.*Received: 1"),
-        (np.zeros((4, 8, 8), "uint8"), "uint8 or float32"),
-        (np.zeros((4, 8, 8, 3), "int64"), "uint8 or float32"),
+        (np.zeros((4, 8, 8, 5), "uint8"), r"1, 3 or 4 channels.*uint8 \(4, 8, 8, 5\)"),
+        (np.zeros((4, 8, 8, 3), "complex64"), "Expected `images`.*complex64"),
     ],
 )
 def test_what_are_no_images_is_refused(images, message):

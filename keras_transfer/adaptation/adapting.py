@@ -24,9 +24,10 @@ from keras_transfer.adaptation.method_in_training import WEIGHT, Running
 from keras_transfer.adaptation.phases import check_phases, phases_of_domains
 from keras_transfer.adaptation.signs import shares_of, signs_of_negative_transfer
 from keras_transfer.adaptation.validators import VALIDATORS, Validator
-from keras_transfer.adaptation.watching import Divergence, Validation
+from keras_transfer.adaptation.watching import AdaptationDivergence, Validation
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
+from keras_transfer.models.origins import remember_classes
 from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
@@ -124,6 +125,8 @@ def adapt(
     domains = find_domains(model, source, target, found)
     if isinstance(found, AdaBN) and domains.target is None:
         raise InputError("Expected a `target` for 'adabn', whose statistics it takes. Received: None.")
+    if domains.sources:
+        remember_classes(model, domains.sources[0].class_names)
     name, ask = _validator(validator, domains)
     validation = Validation(domains, name, ask)
     if domains.sources or domains.trains_on_target:
@@ -171,14 +174,14 @@ def _train(
     unfreeze = UnfreezeSchedule(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
     part = trained_part(model, phases)
     best = BestEpoch(part, options.patience or starts(phases)[-1], validation.key, "max")
-    weights = options.weights_of(domains.labels()) if has_task else None
+    weights = options.weights_of(domains.labels(), domains.sources[0].class_names) if has_task else None
     own = [
         *averaging(model),
         unfreeze,
         DomainOrder(domains),
         running,
         validation,
-        Divergence(part, best, validation),
+        AdaptationDivergence(part, best, validation),
         best,
     ]
     training = Training(

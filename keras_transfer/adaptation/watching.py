@@ -14,6 +14,7 @@ from keras_transfer._checks import DataWarning
 from keras_transfer.adaptation.adaptation_model import features_of
 from keras_transfer.adaptation.domains import Domains, Fed
 from keras_transfer.adaptation.validators import Outputs, Validator
+from keras_transfer.training.divergence import Divergence
 from keras_transfer.training.relay import quiet_tracing
 
 
@@ -80,11 +81,11 @@ class Validation(keras.callbacks.Callback):
         return source, None if fed.target is None else outputs_of(self._network, fed.target)
 
 
-class Divergence(keras.callbacks.Callback):
-    """Stops a training that has diverged, warns, and leaves the best weights so far, or those it started with.
+class AdaptationDivergence(Divergence):
+    """Stops an adaptation that has diverged, as `Divergence` does.
 
-    A training has diverged if a loss, a metric, a feature or a probability is not a finite number. If only the value of
-    the validator is not finite, it has not diverged.
+    It has diverged if a loss, a metric, a feature or a probability is not a finite number. If only the value of the
+    validator is not finite, it has not diverged.
 
     Args:
         part: the part of the model that holds all weights that training changes.
@@ -92,33 +93,21 @@ class Divergence(keras.callbacks.Callback):
         validation: the callback that asks the validator, which must run before this one.
     """
 
+    what = "the loss, or what the model predicts,"
+
     def __init__(self, part: keras.Model, best: keras.callbacks.EarlyStopping, validation: Validation):
-        super().__init__()
-        self._part, self._best, self._validation = part, best, validation
+        super().__init__(part, best)
+        self._validation = validation
 
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._first = self._part.get_weights()
-        self.epoch: int | None = None
+    def broken(self, logs: dict[str, Any]) -> bool:
+        numbers = [np.asarray(value, np.float64) for name, value in logs.items() if name != self._validation.key]
+        if all(np.isfinite(each).all() for each in numbers) and self._validation.outputs_are_finite:
+            return False
+        logs[self._validation.key] = float("nan")  # so that this epoch cannot be the best
+        return True
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        numbers = [float(value) for name, value in (logs or {}).items() if name != self._validation.key]
-        if not (np.isfinite(numbers).all() and self._validation.outputs_are_finite):
-            self.epoch = epoch
-            self.model.stop_training = True
-            if logs is not None:
-                logs[self._validation.key] = float("nan")  # so that this epoch cannot be the best
-            if self._best.best_weights is None:
-                self._best.best_weights = self._first
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self.epoch is not None:
-            warnings.warn(
-                f"Training diverged in epoch {self.epoch + 1}: the loss, or what the model predicts, is not a finite "
-                "number. It was stopped. The model has the weights of its best epoch before, or those it started with. "
-                "Try a lower learning rate, or a smaller `weight`.",
-                DataWarning,
-                stacklevel=2,
-            )
+    def advice(self) -> str:
+        return "Try a lower learning rate, or a smaller `weight`."
 
 
 def network_of(part: keras.Model) -> keras.Model:

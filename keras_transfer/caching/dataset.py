@@ -155,7 +155,7 @@ def _batches(
         order: batches of indices of examples, and possibly their epoch.
         row_of: function from the elements of `order` to row numbers in `arrays`.
     """
-    labels = tf.constant(data.splits[split].labels)
+    labels = tf.constant(data.batch_labels(split))
     held = _Held(arrays)
     known, types, shapes = ref(held), [tf.float32] * len(arrays), [array.shape for array in arrays]
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from keras_transfer._arguments import ImageSize, Part, Whole, checked_values
-from keras_transfer._checks import DataError
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.pixels.resizing import RESIZES
 
@@ -26,15 +23,6 @@ def check_form(
     checked_values(FORM, {"image_size": image_size, "resize": resize, "batch_size": batch_size})
     augmentations.find(augment)
     augmentations.find_mixing(augment)
-
-
-def check_classes(class_names: Sequence[str]) -> None:
-    """Raises InputError unless there is something to tell apart."""
-    if len(class_names) < 2:
-        raise DataError(
-            f"Expected images of 2 or more classes. Received: {len(class_names)}, {list(class_names)}. "
-            "A classifier needs something to tell apart: add a folder with pictures of everything else."
-        )
 
 
 def pair(image_size: int | tuple[int, int]) -> tuple[int, int]:

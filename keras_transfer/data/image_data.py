@@ -15,9 +15,10 @@ import tensorflow as tf
 from keras_transfer._arguments import Whole
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment import named as augmentations
+from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import NOT_THE_IMAGE, LeftOut, below, check_files
-from keras_transfer.data.form import check_classes, check_form
+from keras_transfer.data.form import check_form
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import ready
@@ -54,6 +55,7 @@ class ImageData(LabelledData):
         seed: of order and augmentation.
         left_out: files that were found but are not used.
         root: folder of the files; None for images from elsewhere.
+        shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
     """
 
     splits: Mapping[str, Examples]
@@ -65,6 +67,7 @@ class ImageData(LabelledData):
     seed: int = 0
     left_out: tuple[LeftOut, ...] = ()
     root: Path | None = None
+    shares: bool = False
     # each copy by `dataclasses.replace` has its own
     _epoch: tf.Variable = field(init=False, default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
     _replaced: Replaced = field(init=False, default_factory=Replaced)
@@ -73,8 +76,9 @@ class ImageData(LabelledData):
         check_form(self.image_size, self.resize, self.augment, self.batch_size)
         if self.task.needs_classes:
             check_classes(self.class_names)
-        if self.mixes and self.task is not TASKS.find(Classification.name):
-            raise InputError("Expected one class an image, to mix images. Received: several labels or targets.")
+        if (self.mixes or self.shares) and self.task is not TASKS.find(Classification.name):
+            what = "to mix images" if self.mixes else "to write it one-hot"
+            raise InputError(f"Expected one class an image, {what}. Received: several labels or targets.")
 
     @property
     def mixes(self) -> bool:
@@ -234,6 +238,8 @@ class ImageData(LabelledData):
         mix: augmentations.Mixing | None = None,
         substitutes: Substitutes | None = None,
     ) -> tf.data.Dataset:
-        shares = self.num_classes if self.mixes else None
+        shares = self.num_classes if self.mixes or self.shares else None
         batches = batched(images, self.batch_size, self.seed, mix, shares, substitutes)
-        return ready(batches, len(self.splits[split]), self.batch_size)
+        found = ready(batches, len(self.splits[split]), self.batch_size)
+        found.class_names = list(self.class_names)  # as Keras' own data sets have them; `evaluate` reads them
+        return found

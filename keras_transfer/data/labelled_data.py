@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
+import numpy as np
 import tensorflow as tf
 
+from keras_transfer._checks import DataError
 from keras_transfer.data.augment import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.kinds import Kind
 from keras_transfer.data.unreadable import Unreadable
 from keras_transfer.tasks import Task
+from keras_transfer.tasks.labels import renumbered
 
 
 class LabelledData(ABC):
@@ -28,6 +33,7 @@ class LabelledData(ABC):
         seed: of order and augmentation.
         augment: what changes training examples.
         root: folder of the files; None for examples from elsewhere.
+        shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
     """
 
     splits: Mapping[str, Examples]
@@ -36,6 +42,7 @@ class LabelledData(ABC):
     seed: int
     augment: Augment
     root: Path | None
+    shares: bool
 
     @property
     @abstractmethod
@@ -56,6 +63,46 @@ class LabelledData(ABC):
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of examples by split and class; of all together for regression."""
         return {split: self.task.counts(examples.labels, self.class_names) for split, examples in self.splits.items()}
+
+    def batch_labels(self, split: str) -> np.ndarray:
+        """Returns the labels of a split in the form that they have in batches; see `one_hot`."""
+        labels = self.splits[split].labels
+        return np.eye(self.num_classes, dtype=np.float32)[labels] if self.mixes or self.shares else labels
+
+    def one_hot(self) -> Self:
+        """Returns the same data with labels float32 `(batch, num_classes)`: 1 for its class, 0 for others.
+
+        Losses and metrics such as `CategoricalCrossentropy`, `AUC` and `F1Score` take labels of this form. `fine_tune`
+        does this by itself where its loss and metrics need it.
+
+        Raises:
+            InputError: for several labels an image, or targets.
+        """
+        return replace(self, shares=True)  # type: ignore[type-var]  # its classes are dataclasses
+
+    def with_classes(self, class_names: Sequence[str]) -> Self:
+        """Returns the same examples with labels that are numbers of these names.
+
+        Use it to bring data into the order of a model's classes (`model.class_names`), also where the data lacks some.
+
+        Args:
+            class_names: all names of this data, in another order or among others.
+
+        Raises:
+            DataError: if a name of this data is not among them.
+        """
+        names = tuple(class_names)
+        strangers = [name for name in self.class_names if name not in names]
+        if strangers:
+            raise DataError(
+                f"Expected the classes of the data, {list(self.class_names)}. Received none of {strangers}."
+            )
+        numbers = [names.index(name) for name in self.class_names]
+        splits = {
+            split: replace(part, labels=renumbered(part.labels, numbers, len(names)))
+            for split, part in self.splits.items()
+        }
+        return replace(self, splits=splits, class_names=names)  # type: ignore[type-var]
 
     @property
     @abstractmethod

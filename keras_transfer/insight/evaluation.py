@@ -3,33 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_transfer._arguments import Kind, takes
+from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError, InputError
+from keras_transfer.insight.batches import batches_of
+from keras_transfer.models.origins import classes_of
 from keras_transfer.models.stages import MODEL
 from keras_transfer.tasks import TASKS, Classification, Report, SeveralLabels, Task, task_of_model
+from keras_transfer.tasks.labels import as_answered, renumbered
 from keras_transfer.tasks.report import checked_names
 
 
-@takes(model=MODEL, dataset=Kind(tf.data.Dataset, "a tf.data.Dataset of images and labels, such as data.validation"))
-def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Sequence[str] | None = None) -> Report:
+@takes(model=MODEL, steps=Whole(1) | None)
+def evaluate(
+    model: keras.Model, dataset: Any, *, class_names: Sequence[str] | None = None, steps: int | None = None
+) -> Report:
     """Measures a classifier on labelled images.
 
     Args:
         model: a model made by `build_model`, or any that returns probabilities `(batch, num_classes)`.
-        dataset: batches of images and labels. Labels are integers `(batch,)`; or 0 and 1 `(batch, num_classes)` for
+        dataset: images and labels, with weights or without, which are passed over: a `tf.data.Dataset`, in batches or
+            not; a `keras.utils.PyDataset` or a generator of batches; or arrays `(images, labels)`. Labels are integers
+            `(batch,)` or `(batch, 1)`, or one-hot `(batch, num_classes)`; or 0 and 1 `(batch, num_classes)` for
             several labels per image.
-        class_names: name of each class; by default their numbers.
+        class_names: name of each class that a label stands for; by default those of the dataset or of the model, or
+            else their numbers. Where the model has the same classes in another order, or more of them, labels are
+            renumbered.
+        steps: number of batches to take; by default all. Give it for a generator that never ends.
 
     Returns:
         The report: metrics, metrics by class, and the confusion matrix.
 
     Raises:
-        InputError: if the model is not a classifier.
+        InputError: if the model is not a classifier, or the dataset has another form.
         DataError: if the dataset is empty, or names, labels and outputs do not fit.
     """
     task = task_of_model(model)
@@ -38,34 +48,43 @@ def evaluate(model: keras.Model, dataset: tf.data.Dataset, *, class_names: Seque
             f"Expected a classifier. Received: a model that returns {task.described}; use its own model.evaluate."
         )
     outputs, labels = [], []
-    for images, batch_labels in dataset:
+    for images, batch_labels in batches_of(dataset, model, steps):
         outputs.append(np.asarray(model.predict_on_batch(images)))
-        labels.append(np.asarray(batch_labels))
+        labels.append(batch_labels)
     if not labels:
         raise DataError("Expected images to evaluate on. Received: an empty dataset.")
-    return report_on(np.concatenate(outputs), np.concatenate(labels), class_names, task)
+    names = getattr(dataset, "class_names", None) if class_names is None else class_names
+    return report_on(np.concatenate(outputs), np.concatenate(labels), names, task, classes_of(model))
 
 
 def report_on(
-    outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str] | None = None, task: Task | None = None
+    outputs: np.ndarray,
+    labels: np.ndarray,
+    class_names: Sequence[str] | None = None,
+    task: Task | None = None,
+    output_names: Sequence[str] | None = None,
 ) -> Report:
     """Compares predicted probabilities with labels, and returns the same report as `evaluate`.
 
     Args:
         outputs: probabilities, float `(count, num_classes)` in [0, 1].
-        labels: integers `(count,)`; or 0 and 1 `(count, num_classes)` for several labels per image.
-        class_names: name of each class; by default their numbers.
+        labels: integers `(count,)` or `(count, 1)`, or one-hot; or 0 and 1 `(count, num_classes)` for several labels
+            per image.
+        class_names: name of each class that a label stands for; by default `output_names`, or their numbers.
         task: the task of the model; by default it is derived from the shape of the labels.
+        output_names: name of each output; by default `class_names`.
 
     Raises:
         DataError: if names, labels and outputs do not fit.
     """
-    names = checked_names(class_names, outputs.shape[-1])
-    if len(names) == 1 and labels.ndim == 1:
-        labels = labels[:, None]  # one yes-or-no label for each image
+    if outputs.shape[-1] == 1 and len(class_names or output_names or ()) == 2:
+        outputs, task = np.concatenate([1 - outputs, outputs], axis=1), TASKS.find(Classification.name)
     one_class = task is TASKS.find(Classification.name)
-    if one_class and labels.ndim == 2:
-        labels = labels.argmax(axis=1)  # one-hot labels, or the class shares of mixed images
+    count = outputs.shape[-1]
+    labels = as_answered(labels, count if class_names is None else len(class_names), one_class)
+    names = checked_names(output_names if class_names is None else class_names, count, output_names)
+    if class_names is not None and tuple(class_names) != names:
+        labels = renumbered(labels, [names.index(name) for name in class_names], count)
     if labels.shape == outputs.shape and not one_class:
         return TASKS.find(SeveralLabels.name).report(outputs, labels, names)
     return TASKS.find(Classification.name).report(outputs, labels, names)

@@ -1,13 +1,24 @@
-"""Origins: the parts that a model was built of, stored as an attribute of the model object for its model card."""
+"""What a model knows of itself: the parts that it was built of, and the names of its classes.
+
+Both are attributes of the model object, and travel in the `.keras` file that Keras writes: Keras keeps what
+`get_build_config` returns, and passes over what it does not know when it loads.
+"""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
+
+from keras_transfer._checks import DataError
+
+_KEY = "transfer"  # in the configuration of the model; no name of this package, which is not needed to load it
 
 
 @dataclass(frozen=True)
@@ -41,10 +52,63 @@ def name_of(part: Any) -> str:
 
 
 def remember(model: keras.Model, origin: Origin) -> None:
-    """Stores the origin in an attribute of the model. It is not saved in a `.keras` file."""
+    """Stores the origin in the model."""
     model.origin = origin
+    _keep_when_saved(model)
 
 
 def origin_of(model: keras.Model) -> Origin | None:
-    """Returns the origin of a model, or None if `build_model` did not make it or it was reloaded."""
+    """Returns the origin of a model; None if `build_model` did not make it, or Keras alone reloaded it."""
     return getattr(model, "origin", None)
+
+
+def remember_classes(model: keras.Model, class_names: Sequence[str]) -> None:
+    """Stores the names of the classes in the model, in the order of its outputs."""
+    model.class_names = tuple(class_names)
+    _keep_when_saved(model)
+
+
+def classes_of(model: keras.Model) -> tuple[str, ...] | None:
+    """Returns the names of a model's classes in the order of its outputs; None if it does not know them."""
+    names = getattr(model, "class_names", None)
+    return None if names is None else tuple(names)
+
+
+def check_class_order(model: keras.Model, class_names: Sequence[str], remedy: str) -> None:
+    """Raises DataError if a model has the same classes in another order.
+
+    Args:
+        model: any model.
+        class_names: those of the data.
+        remedy: what to do about it, one sentence.
+    """
+    known = classes_of(model)
+    if known is not None and known != tuple(class_names) and set(known) == set(class_names):
+        raise DataError(
+            f"Expected the classes in the order of the model's outputs, {list(known[:10])}. "
+            f"Received: {list(class_names[:10])}. {remedy}"
+        )
+
+
+def recall(model: keras.Model, file: str | os.PathLike[str]) -> None:
+    """Gives a model that Keras loaded from a `.keras` file what it knew of itself when it was saved."""
+    with zipfile.ZipFile(Path(file)) as archive:
+        config = json.loads(archive.read("config.json"))
+    kept = (config.get("build_config") or {}).get(_KEY) or {}
+    if kept.get("origin"):
+        remember(model, Origin(**kept["origin"]))
+    if kept.get("class_names"):
+        remember_classes(model, kept["class_names"])
+
+
+def _keep_when_saved(model: keras.Model) -> None:
+    if "get_build_config" in vars(model):
+        return
+    of_keras = model.get_build_config
+
+    def get_build_config() -> dict[str, Any]:
+        origin, names = origin_of(model), classes_of(model)
+        kept = {"origin": None if origin is None else asdict(origin), "class_names": names and list(names)}
+        return {**(of_keras() or {}), _KEY: json.loads(json.dumps(kept, default=str))}
+
+    model.get_build_config = get_build_config

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
+from matplotlib.figure import Figure
 
+from keras_transfer._checks import DataWarning
 from keras_transfer._folders import placed
 from keras_transfer.adaptation import AdaptationReport
 from keras_transfer.data import ImageData
@@ -60,11 +64,20 @@ def save_run(
         model.save(staging / "model.keras")
         _write_csv(staging / "history.csv", history)
         (staging / "report.json").write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
-        plot_history(history.history, history.boundaries).savefig(staging / "learning_curve.png", dpi=120)
-        report.plot().savefig(staging / "confusion_matrix.png", dpi=120)
-        data.show(16).savefig(staging / "samples.png", dpi=120)
-        names = sorted(path.name for path in staging.iterdir())
-    return Run(report, version, names)
+        names = [path.name for path in staging.iterdir()]
+    pictures: dict[str, Callable[[], Figure]] = {
+        "learning_curve.png": lambda: plot_history(history.history, history.boundaries),
+        "confusion_matrix.png": report.plot,
+        "samples.png": lambda: data.show(16),
+    }
+    for name, draw in pictures.items():
+        try:
+            with placed(folder, "The run's pictures") as staging:
+                draw().savefig(staging / name, dpi=120)
+            names.append(name)
+        except Exception as error:  # whatever a picture fails of, the model and its record are kept
+            warnings.warn(f"{name} cannot be drawn ({type(error).__name__}: {error}).", DataWarning, stacklevel=2)
+    return Run(report, version, sorted(names))
 
 
 def save_adaptation(folder: Path, report: AdaptationReport, choice: dict[str, Any]) -> list[str]:

@@ -14,6 +14,7 @@ from keras_transfer._checks import InputError
 from keras_transfer._version import __version__
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.models.origins import check_class_order, classes_of
 from keras_transfer.tasks import Task, task_of_activation
 from keras_transfer.tasks.report import checked_names
 
@@ -85,7 +86,13 @@ def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str)
     if len(getattr(model, "inputs", ())) != 1 or len(getattr(model, "outputs", ())) != 1:
         raise InputError(f"Expected a functional model with one input and one output. Received: {model!r}.")
     count, size = model.output_shape[-1], tuple(model.input_shape[1:3])
-    names = checked_names(class_names, count)
+    known = classes_of(model)
+    if class_names is not None:
+        check_class_order(model, tuple(class_names), "Pass the names in the model's order, or data.with_classes of it.")
+    names = known if class_names is None else tuple(class_names)
+    if count == 1 and names is not None and len(names) == 2:
+        names = names[1:]  # one sigmoid output is the probability of the second class
+    names = checked_names(names, count)
     if None in size:
         raise InputError(f"Expected a model with a fixed image size. Received: input shape {model.input_shape}.")
     activation = getattr(model.layers[-1], "activation", keras.activations.linear)

@@ -15,6 +15,7 @@ from keras_transfer.plots.matrices import plot_confusion
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_ROWS, _WORST = 40, 20  # classes of which a table shows all; how many it shows of more
 _COLUMNS = ("precision", "recall", "f1", "support")
 
 
@@ -75,10 +76,16 @@ class Report:
         return self.confusion.ndim == 2
 
     def __str__(self) -> str:
-        width = max(9, *(len(name) for name in self.class_names))
+        rows = self.per_class
+        if len(rows) > _ROWS:
+            seen = [name for name in rows if rows[name]["support"]]
+            rows = {name: rows[name] for name in sorted(seen, key=lambda name: rows[name]["f1"])[:_WORST]}
+        width = max([9, *(len(name) for name in rows)])
         lines = [f"{name.replace('_', ' '):<{width + 2}}{value:9.4f}" for name, value in self.metrics.items()]
+        if len(rows) < len(self.per_class):
+            lines += ["", f"the {len(rows)} of {len(self.per_class)} classes with the lowest F1; `per_class` has all"]
         lines += ["", f"{'class':<{width + 2}}{'precision':>9}{'recall':>9}{'f1':>9}{'support':>9}"]
-        for name, row in self.per_class.items():
+        for name, row in rows.items():
             numbers = "".join(f"{row[key]:9.3f}" for key in _COLUMNS[:3])
             lines.append(f"{name:<{width + 2}}{numbers}{row['support']:9.0f}")
         return "\n".join(lines)
@@ -97,13 +104,26 @@ def per_class(columns: Sequence[Sequence[float]], class_names: Sequence[str]) ->
     }
 
 
-def checked_names(class_names: Sequence[str] | None, count: int) -> tuple[str, ...]:
+def checked_names(
+    class_names: Sequence[str] | None, count: int, output_names: Sequence[str] | None = None
+) -> tuple[str, ...]:
     """Returns the names of `count` outputs, their numbers by default.
 
+    Args:
+        class_names: those of the data.
+        count: number of outputs.
+        output_names: those that the model has; theirs are taken where all of `class_names` are among them.
+
     Raises:
-        DataError: if there are more or fewer.
+        DataError: if there are more or fewer, or only some of them are the model's.
     """
     names = tuple(map(str, range(count))) if class_names is None else tuple(class_names)
+    known = tuple(output_names or ())
+    if len(known) == count and set(names) <= set(known):
+        return known
+    strangers = [name for name in names if name not in known]
+    if len(known) == count and len(strangers) < len(names):
+        raise DataError(f"Expected classes of the model, {list(known[:20])}. Received also: {strangers[:20]}.")
     if len(names) != count:
         raise DataError(f"Expected {count} class names, one for each output. Received: {list(names)}.")
     return names

@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.labelled_data import LabelledData
+from keras_transfer.models.origins import check_class_order
 from keras_transfer.models.stages import stages
-from keras_transfer.tasks import task_of_labels, task_of_model
+from keras_transfer.tasks import TASKS, Classification, SeveralLabels, task_of_labels, task_of_model
 
 
 def check_fit(model: keras.Model, data: LabelledData) -> None:
@@ -22,18 +23,26 @@ def check_fit(model: keras.Model, data: LabelledData) -> None:
             "with which `fit` of Keras 3 fails (keras #20585)."
         )
     outputs = model.output_shape[-1]
-    if outputs != data.num_classes:
+    if outputs != data.num_classes and not yes_or_no(model, data):
         raise InputError(
             f"Expected a model with {data.num_classes} outputs, one for each class of the data. Received: {outputs}. "
             "Build it with num_classes=data.num_classes."
         )
+    remedy = "Bring the data into the model's order: data = data.with_classes(model.class_names)."
+    check_class_order(model, data.class_names, remedy)
     data.kind.check_model(model)
+
+
+def yes_or_no(model: keras.Model, data: LabelledData) -> bool:
+    """Returns whether one sigmoid output tells two classes apart: it is the probability of the second one."""
+    one_class = data.task is TASKS.find(Classification.name) and data.num_classes == 2
+    return one_class and model.output_shape[-1] == 1 and task_of_model(model) is TASKS.find(SeveralLabels.name)
 
 
 def check_labels(model: keras.Model, data: LabelledData) -> None:
     """Raises InputError unless labels and activation mean the same; Keras would fail late or, worse, broadcast."""
     wanted, built = task_of_labels(data.splits["train"].labels), task_of_model(model)
-    if built is not wanted:
+    if built is not wanted and not yes_or_no(model, data):
         activation = model.get_layer("predictions").activation.__name__
         raise InputError(
             f"Expected activation={wanted.activation!r} for {wanted.said_of_labels}. "

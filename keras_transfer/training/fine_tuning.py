@@ -10,12 +10,15 @@ import keras
 
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
+from keras_transfer.models.origins import remember_classes
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
-from keras_transfer.tasks import task_of_labels, task_of_model
-from keras_transfer.training.compatibility import check_fit, check_labels
+from keras_transfer.tasks import TASKS, Classification, task_of_labels, task_of_model
+from keras_transfer.training.compatibility import check_fit, check_labels, yes_or_no
+from keras_transfer.training.divergence import Divergence
+from keras_transfer.training.label_form import wants_one_hot
 from keras_transfer.training.options import Objective, Options, phases_of
 from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging
@@ -88,6 +91,7 @@ def fine_tune(
         DiskError: if `resume_dir` cannot be written or read.
     """
     check_fit(model, data)
+    one_unit = yes_or_no(model, data)
     options = Options(
         optimizer=optimizer,
         loss=loss,
@@ -103,15 +107,19 @@ def fine_tune(
     )
     phases = phases_of(schedule, epochs, learning_rate, stages(model))
     unfreeze = UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate)
+    remember_classes(model, data.class_names)
     labels = data.splits["train"].labels
     if loss is None:
         check_labels(model, data)
+    if data.task is TASKS.find(Classification.name) and not one_unit and wants_one_hot(loss, metrics or ()):
+        data = data.one_hot()
     objective = Objective.of(task_of_model(model) or task_of_labels(labels), options, data.train.element_spec[1])
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
-    if "validation" in data.splits:
-        own.append(BestEpoch(trained_part(model, phases), patience or starts(phases)[-1]))
-    weights = options.weights_of(labels)
+    part = trained_part(model, phases)
+    best = BestEpoch(part, patience or starts(phases)[-1]) if "validation" in data.splits else None
+    own += [Divergence(part, best), *([] if best is None else [best])]
+    weights = options.weights_of(labels, data.class_names)
     training = Training(model, [data], phases, unfreeze, own, callbacks, objective, weights, verbose)
     resume = None
     if options.folder is not None:

@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 
 from keras_transfer._arguments import PATH, VERBOSE, Choice, Constraint, Flag, Kind, Part, Whole, takes
+from keras_transfer._checks import InputError
 from keras_transfer._keras.refitting import new_optimizer
 from keras_transfer._logging import say
 from keras_transfer.caching import Cache
@@ -20,6 +22,7 @@ from keras_transfer.schedules.named import Schedule, plan
 from keras_transfer.schedules.phases import Phase
 from keras_transfer.schedules.rates import RATES, Rate
 from keras_transfer.tasks import Task, task_of_labels
+from keras_transfer.training.label_form import named_metrics
 
 EPOCHS, LEARNING_RATE, SCHEDULE = 10, 3e-3, "gradual"
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
@@ -111,20 +114,48 @@ class Options:
         """Makes an optimizer with the settings of `optimizer` and no state, for a model."""
         return new_optimizer(keras.optimizers.get(self.optimizer), model)
 
-    def weights_of(self, labels: np.ndarray) -> dict[int, float] | None:
-        """Returns the weight of each class in the loss, for the labels to train on; None where all weigh the same."""
-        if self.class_weight is None or isinstance(self.class_weight, dict):
-            return self.class_weight
+    def weights_of(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[int, float] | None:
+        """Returns the weight of each class in the loss, for the labels to train on; None where all weigh the same.
+
+        Raises:
+            InputError: if the classes of the task cannot be weighed, a weight is no number from 0 on, or a class is
+                unknown.
+        """
+        if self.class_weight is None:
+            return None
         task = task_of_labels(labels)
         weights = task.balanced_weights(labels)
         if weights is None:
-            return None
+            if self.class_weight == "auto":
+                return None
+            raise InputError(
+                f"Expected one class an image, to weigh classes. Received: class_weight={self.class_weight!r} with "
+                f"{task.said_of_labels}. Pass a loss that weighs them."
+            )
+        if not isinstance(self.class_weight, str):
+            return _weights_by_number(self.class_weight, class_names)
         counts = np.unique(labels, return_counts=True)[1]
         if self.class_weight == "auto" and max(counts) < _UNEVEN * min(counts):
             return None
         if self.verbose:
             say(f"classes weigh the same in training: they have {min(counts)} to {max(counts)} images")
         return weights
+
+
+def _weights_by_number(weights: Mapping[Any, float], class_names: Sequence[str]) -> dict[int, float]:
+    """Returns the weight of each class by its number; 1 for those that are not named, as in scikit-learn."""
+    numbers = {name: number for number, name in enumerate(class_names)}
+    found = dict.fromkeys(range(len(class_names)), 1.0)
+    for label, weight in weights.items():
+        number = numbers.get(label, label) if isinstance(label, str) else label
+        if number not in found:
+            raise InputError(
+                f"Expected weights of the classes {list(class_names[:20])}, by name or number. Received: {label!r}."
+            )
+        if not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
+            raise InputError(f"Expected weights that are numbers from 0 on. Received: {weight!r} for {label!r}.")
+        found[int(number)] = float(weight)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +174,7 @@ class Objective:
     def of(cls, task: Task, options: Options, labels: Any = None) -> Objective:
         """Returns the objective of a task, with the loss and metrics of the options in place of its own."""
         metrics = task.metrics if options.metrics is None else options.metrics
-        return cls(options.loss or task.loss(labels), list(metrics))
+        return cls(options.loss or task.loss(labels), named_metrics(metrics))
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, steps: int = 1) -> None:
         """Compiles a model, to run a number of steps in one execution."""

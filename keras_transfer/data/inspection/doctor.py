@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import DataError, InputError
+from keras_transfer.data.classes import written
 from keras_transfer.data.files import LeftOut, decodable, examine_files, find_images
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
@@ -18,7 +19,7 @@ from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Findi
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pixels.headers import announced_size
-from keras_transfer.data.sources.folders import OTHER_PICTURES, split_folders
+from keras_transfer.data.sources.folders import OTHER_PICTURES, class_folders, split_folders, why_no_class
 from keras_transfer.data.splitting.duplicates import grey_copy, perceptual_hash
 
 
@@ -98,9 +99,15 @@ def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:
         for path in find_images(folder):
             parts = path.relative_to(folder).parts
             if len(parts) > 1:
-                images.append(SeenImage(path, split, parts[0], str(path)))
+                images.append(SeenImage(path, split, written(parts[0]), str(path)))
             else:
                 findings.append(Finding("outside the class folders", WARNING, "is not used", (path,)))
+    findings += [
+        Finding("class without images", SERIOUS, why_no_class(path), (path,))
+        for folder in split_folders(root).values()
+        for path in class_folders(folder)
+        if not find_images(path)
+    ]
     others = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in OTHER_PICTURES and path.is_file()]
     findings += [
         Finding("other formats", WARNING, "TensorFlow cannot decode it; convert it to JPEG or PNG", (path,))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_transfer.data.classes import ordered
 from keras_transfer.data.inspection.finding import COPIES_IN_CLASSES, COPIES_IN_SPLITS, NOTE, SERIOUS, WARNING, Finding
 from keras_transfer.data.notes import odd_formats
 from keras_transfer.data.splitting.duplicates import content_key, joined, near_pairs
@@ -121,4 +122,6 @@ def counts_of(images: Sequence[SeenImage]) -> dict[str, dict[str, int]]:
     for image in images:
         by_class = counts.setdefault(image.split, {})
         by_class[image.class_name] = by_class.get(image.class_name, 0) + 1
-    return {split: dict(sorted(counts[split].items())) for split in _SPLITS if split in counts}
+    return {
+        split: {name: counts[split][name] for name in ordered(counts[split])} for split in _SPLITS if split in counts
+    }

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import DataError, InputError
+from keras_transfer._checks import InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.sources.array_forms import as_images, as_labels
 from keras_transfer.data.sources.assembling import Assembly
-from keras_transfer.tasks import standardised
 
 
 def from_arrays(
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: np.ndarray | Sequence[np.ndarray],
+    labels: np.ndarray | Sequence[Any],
     *,
     class_names: Sequence[str] | None = None,
+    task: str | None = None,
+    pixel_range: tuple[float, float] | None = None,
     image_size: int | tuple[int, int] | None = None,
     resize: str = "crop",
     augment: Augment = "none",
@@ -29,10 +32,16 @@ def from_arrays(
     """Returns the data of images and labels in NumPy arrays.
 
     Args:
-        images: uint8 or float32 `(count, height, width, 3)` in [0, 255].
-        labels: integers `(count,)` from 0 for one class per image; 0 and 1 `(count, num_labels)` for several labels per
-            image; or floats `(count,)` or `(count, num_targets)` for regression.
-        class_names: name of each class, label or target; by default their numbers.
+        images: `(count, height, width, 3)` in [0, 255] of any dtype; grey ones without channels or with one; or a list
+            of images, of one size or of several.
+        labels: for one class per image whole numbers `(count,)` or `(count, 1)`, names, or one-hot rows
+            `(count, num_classes)`; 0 and 1 `(count, num_labels)` for several labels per image; or floats `(count,)` or
+            `(count, num_targets)` for regression.
+        class_names: name of each class, label or target; by default the numbers or names that occur.
+        task: "classification", "several_labels" or "regression", where the labels could be of another one: rows of 0
+            and 1 with a single 1 each are taken for one-hot, whole numbers that are floats for regression.
+        pixel_range: the values that stand for black and white, such as (0, 1), (-1, 1) or (0, 4095); by default
+            (0, 255), and for whole numbers above 255 those of the fewest bits that hold them.
         image_size: height and width in pixels, or one number for both; by default those of `images`.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
@@ -41,7 +50,7 @@ def from_arrays(
         seed: seed of the split, the order and the augmentation.
 
     Raises:
-        InputError: if `images` have another dtype or shape, or an argument is unknown or out of range.
+        InputError: if `images` have another shape, or an argument is unknown or out of range.
         DataError: if labels and images or names do not fit, or a class has only one image.
 
     Example:
@@ -51,15 +60,10 @@ def from_arrays(
           train          16 images: 0 8, 1 8
           validation      4 images: 0 2, 1 2
     """
-    images, labels = np.asarray(images), np.asarray(labels)
-    if images.ndim != 4 or images.shape[-1] != 3 or images.dtype not in (np.uint8, np.float32):
-        raise InputError(
-            f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} {images.shape}."
-        )
+    images = as_images(images, pixel_range)
+    encoded = images.dtype == object
+    if encoded and image_size is None:
+        raise InputError("Expected an `image_size` for images of several sizes. Received: None.")
     assembly = Assembly(image_size or images.shape[1:3], resize, augment, batch_size, validation_split, seed)
-    labels = standardised(labels, len(images))
-    count = labels.shape[1] if labels.ndim == 2 else int(labels.max(initial=-1)) + 1
-    names = tuple(class_names) if class_names is not None else tuple(map(str, range(count)))
-    if len(names) < count:
-        raise DataError(f"Expected a name for each of {count} classes. Received: {list(names)}.")
-    return assembly.data({"train": Examples(images, labels)}, names)
+    found, names = as_labels(labels, len(images), class_names, task)
+    return assembly.data({"train": Examples(images, found, encoded=encoded)}, names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -13,9 +14,9 @@ import numpy as np
 
 from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.classes import check_classes, ordered, written
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images
-from keras_transfer.data.form import check_classes
+from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images, printable
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out, note_odd_formats
 from keras_transfer.data.sources.assembling import Assembly
@@ -154,6 +155,9 @@ def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str
     files = {split: _class_files(folder) for split, folder in parts.items()}
     if not any(files.values()):
         raise DataError(_no_images(root))
+    for path in (path for folder in parts.values() for path in class_folders(folder)):
+        if written(path.name) not in files["train"] and not find_images(path):
+            warnings.warn(f"{printable(path.name)} {why_no_class(path)}.", DataWarning, stacklevel=4)
     for split, by_class in files.items():
         strangers = sorted(set(by_class) - set(files["train"]))
         if strangers:
@@ -182,18 +186,32 @@ def split_folders(root: Path) -> dict[str, Path]:
 
 def _class_files(folder: Path) -> dict[str, list[Path]]:
     """Returns the image files of each class folder. Folders without images are not classes."""
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    listed = {path.name: find_images(path) for path in classes}
-    for name, paths in listed.items():
-        others = [path.suffix for path in (folder / name).rglob("*") if path.suffix.lower() in OTHER_PICTURES]
+    listed: dict[str, list[Path]] = {}
+    for path in class_folders(folder):
+        found = find_images(path)
+        others = [other.suffix for other in path.rglob("*") if other.suffix.lower() in OTHER_PICTURES]
         if others:
             warnings.warn(
-                f"{name} holds {len(others)} pictures TensorFlow cannot decode, {sorted(set(others))}, "
-                f"beside {len(paths)} others. Convert them to JPEG or PNG to use them.",
+                f"{path.name} holds {len(others)} pictures TensorFlow cannot decode, {sorted(set(others))}, "
+                f"beside {len(found)} others. Convert them to JPEG or PNG to use them.",
                 DataWarning,
                 stacklevel=5,
             )
-    return {name: paths for name, paths in listed.items() if paths}
+        if found:
+            listed.setdefault(written(path.name), []).extend(found)
+    return {name: listed[name] for name in ordered(listed)}
+
+
+def class_folders(folder: Path) -> list[Path]:
+    """Returns the folders of the classes, hidden ones aside, whether they hold images or not."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def why_no_class(folder: Path) -> str:
+    """Says of a class folder without usable images what it holds."""
+    others = Counter(path.suffix.lower() or path.name for path in folder.rglob("*") if path.is_file())
+    held = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(3))
+    return f"holds no image that can be used, so there is no such class; it holds {held or 'nothing'}"
 
 
 def _examples(by_class: dict[str, list[Path]], class_names: Sequence[str], unusable: set[Path]) -> Examples:

@@ -11,9 +11,9 @@ import numpy as np
 
 from keras_transfer._checks import DataError
 from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files
-from keras_transfer.data.form import check_classes
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from keras_transfer._checks import DataError, InputError, unknown
+from keras_transfer.data.classes import ordered, written
 from keras_transfer.data.sources.folders import SPLIT_NAMES
-from keras_transfer.data.splitting.lists import read_columns
+from keras_transfer.data.splitting.lists import CLASS_ID, SEPARATOR, read_columns
 
 
 class Table:
@@ -34,6 +35,10 @@ class Table:
         if name not in self._columns:
             raise unknown("column", name, [str(each) for each in self._columns])
         return self._columns[name]
+
+    def has(self, name: str) -> bool:
+        """Says whether there is a column of this name."""
+        return name in self._columns
 
     def paths(self, name: str) -> list[Path]:
         """Returns the paths of images in a column, absolute or below `root`."""
@@ -72,8 +77,7 @@ def labels_of(
     if separator is not None:
         split = lambda text: [part.strip() for part in text.split(separator) if part.strip()]  # noqa: E731
     occurring = {part for name in named if name is not None for part in split(name)}
-    numbers = all(part.isdecimal() for part in occurring)
-    names = tuple(map(str, class_names or sorted(occurring, key=int if numbers else str)))
+    names = tuple(written(str(name)) for name in class_names) if class_names else _kept_order(table, named, split)
     strangers = occurring - set(names)
     if strangers:
         stranger = sorted(strangers)[0]
@@ -82,13 +86,36 @@ def labels_of(
             f"Expected the classes {list(names)} in the column {columns!r}. Received: {stranger!r} in {row_name(row)}."
         )
     if separator is None:
-        return [None if name is None else names.index(name) for name in named], names
-    several = [None if name is None else [int(each in split(name)) for each in names] for name in named]
-    return several, names
+        index = {name: number for number, name in enumerate(names)}
+        return [None if name is None else index[name] for name in named], names
+    parts = [None if name is None else set(split(name)) for name in named]
+    return [None if each is None else [int(name in each) for name in names] for each in parts], names
+
+
+def _kept_order(table: Table, named: Sequence[str | None], split: Callable[[str], list[str]]) -> tuple[str, ...]:
+    """Returns the names that occur, in the order that `save_split` has kept, or else in the one of all sources."""
+    numbers: dict[str, set[str]] = {part: set() for name in named if name is not None for part in split(name)}
+    for name, ids in zip(named, table.column(CLASS_ID) if table.has(CLASS_ID) else (), strict=False):
+        for part, number in zip(split(name or ""), str(ids).split(SEPARATOR), strict=False):
+            numbers.get(part, set()).add(number)
+    if all(len(found) == 1 and min(found).isdecimal() for found in numbers.values()):
+        return tuple(sorted(numbers, key=lambda name: int(min(numbers[name]))))
+    return ordered(numbers)
+
+
+def is_missing(value: Any) -> bool:
+    """Says whether a cell is empty: None, not-a-number, the NA of pandas, or blanks."""
+    if isinstance(value, str):
+        return not value.strip()
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, float) and math.isnan(value))
+    )
 
 
 def _class_name(value: Any, column: str, row: int) -> str | None:
-    if value is None or (isinstance(value, float) and math.isnan(value)) or value == "":
+    if is_missing(value):
         return None
     if isinstance(value, (float, np.floating)):
         if not float(value).is_integer():
@@ -102,7 +129,7 @@ def _class_name(value: Any, column: str, row: int) -> str | None:
             f"Expected class names or whole numbers in the column {column!r}. Received: {type(value).__name__} in "
             f"{row_name(row)}."
         )
-    return str(value)
+    return written(str(value))
 
 
 def _zero_or_one(value: Any, column: str, row: int) -> int:

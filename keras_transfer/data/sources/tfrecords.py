@@ -13,9 +13,9 @@ from google.protobuf.message import DecodeError
 
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.classes import check_classes, ordered
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_encoded
-from keras_transfer.data.form import check_classes
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly
@@ -129,7 +129,7 @@ def _records(file: str, image_key: str, label_key: str, left_out: list[LeftOut])
 
 def _names(labels: Sequence[Any], class_names: Sequence[str] | None) -> tuple[str, ...]:
     numbers = [label for label in labels if isinstance(label, int)]
-    texts = sorted({label for label in labels if not isinstance(label, int)})
+    texts = ordered(label for label in labels if not isinstance(label, int))
     if numbers and texts:
         raise DataError(f"Expected labels that are numbers or names. Received both: {numbers[0]} and {texts[0]!r}.")
     names = (

@@ -17,14 +17,16 @@ from keras_transfer.data.files import LeftOut, check_files, find_images
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.notes import note_left_out
+from keras_transfer.data.sources.array_forms import as_images
 from keras_transfer.data.sources.assembling import Assembly
 
 UNKNOWN = "unknown"
 
 
 def unlabelled(
-    images: str | os.PathLike[str] | np.ndarray,
+    images: str | os.PathLike[str] | np.ndarray | Sequence[np.ndarray],
     *,
+    pixel_range: tuple[float, float] | None = None,
     image_size: int | tuple[int, int] | None = None,
     resize: str = "crop",
     augment: Augment = "none",
@@ -36,8 +38,9 @@ def unlabelled(
     """Reads images without labels, such as the target of `adapt`.
 
     Args:
-        images: a folder, from which all images are read, at any depth; or an array, uint8 or float32
-            `(count, height, width, 3)` in [0, 255].
+        images: a folder, from which all images are read, at any depth; or an array or a list of images in one of the
+            forms that `from_arrays` takes.
+        pixel_range: the values of an array that stand for black and white; see `from_arrays`.
         image_size: height and width in pixels, or one number for both; by default 224 for files, and the size of the
             images for an array.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
@@ -62,13 +65,11 @@ def unlabelled(
     """
     left_out: list[LeftOut] = []
     root = None
-    if isinstance(images, np.ndarray):
-        if images.ndim != 4 or images.shape[-1] != 3 or images.dtype not in (np.uint8, np.float32):
-            raise InputError(
-                f"Expected `images` uint8 or float32 (count, height, width, 3). Received: {images.dtype} "
-                f"{images.shape}."
-            )
-        size, items = image_size or images.shape[1:3], images
+    if not isinstance(images, (str, os.PathLike)):
+        items = as_images(images, pixel_range)
+        if items.dtype == object and image_size is None:
+            raise InputError("Expected an `image_size` for images of several sizes. Received: None.")
+        size = image_size or items.shape[1:3]
     else:
         root = Path(images).expanduser()
         if not root.is_dir():
@@ -85,7 +86,8 @@ def unlabelled(
     if len(items) < 2:
         raise DataError(f"Expected 2 usable images or more, to train on and to validate with. Received: {len(items)}.")
     assembly = Assembly(size, resize, augment, batch_size, validation_split, seed)
-    return assembly.data({"train": Examples(items, _unknown(len(items)))}, (UNKNOWN,), left_out, root)
+    encoded = root is None and items.dtype == object
+    return assembly.data({"train": Examples(items, _unknown(len(items)), encoded)}, (UNKNOWN,), left_out, root)
 
 
 def blinded(data: ImageData) -> ImageData:

@@ -13,17 +13,20 @@ from pathlib import Path
 
 from keras_transfer._checks import DataError
 from keras_transfer._folders import write_whole
+from keras_transfer.data.classes import ordered
 from keras_transfer.data.files import LeftOut
 from keras_transfer.data.image_data import ImageData
 
+CLASS_ID = "class_id"  # column with the numbers of the classes of an image
 SEPARATOR = "|"  # between several labels of one image
 
 
 def save_split(data: ImageData, file: str | os.PathLike[str]) -> Path:
     """Writes which image is in which split, as a CSV file that `from_dataframe` reads.
 
-    Its columns are `image` (the path below the folder of the data), `label` (several are joined by "|"), `split`, and
-    `group` where there are groups. Read it back with `from_dataframe(file, root=folder)`.
+    Its columns are `image` (the path below the folder of the data), `label` (several are joined by "|"), `split`,
+    `group` where there are groups, and `class_id` (the numbers of the classes) where the classes are not in the order
+    that they have by default. Read it back with `from_dataframe(file, root=folder, split_column="split")`.
 
     Args:
         data: images from files.
@@ -33,15 +36,22 @@ def save_split(data: ImageData, file: str | os.PathLike[str]) -> Path:
         InputError: if the images are not files, or `file` cannot be written.
     """
     rows: list[Sequence[object]] = []
+    grouped = any(examples.groups is not None for examples in data.splits.values())
+    own_order = data.task.needs_classes and data.class_names != ordered(data.class_names)
+    number = {name: str(index) for index, name in enumerate(data.class_names)}
     for split, examples in data.splits.items():
         if not examples.in_files:
             raise DataError("Expected images that are files, each with a path. Received: images in memory.")
         for index, (path, label) in enumerate(zip(examples.items, examples.labels, strict=True)):
             names = examples.task.in_words(label, data.class_names)
-            group = () if examples.groups is None else (examples.groups[index],)
-            rows.append((_relative(Path(path), data.root), SEPARATOR.join(names), split, *group))
-    width = max(map(len, rows), default=3)
-    return _write(Path(file), ("image", "label", "split", "group")[:width], rows)
+            row = [_relative(Path(path), data.root), SEPARATOR.join(names), split]
+            if grouped:
+                row.append("" if examples.groups is None else str(examples.groups[index]))
+            if own_order:
+                row.append(SEPARATOR.join(number[name] for name in names))
+            rows.append(row)
+    header = ("image", "label", "split", *("group",) * grouped, *(CLASS_ID,) * own_order)
+    return _write(Path(file), header, rows)
 
 
 def save_quarantine(reasons: Mapping[Path, str], root: Path | None, file: str | os.PathLike[str]) -> Path:
