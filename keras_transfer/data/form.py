@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from keras_transfer._arguments import ImageSize, Part, Whole, checked_values
+from keras_transfer._arguments import ImageSize, Kind, Part, Whole, checked_values
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.pixels.resizing import RESIZES
 
+PIXEL_RANGE = Kind(
+    lambda value: isinstance(value, (tuple, list)) and len(value) == 2 and value[0] < value[1],
+    "(black, white), two numbers, black below white",
+)
 FORM = {"image_size": ImageSize(), "resize": Part(RESIZES), "batch_size": Whole(1)}
 
 

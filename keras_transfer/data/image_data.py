@@ -25,6 +25,7 @@ from keras_transfer.data.pipelines.options import ready
 from keras_transfer.data.pipelines.order import Order, in_turn, shuffled
 from keras_transfer.data.pipelines.reading import augmented, batched, images_of
 from keras_transfer.data.pipelines.substitutes import Substitutes
+from keras_transfer.data.pixels.images import DEEP
 from keras_transfer.data.unreadable import Replaced, Unreadable
 from keras_transfer.plots.images import plot_images
 from keras_transfer.tasks import TASKS, Classification
@@ -56,6 +57,7 @@ class ImageData(LabelledData):
         left_out: files that were found but are not used.
         root: folder of the files; None for images from elsewhere.
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
+        pixel_range: the values that become black and white where a file has 16 bits a channel.
     """
 
     splits: Mapping[str, Examples]
@@ -68,6 +70,7 @@ class ImageData(LabelledData):
     left_out: tuple[LeftOut, ...] = ()
     root: Path | None = None
     shares: bool = False
+    pixel_range: tuple[float, float] = DEEP
     # each copy by `dataclasses.replace` has its own
     _epoch: tf.Variable = field(init=False, default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
     _replaced: Replaced = field(init=False, default_factory=Replaced)
@@ -167,7 +170,7 @@ class ImageData(LabelledData):
     @property
     def kind(self) -> Images:
         """What a network takes, and how it is made of the bytes of a file."""
-        return Images(self.image_size, self.resize)
+        return Images(self.image_size, self.resize, self.pixel_range)
 
     @property
     def class_weights(self) -> dict[int, float]:

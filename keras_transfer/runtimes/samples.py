@@ -68,7 +68,9 @@ def read_samples(data: Data | None, description: Description, limit: int, *, cal
         names = tuple(f"drawn picture {index + 1}" for index in range(len(drawn)))
         return Samples(_pixels(examples, description), names, None, None)
     if not isinstance(data, ImageData):
-        data = from_directory(data, image_size=description.image_size, resize=description.resize)
+        data = from_directory(
+            data, image_size=description.image_size, resize=description.resize, pixel_range=description.pixel_range
+        )
     if tuple(data.class_names) != description.class_names:
         raise InputError(
             f"Expected the version's classes {list(description.class_names)}. Received: {list(data.class_names)}."

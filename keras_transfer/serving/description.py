@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer._version import __version__
 from keras_transfer.data.kinds import Images
+from keras_transfer.data.pixels.images import DEEP
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.models.origins import check_class_order, classes_of
 from keras_transfer.tasks import Task, task_of_activation
@@ -30,17 +31,19 @@ class Description:
         image_size: (height, width) in pixels.
         resize: how images are resized to that size: "crop", "pad" or "stretch".
         activation: "softmax" for one class per image, "sigmoid" for several labels per image, "linear" for regression.
+        pixel_range: the values that become black and white where a file has 16 bits a channel.
     """
 
     class_names: tuple[str, ...]
     image_size: tuple[int, int]
     resize: str
     activation: str
+    pixel_range: tuple[float, float] = DEEP
 
     @property
     def kind(self) -> Images:
         """What the network takes, and how it is made of the bytes of a file."""
-        return Images(self.image_size, self.resize)
+        return Images(self.image_size, self.resize, self.pixel_range)
 
     @property
     def task(self) -> Task:
@@ -59,6 +62,7 @@ class Description:
             "image_size": list(self.image_size),
             "resize": self.resize,
             "activation": self.activation,
+            "pixel_range": list(self.pixel_range),
             "versions": library_versions(),
         }
         (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -69,13 +73,19 @@ def library_versions() -> dict[str, str]:
     return {"keras_transfer": __version__, "keras": keras.__version__, "tensorflow": tf.__version__}
 
 
-def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str) -> Description:
+def describe(
+    model: keras.Model,
+    class_names: Sequence[str] | None,
+    resize: str,
+    pixel_range: tuple[float, float] = DEEP,
+) -> Description:
     """Returns the description of a model that will be exported.
 
     Args:
         model: a functional model with one input and one output.
         class_names: name of each output; by default their numbers.
         resize: "crop", "pad" or "stretch".
+        pixel_range: the values that become black and white where a file has 16 bits a channel.
 
     Raises:
         InputError: if `resize` is unknown, the model's image size is not fixed, or the model is not functional with one
@@ -96,7 +106,7 @@ def describe(model: keras.Model, class_names: Sequence[str] | None, resize: str)
     if None in size:
         raise InputError(f"Expected a model with a fixed image size. Received: input shape {model.input_shape}.")
     activation = getattr(model.layers[-1], "activation", keras.activations.linear)
-    return Description(names, size, resize, activation.__name__)
+    return Description(names, size, resize, activation.__name__, pixel_range)
 
 
 def read_description(folder: Path) -> Description:
@@ -108,7 +118,11 @@ def read_description(folder: Path) -> Description:
     try:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         return Description(
-            tuple(content["class_names"]), tuple(content["image_size"]), content["resize"], content["activation"]
+            tuple(content["class_names"]),
+            tuple(content["image_size"]),
+            content["resize"],
+            content["activation"],
+            tuple(content.get("pixel_range", DEEP)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

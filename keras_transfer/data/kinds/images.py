@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.kinds.kind import Kind
-from keras_transfer.data.pixels.images import MARGIN, load_pixels
+from keras_transfer.data.pixels.images import DEEP, MARGIN, load_pixels
 from keras_transfer.data.pixels.resizing import RESIZES
 
 
@@ -21,10 +21,12 @@ class Images(Kind):
     Attributes:
         image_size: (height, width) in pixels.
         resize: "crop", "pad" or "stretch": how pictures are brought to that size.
+        pixel_range: the values that become black and white where a file has 16 bits a channel.
     """
 
     image_size: tuple[int, int]
     resize: str = "crop"
+    pixel_range: tuple[float, float] = DEEP
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -33,7 +35,7 @@ class Images(Kind):
 
     def decode(self, raw: tf.Tensor) -> tf.Tensor:
         """Decodes the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file, turns it upright and resizes it."""
-        return load_pixels(raw, self.image_size, self.resize)
+        return load_pixels(raw, self.image_size, self.resize, self.pixel_range)
 
     def fit(self, example: tf.Tensor) -> tf.Tensor:
         """Resizes an image `(height, width, 3)` in [0, 255]; its dtype stays unless it has to be interpolated."""
@@ -51,4 +53,5 @@ class Images(Kind):
     def settings(self) -> dict[str, Any]:
         """Returns the size, the way to resize with its function, and how far JPEGs are decoded at reduced scale."""
         resize = [self.resize, RESIZES.find(self.resize)]
-        return {"image_size": self.image_size, "resize": resize, "margin of reduced JPEGs": MARGIN}
+        found = {"image_size": self.image_size, "resize": resize, "margin of reduced JPEGs": MARGIN}
+        return found if self.pixel_range == DEEP else {**found, "pixel_range": self.pixel_range}

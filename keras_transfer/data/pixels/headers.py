@@ -64,6 +64,11 @@ def _size_in_head(encoded: tf.Tensor) -> tf.Tensor:
     return tf.minimum(found, 2**31 - 1)  # so that their product is a number
 
 
+def is_deep_png(encoded: tf.Tensor) -> tf.Tensor:
+    """Says whether bytes begin like a PNG file with 16 bits a channel (PNG specification, section 11.2.1)."""
+    return tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 25), r"\CPNG\C{20}\x10")
+
+
 def has_exif(encoded: tf.Tensor) -> tf.Tensor:
     """Says whether the first 4 KiB of a file hold an EXIF segment."""
     return tf.strings.regex_full_match(tf.strings.substr(encoded, 0, _EXIF_WINDOW), r"\C*Exif\x00\x00\C*")

@@ -9,48 +9,55 @@ from functools import partial
 
 import tensorflow as tf
 
-from keras_transfer.data.pixels.headers import announced_size, exif_orientation, has_exif, is_jpeg
+from keras_transfer.data.pixels.headers import announced_size, exif_orientation, has_exif, is_deep_png, is_jpeg
 from keras_transfer.data.pixels.resizing import RESIZES
 
 MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
 MAX_PIXELS = 2**30 // 4 // 3  # a quarter of a GiB in RGB, where Pillow begins to warn of decompression bombs
 
+DEEP = (0.0, 65535.0)  # black and white in files with 16 bits, unless it is said otherwise
+_RANGE = tf.TensorSpec((2,), tf.float32)
 _ENCODED, _PICTURE = tf.TensorSpec((), tf.string), tf.TensorSpec((None, None, 3), tf.uint8)
 # One call in the graph, not its many operations: what an image does not need then costs next to nothing.
 _apart = partial(tf.function, autograph=False, experimental_attributes={"_noinline": True})
 
 
-def load_image(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> tf.Tensor:
+def load_image(
+    encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] = DEEP
+) -> tf.Tensor:
     """Decodes, turns upright and resizes one image: what training, evaluation and serving all call.
 
     Args:
         encoded: scalar string, the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file.
         image_size: (height, width) in pixels.
         resize: "crop", "pad" or "stretch".
+        pixel_range: the values that become black and white where a file has 16 bits a channel.
 
     Returns:
         float32 `(height, width, 3)`, whole numbers in [0, 255].
     """
-    return tf.cast(load_pixels(encoded, image_size, resize), tf.float32)
+    return tf.cast(load_pixels(encoded, image_size, resize, pixel_range), tf.float32)
 
 
-def load_pixels(encoded: tf.Tensor, image_size: tuple[int, int], resize: str) -> tf.Tensor:
+def load_pixels(
+    encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] = DEEP
+) -> tf.Tensor:
     """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines."""
-    image = RESIZES.find(resize)(decode(encoded, max(image_size)), image_size)
+    image = RESIZES.find(resize)(decode(encoded, max(image_size), pixel_range), image_size)
     return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), (*image_size, 3))
 
 
-@tf.function(input_signature=[_ENCODED, tf.TensorSpec((), tf.int32)], autograph=False)  # traced once for all pipelines
-def decode(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, float] = DEEP) -> tf.Tensor:
     """Decodes one image to RGB and turns it the way its EXIF orientation says.
 
     A JPEG is decoded at 1/8, 1/4 or 1/2 of its size, the smallest at which its shorter side keeps `MARGIN` times
     `side` pixels: the decoder then leaves out the fine frequencies that resizing would average away. Other formats are
-    decoded whole. Grey and palette images become RGB, transparency is dropped, 16 bits become 8.
+    decoded whole. Grey and palette images become RGB, transparency is dropped, 16 bits become 8 by `pixel_range`.
 
     Args:
         encoded: scalar string, the bytes of a file.
         side: the longer side of the size wanted, in pixels; a large number for the whole picture.
+        pixel_range: the values that become black and white where a file has 16 bits a channel.
 
     Returns:
         uint8 `(height, width, 3)` in [0, 255].
@@ -59,7 +66,13 @@ def decode(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: if the bytes are not an image TensorFlow can decode, or announce more than
             `MAX_PIXELS`.
     """
-    return tf.cond(is_jpeg(encoded), lambda: _decode_jpeg(encoded, side), lambda: _decode_other(encoded))
+    return _decode(encoded, tf.convert_to_tensor(side, tf.int32), tf.constant(pixel_range, tf.float32))
+
+
+# traced once for all pipelines
+@tf.function(input_signature=[_ENCODED, tf.TensorSpec((), tf.int32), _RANGE], autograph=False)
+def _decode(encoded: tf.Tensor, side: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
+    return tf.cond(is_jpeg(encoded), lambda: _decode_jpeg(encoded, side), lambda: _decode_other(encoded, pixel_range))
 
 
 def _decode_jpeg(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
@@ -74,11 +87,20 @@ def _decode_jpeg(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
     return tf.cond(has_exif(encoded), lambda: _upright(image, encoded), lambda: image)
 
 
-@_apart(input_signature=[_ENCODED])
-def _decode_other(encoded: tf.Tensor) -> tf.Tensor:
+@_apart(input_signature=[_ENCODED, _RANGE])
+def _decode_other(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
     with tf.control_dependencies([_limit(announced_size(encoded))]):
         encoded = tf.identity(encoded)
-    return tf.ensure_shape(tf.io.decode_image(encoded, channels=3, expand_animations=False), (None, None, 3))
+
+    def deep() -> tf.Tensor:
+        values = tf.cast(tf.io.decode_png(encoded, channels=3, dtype=tf.uint16), tf.float32)
+        black, white = tf.unstack(pixel_range)
+        return tf.cast(tf.round(tf.clip_by_value((values - black) * (255 / (white - black)), 0, 255)), tf.uint8)
+
+    def plain() -> tf.Tensor:
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+    return tf.ensure_shape(tf.cond(is_deep_png(encoded), deep, plain), (None, None, 3))
 
 
 def _limit(size: tf.Tensor) -> tf.Operation:

@@ -12,12 +12,13 @@ from keras_transfer._checks import DataError, DataWarning
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut
-from keras_transfer.data.form import FORM, check_form, pair
+from keras_transfer.data.form import FORM, PIXEL_RANGE, check_form, pair
 from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.sources.bit_depth import used_range
 from keras_transfer.data.splitting.splits import SHARE, hold_out
 
 
-@takes(**FORM, validation_split=SHARE, seed=Whole(0))
+@takes(**FORM, validation_split=SHARE, seed=Whole(0), pixel_range=PIXEL_RANGE | None)
 @dataclass(frozen=True)
 class Assembly:
     """The arguments that all sources share, checked before any file is read.
@@ -29,6 +30,8 @@ class Assembly:
         batch_size: number of images in a batch.
         validation_split: share of each class that is held out for validation if there is no such split, in (0, 1).
         seed: seed of the split, the order and the augmentation.
+        pixel_range: the values that become black and white where a file has 16 bits a channel; None for those of the
+            fewest bits that hold the values of all training images.
 
     Raises:
         InputError: if an argument is unknown or out of range.
@@ -40,6 +43,7 @@ class Assembly:
     batch_size: int
     validation_split: float
     seed: int
+    pixel_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         check_form(pair(self.image_size), self.resize, self.augment, self.batch_size)
@@ -78,6 +82,7 @@ class Assembly:
             seed=self.seed,
             left_out=tuple(left_out),
             root=root,
+            pixel_range=self.pixel_range or used_range(held["train"], self.side),
         )
         _check_presence(held, class_names)
         return data

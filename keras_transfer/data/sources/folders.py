@@ -46,6 +46,7 @@ def from_directory(
     groups: str | Callable[[Path], Hashable] | None = None,
     exclude: Sequence[str] = (),
     quarantine: str | os.PathLike[str] | None = None,
+    pixel_range: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> ImageData:
     """Reads images from class folders.
@@ -66,6 +67,8 @@ def from_directory(
             function maps the path of a file to its group, such as a patient.
         exclude: patterns of file names, or of paths below `directory`, to leave out, such as "*.gif".
         quarantine: a file written by `Checkup.save_quarantine`, which lists images to leave out.
+        pixel_range: the values that become black and white where a file has 16 bits a channel; by default those of the
+            fewest bits that hold the values of all training images, such as (0, 4095).
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -77,7 +80,7 @@ def from_directory(
         raise InputError(f"Expected groups='duplicates', a function of a path, or None. Received: groups={groups!r}.")
     with warnings.catch_warnings(action="ignore", category=DataWarning):  # they come once, from the listing below
         names = class_names(directory)
-    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     names, splits, left_out = labelled_files(directory, assembly.side, exclude=exclude, quarantine=quarantine)
     if groups is not None and "validation" not in splits:
         items = splits["train"].items

@@ -38,6 +38,7 @@ def from_dataframe(
     batch_size: int = 32,
     validation_split: float = 0.2,
     quarantine: str | os.PathLike[str] | None = None,
+    pixel_range: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> ImageData:
     """Reads images that are listed in a table with one row for each image.
@@ -63,6 +64,8 @@ def from_dataframe(
         validation_split: share of each class that is held out for validation, in (0, 1), if no row has the split
             "validation".
         quarantine: a file written by `Checkup.save_quarantine`, which lists images to leave out.
+        pixel_range: the values that become black and white where a file has 16 bits a channel; by default those of the
+            fewest bits that hold the values of all training images, such as (0, 4095).
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -77,7 +80,7 @@ def from_dataframe(
         keras_transfer._checks.DataError: Expected usable images in the split 'train'. Received: 2 rows, none of them
         usable; a.jpg cannot be read (No such file or directory).
     """
-    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     table = Table(frame, root)
     paths = table.paths(image_column)
     labels, names = labels_of(table, label_column, label_separator, class_names)

@@ -24,6 +24,7 @@ def from_tfds(
     augment: Augment = "none",
     batch_size: int = 32,
     validation_split: float = 0.2,
+    pixel_range: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> ImageData:
     """Reads a dataset of TensorFlow Datasets with the features "image" and "label".
@@ -38,6 +39,8 @@ def from_tfds(
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
         batch_size: number of images in a batch.
         validation_split: share of each class that is held out for validation, in (0, 1).
+        pixel_range: the values that become black and white where a file has 16 bits a channel; by default those of the
+            fewest bits that hold the values of all training images, such as (0, 4095).
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -45,7 +48,7 @@ def from_tfds(
         DataError: if the dataset has other features.
         DownloadError: if the dataset cannot be downloaded, or the download is damaged.
     """
-    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     builder: Any = _prepared(name) if isinstance(name, str) else name
     features = builder.info.features
     if not {"image", "label"} <= set(features or ()):

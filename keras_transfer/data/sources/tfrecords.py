@@ -36,6 +36,7 @@ def from_tfrecord(
     augment: Augment = "none",
     batch_size: int = 32,
     validation_split: float = 0.2,
+    pixel_range: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> ImageData:
     """Reads TFRecord files of `tf.train.Example`, each with an encoded image and a label.
@@ -55,6 +56,8 @@ def from_tfrecord(
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
         batch_size: number of images in a batch.
         validation_split: share of each class that is held out for validation, in (0, 1), if `validation` is None.
+        pixel_range: the values that become black and white where a file has 16 bits a channel; by default those of the
+            fewest bits that hold the values of all training images, such as (0, 4095).
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -62,7 +65,7 @@ def from_tfrecord(
         DataError: if a file does not exist, a record lacks a feature, a label is unknown, or a split has no usable
             image.
     """
-    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed)
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     given = {"train": train, "validation": validation, "test": test}
     left_out: list[LeftOut] = []
     records = {

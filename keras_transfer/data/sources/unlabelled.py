@@ -40,7 +40,7 @@ def unlabelled(
     Args:
         images: a folder, from which all images are read, at any depth; or an array or a list of images in one of the
             forms that `from_arrays` takes.
-        pixel_range: the values of an array that stand for black and white; see `from_arrays`.
+        pixel_range: the values that stand for black and white; see `from_arrays` and `from_directory`.
         image_size: height and width in pixels, or one number for both; by default 224 for files, and the size of the
             images for an array.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
@@ -85,7 +85,9 @@ def unlabelled(
         items = np.array([str(path) for path in wanted if path not in bad], dtype=object)
     if len(items) < 2:
         raise DataError(f"Expected 2 usable images or more, to train on and to validate with. Received: {len(items)}.")
-    assembly = Assembly(size, resize, augment, batch_size, validation_split, seed)
+    assembly = Assembly(
+        size, resize, augment, batch_size, validation_split, seed, None if root is None else pixel_range
+    )
     encoded = root is None and items.dtype == object
     return assembly.data({"train": Examples(items, _unknown(len(items)), encoded)}, (UNKNOWN,), left_out, root)
 
