@@ -112,7 +112,9 @@ def test_what_cannot_be_applied_is_refused(arrays, augment, message):
 
 def test_several_labels_cannot_be_mixed():
     with pytest.raises(kt.InputError, match="one class an image, to mix"):
-        kt.data.from_arrays(np.zeros((8, 8, 8, 3), "uint8"), np.eye(4, dtype=int)[np.arange(8) % 4], augment="mixup")
+        kt.data.from_arrays(
+            np.zeros((8, 8, 8, 3), "uint8"), np.eye(4, dtype=int)[np.arange(8) % 4] | [1, 0, 0, 0], augment="mixup"
+        )
 
 
 def test_any_side_up_gives_all_eight_sides():

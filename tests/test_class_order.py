@@ -7,7 +7,7 @@ import unicodedata
 import keras
 import numpy as np
 import pytest
-from networks import toy_backbone
+from networks import part_named, toy_backbone
 
 import keras_transfer as kt
 
@@ -134,3 +134,19 @@ def test_what_is_no_saved_model_is_said(tmp_path, exported):
 def test_data_cannot_take_names_that_lack_its_own(arrays):
     with pytest.raises(kt.DataError, match="Received none of"):
         arrays.with_classes(["red", "blue"])
+
+
+@pytest.mark.parametrize("name", ["toy", "MobileNetV2 up to block3", "ResNet50 up to conv2"])
+def test_a_trained_model_is_the_backbone_of_another_task(name):
+    part = part_named(name)
+    first = kt.build_model(part, 3, weights=None, image_size=32)
+    images = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    second = kt.build_model(first, 5, image_size=32, pooling="max")
+    assert kt.stages(second) == kt.stages(first) and second.output_shape == (None, 5)
+    for stage in kt.stages(first):
+        cuts = [keras.Model(model.inputs[0], model.get_layer(f"stage_{stage}").output) for model in (first, second)]
+        ours, theirs = (cut(images) for cut in cuts)
+        assert np.array_equal(ours, theirs), stage
+    kept = first.get_weights()
+    second.set_weights([weight + 1 for weight in second.get_weights()])
+    assert all(map(np.array_equal, kept, first.get_weights())), "they share no weights"

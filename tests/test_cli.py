@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import keras
 import pytest
@@ -66,6 +68,31 @@ def test_predict_names_each_file(output, pictures):
     assert len(result.stdout.splitlines()) == 2 and "0.jpg" in result.stdout
     answer = json.loads(run("predict", output, *files, "--json").stdout.splitlines()[-1])
     assert [item["file"] for item in answer["predictions"]] == [str(file) for file in files]
+
+
+def test_predict_takes_folders_and_goes_on_past_what_cannot_be_read(output, pictures, tmp_path):
+    shutil.copytree(pictures / "red", tmp_path / "new" / "today")
+    (tmp_path / "new" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    result = run("predict", output, tmp_path / "new", "--json")
+    answer = json.loads(result.stdout.splitlines()[-1])
+    assert len(answer["predictions"]) == 10 and "broken.jpg" in result.stderr
+    assert [Path(item["file"]).name for item in answer["left_out"]] == ["broken.jpg"]
+    refused = run("predict", output, tmp_path / "new" / "broken.jpg", code=2)
+    assert "Expected images that can be read" in refused.output
+
+
+def test_evaluate_takes_a_folder_that_lacks_classes(output, pictures, tmp_path):
+    for name in ("blue", "red"):
+        shutil.copytree(pictures / name, tmp_path / "part" / name)
+    part, whole = (
+        json.loads(run("evaluate", output, folder, "--json").stdout.splitlines()[-1])
+        for folder in (tmp_path / "part", pictures)
+    )
+    assert part["class_names"] == whole["class_names"] and part["per_class"]["green"]["support"] == 0
+    for name in ("blue", "red"):
+        assert part["per_class"][name]["recall"] == whole["per_class"][name]["recall"]
+    shutil.copytree(pictures / "red", tmp_path / "part" / "pink")
+    assert "Expected the model's classes" in run("evaluate", output, tmp_path / "part", code=2).output
 
 
 def test_evaluate_answers_as_the_server_would(output, tmp_path):

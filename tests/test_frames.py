@@ -82,7 +82,9 @@ def test_rows_that_cannot_be_used_are_named_and_the_counts_add_up(frame, photos,
     [
         (lambda frame: frame.rename(columns={"image": "images"}), {}, "Did you mean 'images'"),
         (lambda frame: frame.assign(label=0.37), {}, "Received: 0.37 in row 1.*from_arrays"),
-        (lambda frame: frame.assign(label=[[1]] * 18), {}, "Received: list in row 1"),
+        (lambda frame: frame.assign(label=[[1]] * 18), {}, "2 or more classes"),
+        (lambda frame: frame.assign(label=[{}] * 18), {}, "Received: dict in row 1"),
+        (lambda frame: frame.assign(image="https://a.b/c.jpg"), {}, "Download them first"),
         (lambda frame: frame.assign(image=5), {}, "Expected paths in the column 'image'. Received: 5 in row 1"),
         (lambda frame: frame, {"class_names": ["blue", "green"]}, "Received: 'red' in row 13"),
         (lambda frame: frame.assign(part="trian"), {"split_column": "part"}, "Received: 'trian' in row 1"),
@@ -116,3 +118,40 @@ def test_a_class_missing_from_a_split_is_said_and_seen_in_the_counts(frame, phot
     with pytest.warns(kt.DataWarning, match=r"The validation split has no image of \['blue', 'green'\]"):
         data = read(frame, photos, split_column="part")
     assert data.counts["validation"] == {"blue": 0, "green": 0, "red": 2}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("header", [True, False])
+def test_csv_files_as_they_are_written(frame, photos, tmp_path, separator, encoding, header):
+    frame["label"] = frame["label"].replace("red", "Gr\u00fcn")
+    frame.to_csv(tmp_path / "list.csv", index=False, sep=separator, encoding=encoding, header=header)
+    assert read(tmp_path / "list.csv", photos).class_names == ("Gr\u00fcn", "blue", "green")
+
+
+@pytest.mark.parametrize("names", [("filename", "class"), ("path", "label"), ("Image_ID", "Target")])
+def test_columns_with_usual_names_are_found(frame, photos, names):
+    assert read(frame.rename(columns=dict(zip(("image", "label"), names, strict=True))), photos).num_classes == 3
+
+
+def test_paths_as_they_are_written(frame, photos):
+    expected = read(frame, photos)
+    windows = frame.assign(image=[path.replace("/", "\\") for path in frame["image"]])
+    bare = frame.assign(image=[path.removesuffix(".jpg") for path in frame["image"]])
+    for other in (read(windows, photos), read(bare, photos, suffix=".jpg")):
+        assert other.splits["train"].items.tolist() == expected.splits["train"].items.tolist()
+    numbers = frame[frame["label"] == "red"].assign(image=range(6), label=["a", "b"] * 3)
+    assert len(read(numbers, photos / "red", suffix=".jpg", validation_split=0.34).splits["train"]) == 4
+    with pytest.raises(kt.InputError, match="suffix='.jpg'"):
+        read(numbers, photos / "red")
+
+
+def test_cells_may_be_lists_of_names_and_columns_say_yes_and_no(frame, photos):
+    tags = frame.assign(label=[[name, "warm"] if name == "red" else (name,) for name in frame["label"]])
+    data = read(tags, photos)
+    assert data.class_names == ("blue", "green", "red", "warm") and data.task.name == "several_labels"
+    assert data.counts["train"]["red"] == data.counts["train"]["warm"] > 0
+    yes = frame.assign(
+        warm=np.where(frame["label"] == "red", "Yes", "no"), cold=np.where(frame["label"] == "red", "FALSE", "True")
+    )
+    assert read(yes, photos, label_column=["warm", "cold"]).counts["train"]["warm"] == data.counts["train"]["warm"]

@@ -221,6 +221,17 @@ def test_grpc_refuses_with_tf_servings_codes(client, pictures_bytes):
         assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_what_is_no_picture_is_said_in_words(client, pictures_bytes):
+    for content, said in (
+        (b"garbage", "not a JPEG, PNG, GIF, BMP or WebP: it starts with b'garbage'"),
+        (pictures_bytes[0][:100], "a JPEG file that cannot be decoded"),
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            client.predict({"image_bytes": [pictures_bytes[0], content]})
+        details = caught.value.details()
+        assert said in details and "image_bytes[1]" in details and "{{node" not in details and len(details) < 300
+
+
 def test_many_clients_at_once_get_each_their_own_answer(client, graph, pictures_bytes):
     numbers = graph.signatures["serving_default"](image_bytes=tf.constant(pictures_bytes))["probabilities"].numpy()
 

@@ -9,14 +9,23 @@ import tensorflow as tf
 import keras_transfer as kt
 
 
-def write(path, rows, image_key="image/encoded", label_key="image/class/label"):
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for content, label in rows:
+def feature_of(value) -> tf.train.Feature:
+    values = value if isinstance(value, list) else [value]
+    if isinstance(values[0], float):
+        return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+    if isinstance(values[0], int):
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[each.encode() for each in values]))
+
+
+def write(path, rows, image_key="image/encoded", label_key="image/class/label", compression=""):
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for content, label, *text in rows:
             features = {image_key: tf.train.Feature(bytes_list=tf.train.BytesList(value=[content]))}
-            if isinstance(label, int):
-                features[label_key] = tf.train.Feature(int64_list=tf.train.Int64List(value=[label]))
-            elif label is not None:
-                features[label_key] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[label.encode()]))
+            if label is not None:
+                features[label_key] = feature_of(label)
+            if text:
+                features["image/class/text"] = feature_of(text)
             example = tf.train.Example(features=tf.train.Features(feature=features))
             writer.write(example.SerializeToString())
     return path
@@ -60,6 +69,41 @@ def test_bad_images_and_damaged_files_are_left_out(tmp_path, rows):
     text = "\n".join(map(str, data.left_out))
     assert "a.tfrecord#5: cannot be decoded" in text and "b.tfrecord: is damaged after 4 records" in text
     assert sum(len(examples) for examples in data.splits.values()) == 23
+
+
+@pytest.mark.parametrize("compression", ["GZIP", "ZLIB"])
+def test_compressed_files_are_read_as_they_are(tmp_path, rows, compression):
+    data = kt.data.from_tfrecord(write(tmp_path / "a.tfrecord", rows, compression=compression), image_size=32)
+    assert data.class_names == ("0", "1") and sum(map(len, data.splits.values())) == 20
+
+
+@pytest.mark.parametrize(
+    ("label_of", "names", "task"),
+    [
+        (lambda odd: 1 + odd, ("1", "2"), "classification"),
+        (lambda odd: 7 * odd, ("0", "7"), "classification"),
+        (lambda odd: [1 - odd, odd], ("0", "1"), "classification"),
+        (lambda odd: [1.0 - odd, float(odd)], ("0", "1"), "classification"),
+        (lambda odd: [1, odd], ("0", "1"), "several_labels"),
+        (lambda odd: odd * 0.5, ("0",), "regression"),
+    ],
+)
+def test_labels_as_they_lie_about(tmp_path, rows, label_of, names, task):
+    path = write(tmp_path / "a.tfrecord", [(content, label_of(label)) for content, label in rows])
+    data = kt.data.from_tfrecord(path, image_size=32)
+    assert data.class_names == names and data.task.name == task
+    images, labels = next(iter(data.train))
+    odd = [int(image[0, 0, 0]) // 10 % 2 for image in images]
+    if task == "classification":
+        assert labels.numpy().tolist() == odd
+    else:
+        assert np.allclose(labels, np.array([label_of(each) for each in odd]).reshape(len(odd), -1))
+
+
+def test_names_beside_numbers_are_the_names_of_the_classes(tmp_path, rows):
+    named = [(content, 1 + label, "odd" if label else "even") for content, label in rows]
+    data = kt.data.from_tfrecord(write(tmp_path / "a.tfrecord", named), image_size=32)
+    assert data.class_names == ("even", "odd") and data.counts["train"] == {"even": 8, "odd": 8}
 
 
 @pytest.mark.parametrize(

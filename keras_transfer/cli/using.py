@@ -23,6 +23,7 @@ def evaluate(
         from keras_transfer._folders import check_writable
         from keras_transfer.data.sources.folders import labelled_files
         from keras_transfer.insight.evaluation import report_on
+        from keras_transfer.tasks.report import check_names
 
         if plot is not None:
             check_writable(plot.parent)
@@ -31,10 +32,10 @@ def evaluate(
 
         served = kt.load(model)
         names, splits, _ = labelled_files(data, max(served.image_size))
-        if names != served.class_names:
-            raise InputError(f"Expected the model's classes {list(served.class_names)}. Received: {list(names)}.")
         examples = splits.get("test") or splits.get("validation") or splits["train"]
-        report = report_on(served.predict_probabilities(examples.items), examples.labels, names)
+        check_names(served.class_names, names)
+        probabilities = served.predict_probabilities(examples.items)
+        report = report_on(probabilities, examples.labels, names, None, served.class_names)
         say(as_json, str(report))
         if plot is not None:
             report.plot().savefig(plot)
@@ -44,12 +45,26 @@ def evaluate(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
-    files: Annotated[list[Path], typer.Argument(help="Image files.")],
+    files: Annotated[list[Path], typer.Argument(help="Image files, or folders of them, at any depth.")],
     as_json: Json = False,
 ) -> None:
     """Predict the classes of photographs with an exported model."""
     with session(as_json) as kt:
-        predictions = kt.load(model).predict(files)
+        from keras_transfer.data.files import EXTENSIONS, check_files, find_images
+
+        asked = [path for file in files for path in (find_images(file) if file.is_dir() else [file])]
+        if not asked:
+            raise InputError(f"Expected images in {', '.join(map(str, files))}. Received: none.")
+        served = kt.load(model)
+        # what is named like no image may hold one all the same: it is tried
+        left_out = check_files([file for file in asked if file.suffix.lower() in EXTENSIONS], max(served.image_size))
+        bad = {item.path for item in left_out}
+        files = [file for file in asked if file not in bad]
+        if not files:
+            raise InputError(f"Expected images that can be read. Received: {'; '.join(map(str, left_out[:10]))}.")
+        for item in left_out:
+            typer.echo(f"left out: {item}", err=True)
+        predictions = served.predict(files)
         width = max(len(str(file)) for file in files)
         for file, prediction in zip(files, predictions, strict=True):
             say(as_json, f"{file!s:<{width}}  {prediction}")
@@ -59,7 +74,8 @@ def predict(
                 "predictions": [
                     {"file": str(file), "class_name": item.class_name, "probabilities": item.probabilities}
                     for file, item in zip(files, predictions, strict=True)
-                ]
+                ],
+                "left_out": [{"file": str(item.path), "reason": item.reason} for item in left_out],
             },
         )
 

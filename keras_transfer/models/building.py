@@ -19,10 +19,11 @@ from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.backbones.backbone import Backbone, Weights
 from keras_transfer.models.backbones.copying import copy_network, end_of_stage, wrap
 from keras_transfer.models.backbones.hub import hub_backbone, is_handle
+from keras_transfer.models.backbones.reusing import backbone_of
 from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
 from keras_transfer.models.pooling import POOLINGS, Pooling, pool
-from keras_transfer.models.stages import _MARK
+from keras_transfer.models.stages import _MARK, marks_of_stages
 from keras_transfer.tasks import TASKS, task_of_activation
 
 
@@ -50,7 +51,8 @@ def build_model(
 
     Args:
         backbone: name in `kt.available("backbone")`, a TF-Hub handle or SavedModel folder, a `kt.Backbone`, or a
-            `keras.Model` that takes images in [0, 255] and contains its own preprocessing (its weights are copied).
+            `keras.Model` that takes images in [0, 255] and contains its own preprocessing (its weights are copied). A
+            model of this function gives its stages, and leaves its head behind.
         num_classes: number of outputs for each image, 1 or more (2 or more with softmax).
         weights: "imagenet" (downloaded by Keras), None for random weights, or a file. A `keras.Model` and a hub model
             already have weights; "imagenet" and None keep them.
@@ -116,7 +118,8 @@ def default_image_size(backbone: str | Backbone | keras.Model) -> int:
 
 def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model) -> Backbone:
     if isinstance(backbone, keras.Model):
-        return Backbone(backbone, image_size=_own_size(backbone))
+        whole = marks_of_stages(backbone) and backbone.layers[-1].name == "predictions"
+        return backbone_of(backbone) if whole else Backbone(backbone, image_size=_own_size(backbone))
     if isinstance(backbone, os.PathLike):
         backbone = str(Path(backbone).expanduser())
     if isinstance(backbone, str) and is_handle(backbone):

@@ -24,7 +24,7 @@ def stages(model: keras.Model) -> tuple[str, ...]:
     Raises:
         InputError: if the model was not made by `build_model`.
     """
-    marks = [mark.name.removeprefix(_MARK) for mark in marks_of_stages(model)]
+    marks = [name_of_mark(mark) for mark in marks_of_stages(model)]
     if not marks:
         raise InputError(
             "Expected a model made by keras_transfer.build_model. Received: "
@@ -37,6 +37,11 @@ def stages(model: keras.Model) -> tuple[str, ...]:
 def marks_of_stages(model: keras.Model) -> list[keras.layers.Layer]:
     """Returns the Identity layers that mark the ends of stages; none if `build_model` did not make the model."""
     return [layer for layer in getattr(model, "layers", []) if _is_mark(layer)]
+
+
+def name_of_mark(mark: keras.layers.Layer) -> str:
+    """Returns the name of the stage whose end a layer marks."""
+    return mark.name.removeprefix(_MARK)
 
 
 @takes(model=MODEL, at=Kind(str, "the name of a stage, or 'features'"))

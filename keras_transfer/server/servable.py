@@ -13,8 +13,11 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+from keras_transfer.data.files import image_format, why_undecodable
 from keras_transfer.server.faults import Code, Fault, invalid
 from keras_transfer.serving.description import DESCRIPTION
+
+_PICTURES = "image_bytes"
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,21 @@ class Signature:
         return rows.pop()
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Runs the function, and returns the outputs as arrays by name."""
+        """Runs the function, and returns the outputs as arrays by name.
+
+        Raises:
+            Fault: if bytes are no picture.
+            tf.errors.OpError: if the function fails of something else.
+        """
         tensors = {name: tf.constant(inputs[name], spec.dtype) for name, spec in self.inputs.items()}
-        outputs = self.function(**tensors)
+        try:
+            outputs = self.function(**tensors)
+        except tf.errors.InvalidArgumentError as error:
+            wrong = [_why_no_picture(content) for content in np.ravel(inputs.get(_PICTURES, np.array([], object)))]
+            named = [f"{_PICTURES}[{row}] is {why}" for row, why in enumerate(wrong) if why]
+            if not named:
+                raise
+            raise invalid(f"Expected the bytes of pictures. Received: {'; '.join(named[:5])}.") from error
         # the type is given, or NumPy would turn a scalar string into one of fixed length
         return {name: np.asarray(part.numpy(), part.dtype.as_numpy_dtype) for name, part in outputs.items()}
 
@@ -96,6 +111,15 @@ class Servable:
         if name not in self.signatures:
             raise missing or Fault(Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         return self.signatures[name]
+
+
+def _why_no_picture(content: bytes) -> str | None:
+    """Says why bytes are no picture that can be decoded; None if they can."""
+    kind = image_format(content[:16])
+    if kind is None:
+        return f"not a JPEG, PNG, GIF, BMP or WebP: it starts with {content[:12]!r}"
+    reason = why_undecodable(lambda: tf.constant(content), 1)
+    return None if reason is None else f"a {kind} file that {reason}"
 
 
 def _signature(name: str, function: Any) -> Signature:

@@ -80,7 +80,12 @@ def _decoded(value: Mapping[str, Any], name: str) -> bytes:
         packed = "".join(encoded.split()) if any(map(str.isspace, encoded[:100])) or "\n" in encoded else encoded
         return base64.b64decode(packed + "=" * (-len(packed) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise invalid(f"Unable to base64 decode input '{name}': {error}.") from error
+        hint = ""
+        if packed.startswith("data:"):
+            hint = " It is a data: URL; send what follows its comma."
+        elif "-" in packed or "_" in packed:
+            hint = " It looks like the URL-safe alphabet; send the standard one, with + and /."
+        raise invalid(f"Unable to base64 decode input '{name}': {error}.{hint}") from error
 
 
 def _numbers(values: Sequence[Any], name: str, dtype: tf.DType) -> np.ndarray:

@@ -104,6 +104,12 @@ def per_class(columns: Sequence[Sequence[float]], class_names: Sequence[str]) ->
     }
 
 
+def check_names(output_names: Sequence[str], class_names: Sequence[str]) -> None:
+    """Raises DataError unless all classes of labelled images are those of a model, which may have more."""
+    if not set(class_names) <= set(output_names):
+        raise DataError(f"Expected the model's classes {list(output_names)}. Received: {list(class_names)}.")
+
+
 def checked_names(
     class_names: Sequence[str] | None, count: int, output_names: Sequence[str] | None = None
 ) -> tuple[str, ...]:

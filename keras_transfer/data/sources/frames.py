@@ -31,6 +31,7 @@ def from_dataframe(
     split_column: str | None = None,
     group_column: str | None = None,
     root: str | os.PathLike[str] | None = None,
+    suffix: str = "",
     class_names: Sequence[str] | None = None,
     image_size: int | tuple[int, int] = 224,
     resize: str = "crop",
@@ -46,15 +47,19 @@ def from_dataframe(
     Rows without a label, and rows whose file is missing or unusable, are named in a warning and listed in `left_out`.
 
     Args:
-        frame: a pandas DataFrame, a mapping from column names to lists of values, or the path of a CSV file.
-        image_column: name of the column with the paths of the images, absolute or relative to `root`.
-        label_column: name of the column with class names or whole numbers. For several labels per image: a list of
-            columns with values 0 and 1, one column for each label.
+        frame: a pandas DataFrame, a mapping from column names to lists of values, or the path of a CSV file with
+            commas, semicolons or tabs.
+        image_column: name of the column with the paths of the images, absolute or relative to `root`. If there is no
+            `image`, one with a usual name is taken, such as `filename` or `path`.
+        label_column: name of the column with class names or whole numbers; if there is no `label`, `class`, `category`
+            or `target`. For several labels per image: a column with lists of names, or a list of columns with values 0
+            and 1 (or yes and no), one column for each label.
         label_separator: text between the labels in `label_column`, such as "|", if an image may have several labels.
         split_column: name of the column with "train", "validation" (or "val") or "test". By default a share of each
             class is held out for validation.
         group_column: name of a column, such as one with patients. Images with the same value are put on the same side
             of the split.
+        suffix: what to write behind each path, such as ".jpg" for a column of names or numbers without it.
         root: folder of the images; by default the folder of the CSV file, or the current folder for a table.
         class_names: the class names in order; by default the sorted names that occur.
         image_size: height and width in pixels, or one number for both.
@@ -82,7 +87,7 @@ def from_dataframe(
     """
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     table = Table(frame, root)
-    paths = table.paths(image_column)
+    paths = table.paths(image_column, suffix)
     labels, names = labels_of(table, label_column, label_separator, class_names)
     check_classes(names)
     splits = table.splits(split_column)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,14 @@ from keras_transfer._checks import DataError, InputError, unknown
 from keras_transfer.data.classes import ordered, written
 from keras_transfer.data.sources.folders import SPLIT_NAMES
 from keras_transfer.data.splitting.lists import CLASS_ID, SEPARATOR, read_columns
+
+# what people call the columns
+_USUAL = {
+    "image": {"filename", "file_name", "file", "filepath", "file_path", "path", "image_path", "image_id", "img"},
+    "label": {"class", "class_name", "category", "target", "labels", "y"},
+}
+_CELLS = (list, tuple, set, frozenset, np.ndarray)
+_ABSENT, _PRESENT = {"0", "0.0", "false", "no", "n"}, {"1", "1.0", "true", "yes", "y"}
 
 
 class Table:
@@ -31,22 +41,38 @@ class Table:
         self.root = beside if root is None else Path(root).expanduser()
 
     def column(self, name: str) -> list[Any]:
-        """Returns the values of a column."""
-        if name not in self._columns:
+        """Returns the values of a column. One that is called "image" or "label" may have another usual name."""
+        if name in self._columns:
+            return self._columns[name]
+        usual = [each for each in self._columns if str(each).strip().lower() in _USUAL.get(name, ())]
+        if len(usual) != 1:
             raise unknown("column", name, [str(each) for each in self._columns])
-        return self._columns[name]
+        logging.getLogger("keras_transfer").info("the column %r is taken for %r", usual[0], name)
+        return self._columns[usual[0]]
 
     def has(self, name: str) -> bool:
         """Says whether there is a column of this name."""
         return name in self._columns
 
-    def paths(self, name: str) -> list[Path]:
-        """Returns the paths of images in a column, absolute or below `root`."""
-        values = self.column(name)
-        for row, value in enumerate(values):
+    def paths(self, name: str, suffix: str = "") -> list[Path]:
+        """Returns the paths of images in a column, absolute or below `root`, with a suffix at their ends."""
+        found = []
+        for row, value in enumerate(self.column(name)):
+            if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and suffix:
+                value = str(value)
             if not isinstance(value, (str, os.PathLike)) or not str(value):
-                raise DataError(f"Expected paths in the column {name!r}. Received: {value!r} in {row_name(row)}.")
-        return [self.root / Path(value).expanduser() for value in values]
+                hint = " For numbers of images pass suffix='.jpg' or the like." if isinstance(value, int) else ""
+                raise DataError(f"Expected paths in the column {name!r}. Received: {value!r} in {row_name(row)}.{hint}")
+            if re.match(r"[a-z][a-z0-9+.-]+://", str(value), re.IGNORECASE):
+                raise DataError(
+                    f"Expected files on this machine in the column {name!r}. Received: {value!r} in {row_name(row)}. "
+                    "Download them first, and write their paths, with root= for their folder."
+                )
+            path = self.root / Path(f"{os.fspath(value)}{suffix}").expanduser()
+            if "\\" in str(value) and not path.exists():  # as Windows writes it
+                path = self.root / Path(f"{value!s}{suffix}".replace("\\", "/")).expanduser()
+            found.append(path)
+        return found
 
     def splits(self, name: str | None) -> list[str]:
         """Returns the split of each row from a column; "train" for all rows if `name` is None."""
@@ -72,7 +98,10 @@ def labels_of(
         names = tuple(columns)
         by_label = [[_zero_or_one(value, name, row) for row, value in enumerate(table.column(name))] for name in names]
         return [list(row) for row in zip(*by_label, strict=True)], names
-    named = [_class_name(value, columns, row) for row, value in enumerate(table.column(columns))]
+    values = table.column(columns)
+    if any(isinstance(value, _CELLS) for value in values):
+        return _of_cells(values, columns, class_names)
+    named = [_class_name(value, columns, row) for row, value in enumerate(values)]
     split: Callable[[str], list[str]] = lambda text: [text]  # noqa: E731
     if separator is not None:
         split = lambda text: [part.strip() for part in text.split(separator) if part.strip()]  # noqa: E731
@@ -90,6 +119,23 @@ def labels_of(
         return [None if name is None else index[name] for name in named], names
     parts = [None if name is None else set(split(name)) for name in named]
     return [None if each is None else [int(name in each) for name in names] for each in parts], names
+
+
+def _of_cells(
+    values: Sequence[Any], column: str, class_names: Sequence[str] | None
+) -> tuple[list[Any], tuple[str, ...]]:
+    """Returns the labels of cells that are lists of names: several labels an image."""
+    rows: list[set[str] | None] = []
+    for row, value in enumerate(values):
+        cells = value if isinstance(value, _CELLS) else [value]
+        names = [_class_name(each, column, row) for each in cells]
+        rows.append({name for name in names if name is not None} if isinstance(value, _CELLS) or any(names) else None)
+    every = ordered(name for row in rows for name in row or ())
+    known = every if class_names is None else tuple(written(str(name)) for name in class_names)
+    strangers = [name for name in every if name not in known]
+    if strangers:
+        raise DataError(f"Expected the classes {list(known)} in the column {column!r}. Received: {strangers[0]!r}.")
+    return [None if row is None else [int(name in row) for name in known] for row in rows], known
 
 
 def _kept_order(table: Table, named: Sequence[str | None], split: Callable[[str], list[str]]) -> tuple[str, ...]:
@@ -133,9 +179,10 @@ def _class_name(value: Any, column: str, row: int) -> str | None:
 
 
 def _zero_or_one(value: Any, column: str, row: int) -> int:
-    if str(value) not in ("0", "1", "0.0", "1.0", "True", "False"):
+    text = str(value).strip().lower()
+    if text not in _ABSENT | _PRESENT:
         raise DataError(f"Expected 0 or 1 in the column {column!r}. Received: {value!r} in {row_name(row)}.")
-    return int(str(value) in ("1", "1.0", "True"))
+    return int(text in _PRESENT)
 
 
 def row_name(row: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,12 @@ from google.protobuf.message import DecodeError
 
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
-from keras_transfer.data.classes import check_classes, ordered
+from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_encoded
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
+from keras_transfer.data.sources.array_forms import as_labels
 from keras_transfer.data.sources.assembling import Assembly
 
 Files = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -30,6 +32,7 @@ def from_tfrecord(
     *,
     image_key: str = "image/encoded",
     label_key: str = "image/class/label",
+    name_key: str = "image/class/text",
     class_names: Sequence[str] | None = None,
     image_size: int | tuple[int, int] = 224,
     resize: str = "crop",
@@ -49,8 +52,10 @@ def from_tfrecord(
         validation: the same for the validation split; by default a share of each class is held out.
         test: the same for the test split; by default there is none.
         image_key: name of the feature with the bytes of a JPEG, PNG, GIF, BMP or WebP file.
-        label_key: name of the feature with the number of a class, from 0, or its name.
-        class_names: name of each class; by default their numbers, or the sorted names that occur.
+        label_key: name of the feature with the number of a class, from 0 or another number on, or its name; or with
+            several numbers, one-hot or for several labels; or with floats for regression.
+        name_key: name of the feature with the name of the class beside its number, if there is one.
+        class_names: name of each class; by default those of `name_key`, or the numbers or names that occur.
         image_size: height and width in pixels, or one number for both.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
@@ -69,24 +74,24 @@ def from_tfrecord(
     given = {"train": train, "validation": validation, "test": test}
     left_out: list[LeftOut] = []
     records = {
-        split: [record for file in _found(files) for record in _records(file, image_key, label_key, left_out)]
+        split: [record for file in _found(files) for record in _records(file, image_key, label_key, name_key, left_out)]
         for split, files in given.items()
         if files is not None
     }
-    raw = [label for split in records.values() for _, _, label in split]
-    names = _names(raw, class_names)
-    check_classes(names)
-    numbers = {name: number for number, name in enumerate(names)}
-    splits, count = {}, len(raw) + len(left_out)
+    every = [row for split in records.values() for row in split]
+    found, names = _labels(every, class_names)
+    if found.dtype.kind != "f":
+        check_classes(names)
+    label_of = {row.name: label for row, label in zip(every, found, strict=True)}
+    splits, count = {}, len(every) + len(left_out)
     for split, rows in records.items():
-        bad = dict(check_encoded([content for _, content, _ in rows], [name for name, *_ in rows], assembly.side))
+        bad = dict(check_encoded([row.content for row in rows], [row.name for row in rows], assembly.side))
         left_out += bad.values()
         kept = [row for index, row in enumerate(rows) if index not in bad]
         if not kept:
             raise DataError(f"Expected usable images in {given[split]!r}. Received: {len(rows)} records, none usable.")
-        labels = [label if isinstance(label, int) else numbers[label] for _, _, label in kept]
-        contents = np.array([content for _, content, _ in kept], dtype=object)
-        splits[split] = Examples(contents, np.array(labels, np.int64), encoded=True)
+        contents = np.array([row.content for row in kept], dtype=object)
+        splits[split] = Examples(contents, np.stack([label_of[row.name] for row in kept]), encoded=True)
     note_left_out(left_out, count, None)
     return assembly.data(splits, names, left_out)
 
@@ -102,23 +107,34 @@ def _found(files: Files) -> list[str]:
     return found
 
 
-def _records(file: str, image_key: str, label_key: str, left_out: list[LeftOut]) -> list[tuple[str, bytes, Any]]:
-    """Returns name, image and label of each record, up to the first damage."""
-    rows: list[tuple[str, bytes, Any]] = []
+@dataclass(frozen=True)
+class _Record:
+    """What one record holds: what to name it by, the bytes of its image, its label and the name of its class."""
+
+    name: str
+    content: bytes
+    label: Any
+    text: str | None
+
+
+def _records(file: str, image_key: str, label_key: str, name_key: str, left_out: list[LeftOut]) -> list[_Record]:
+    """Returns the records of a file, compressed or not, up to the first damage."""
+    rows: list[_Record] = []
     try:
-        for number, record in enumerate(tf.data.TFRecordDataset(file).as_numpy_iterator()):
+        for number, record in enumerate(tf.data.TFRecordDataset(file, _compression(file)).as_numpy_iterator()):
             features = tf.train.Example.FromString(record).features.feature
             if not {image_key, label_key} <= set(features):
                 raise DataError(
                     f"Expected the features {image_key!r} and {label_key!r}. Received: {sorted(features)} in record "
                     f"{number} of {file!r}. Name them with image_key and label_key."
                 )
-            label = features[label_key]
-            (value,) = [*label.int64_list.value, *label.bytes_list.value] or [None]
-            if value is None:
-                raise DataError(f"Expected a whole number or a name in {label_key!r}. Received: record {number}.")
+            values = _values(features[label_key])
+            if not values:
+                raise DataError(f"Expected a number or a name in {label_key!r}. Received: record {number}.")
             (content,) = features[image_key].bytes_list.value
-            rows.append((f"{file}#{number}", content, value.decode() if isinstance(value, bytes) else int(value)))
+            texts = _values(features[name_key]) if name_key in features else []
+            text = texts[0] if len(texts) == 1 and isinstance(texts[0], str) else None
+            rows.append(_Record(f"{file}#{number}", content, values[0] if len(values) == 1 else values, text))
     except tf.errors.OpError as error:
         left_out.append(LeftOut(Path(file), f"is damaged after {len(rows)} records ({type(error).__name__})"))
     except (ValueError, DecodeError) as error:
@@ -130,15 +146,36 @@ def _records(file: str, image_key: str, label_key: str, left_out: list[LeftOut])
     return rows
 
 
-def _names(labels: Sequence[Any], class_names: Sequence[str] | None) -> tuple[str, ...]:
-    numbers = [label for label in labels if isinstance(label, int)]
-    texts = ordered(label for label in labels if not isinstance(label, int))
-    if numbers and texts:
-        raise DataError(f"Expected labels that are numbers or names. Received both: {numbers[0]} and {texts[0]!r}.")
-    names = (
-        tuple(class_names) if class_names is not None else tuple(texts or map(str, range(max(numbers, default=0) + 1)))
-    )
-    strangers = [text for text in texts if text not in names] + [n for n in numbers if not 0 <= n < len(names)]
-    if strangers:
-        raise DataError(f"Expected labels of the classes {list(names)}. Received: {strangers[0]!r}.")
-    return names
+def _compression(file: str) -> str:
+    """Returns the compression with which the first record of a file can be read; "" for none of them."""
+    for kind in ("", "GZIP", "ZLIB"):
+        try:
+            next(iter(tf.data.TFRecordDataset(file, kind).take(1)), None)
+        except tf.errors.OpError:
+            continue
+        return kind
+    return ""
+
+
+def _values(feature: tf.train.Feature) -> list[Any]:
+    names = [value.decode() for value in feature.bytes_list.value]
+    return [*feature.int64_list.value, *feature.float_list.value, *names]
+
+
+def _labels(rows: Sequence[_Record], class_names: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Returns the labels of all records in the form of their task, and the names of the classes."""
+    kinds = {type(row.label): row.label for row in reversed(rows)}  # the first label of each type
+    if len(kinds) > 1:
+        both = " and ".join(sorted(map(repr, kinds.values()), reverse=True)[:2])
+        raise DataError(f"Expected labels that are numbers or names. Received both: {both}.")
+    if class_names is not None and kinds.keys() <= {int, str}:
+        check_classes(class_names)
+    texts: dict[Any, set[str | None]] = {}
+    if kinds.keys() == {int} and class_names is None:
+        for row in rows:
+            texts.setdefault(row.label, set()).add(row.text)
+    if texts and all(len(found) == 1 and None not in found for found in texts.values()):
+        class_names = [str(min(texts[number])) for number in sorted(texts)]  # type: ignore[type-var]
+    if len({len(row.label) for row in rows if isinstance(row.label, list)}) > 1:
+        raise DataError("Expected as many numbers in the label of each record. Received: lists of several lengths.")
+    return as_labels(np.array([row.label for row in rows]), len(rows), class_names, None)

@@ -14,9 +14,10 @@ from pathlib import Path
 from keras_transfer._checks import DataError
 from keras_transfer._folders import write_whole
 from keras_transfer.data.classes import ordered
-from keras_transfer.data.files import LeftOut
+from keras_transfer.data.files import EXTENSIONS, LeftOut
 from keras_transfer.data.image_data import ImageData
 
+_BARE = ("image", "label", "split")  # columns of a file without a header
 CLASS_ID = "class_id"  # column with the numbers of the classes of an image
 SEPARATOR = "|"  # between several labels of one image
 
@@ -79,17 +80,27 @@ def read_quarantine(file: str | os.PathLike[str] | None, root: Path) -> list[Lef
 
 
 def read_columns(file: str | os.PathLike[str]) -> dict[str, list[str]]:
-    """Returns the columns of a CSV file with a header line.
+    """Returns the columns of a CSV file by the names in its first line.
+
+    The separator is the one of comma, semicolon and tab that the first line has; the encoding is UTF-8, or cp1252 where
+    it cannot be that. If the first line names an image, there is no header: the columns are `image`, `label`, `split`.
 
     Raises:
         InputError: if it cannot be read.
     """
-    path = Path(file).expanduser()
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        content = Path(file).expanduser().read_bytes()
+    except OSError as error:
         raise DataError(f"Expected a CSV file in UTF-8. Received: {str(file)!r} ({error}).") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("cp1252", errors="replace")
+    first = text.splitlines()[0] if text.strip() else ""
+    separator = max(",;\t", key=first.count)
+    bare = any(cell.strip().lower().endswith(tuple(EXTENSIONS)) for cell in first.split(separator))
+    names = _BARE[: first.count(separator) + 1] if bare else None
+    reader = csv.DictReader(io.StringIO(text, newline=""), names, strict=True, delimiter=separator)
     try:
         rows = list(reader)
     except csv.Error as error:
