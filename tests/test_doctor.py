@@ -196,3 +196,21 @@ def test_a_thumbnail_of_what_cannot_be_decoded_is_a_word(photos):
     (photos / "train" / "a" / "whole.jpg").write_bytes((photos / "train" / "a" / "0.jpg").read_bytes())
     page = kt.data.check(photos)._repr_html_()
     assert page.count("<div class='gone'>no picture</div>") == 1 and page.count("<img ") == 2, "the copies are shown"
+
+
+def test_the_form_of_the_data_is_said_before_training(tmp_path):
+    for name in ("9", "10"):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            values = np.random.default_rng([int(name), number]).integers(0, 4096, (64, 64)).astype("uint16")
+            Image.fromarray(values).save(tmp_path / name / f"{number}.png")
+    found = kt.data.check(tmp_path, image_size=32).by_kind()
+    (order,), (deep,) = found["note", "order of classes"], found["note", "16 bits"]
+    assert order.message.startswith("9, 10 ...") and "up to 4095" in deep.message and len(deep.paths) == 6
+
+
+@pytest.mark.filterwarnings("ignore:The images have values")
+def test_pixels_that_are_scaled_are_said():
+    images = np.random.default_rng(0).uniform(0, 1, (8, 40, 40, 3)).astype("float32")
+    (found,) = kt.data.check(kt.data.from_arrays(images, np.arange(8) % 2)).by_kind()["warning", "range of pixels"]
+    assert "pixel_range=" in found.message

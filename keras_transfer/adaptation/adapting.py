@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +52,7 @@ def adapt(
     learning_rate: float | None = None,
     optimizer: str | keras.optimizers.Optimizer = "adam",
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    class_weight: str | dict[int, float] | None = "auto",
+    class_weight: str | Mapping[Any, float] | None = "auto",
     rate: str | Rate | None = "constant",
     validator: str | Validator | None = None,
     patience: int | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -38,7 +38,7 @@ def fine_tune(
     loss: str | keras.losses.Loss | None = None,
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    class_weight: str | dict[int, float] | None = "auto",
+    class_weight: str | Mapping[Any, float] | None = "auto",
     rate: str | Rate | None = "constant",
     patience: int | None = None,
     train_batch_norm: bool = False,
@@ -51,7 +51,9 @@ def fine_tune(
     All phases form one training run: epochs are numbered through, and the optimizer and the callbacks keep their state.
     Activations of the frozen part are computed once and cached (see `Cache`). The open part then trains on these
     activations, in the same batches and with the same result. The best epoch has the lowest validation loss. If the
-    optimizer averages weights (`use_ema`), the averages are validated.
+    optimizer averages weights (`use_ema`), the averages are validated. Training whose loss is not a finite number
+    stops with a warning, and the model has the weights of its best epoch before. The model remembers the names of its
+    classes as `model.class_names`.
 
     Args:
         model: a model made by `build_model`; it is trained in place and stays compiled.
@@ -62,10 +64,13 @@ def fine_tune(
         optimizer: name or object. Of an object only the settings are used, not its state. The phases set the learning
             rate, unless it is a schedule object of Keras.
         loss: by default cross-entropy for a model with softmax or sigmoid, and squared error for a linear activation.
-        metrics: by default accuracy, or mean absolute error for a linear activation.
+        metrics: by default accuracy, or mean absolute error for a linear activation. Losses and metrics that take
+            one-hot labels, such as `AUC`, get them; "f1" is the F1 score, a mean over the classes.
         callbacks: Keras callbacks.
         class_weight: "auto" balances the classes, with a message, if the largest class has at least 1.5 times as many
-            images as the smallest; "balanced" always balances them; None never does; or a weight for each label.
+            images as the smallest; "balanced" always balances them; None never does; or a weight from 0 on for classes
+            by their names or numbers, where those that are not named weigh 1. For several labels an image and for
+            regression it is refused: pass a loss that weighs them.
         rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
             progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
         patience: number of epochs without a lower validation loss after which training stops; None for no early stop.
@@ -107,10 +112,10 @@ def fine_tune(
     )
     phases = phases_of(schedule, epochs, learning_rate, stages(model))
     unfreeze = UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate)
-    remember_classes(model, data.class_names)
     labels = data.splits["train"].labels
     if loss is None:
         check_labels(model, data)
+    remember_classes(model, data.class_names)
     if data.task is TASKS.find(Classification.name) and not one_unit and wants_one_hot(loss, metrics or ()):
         data = data.one_hot()
     objective = Objective.of(task_of_model(model) or task_of_labels(labels), options, data.train.element_spec[1])

@@ -86,7 +86,7 @@ class Options:
     loss: str | keras.losses.Loss | None = None
     metrics: Sequence[Any] | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
-    class_weight: str | dict[int, float] | None = "auto"
+    class_weight: str | Mapping[Any, float] | None = "auto"
     rate: str | Rate | None = "constant"
     patience: int | None = None
     train_batch_norm: bool = False

@@ -17,6 +17,7 @@ from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities
+from keras_transfer.data.inspection.forms import form_troubles
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.sources.folders import OTHER_PICTURES, class_folders, split_folders, why_no_class
@@ -28,11 +29,11 @@ def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) 
 
     - serious: files that cannot be used (unreadable, truncated, of another format than their name says, of more
       pixels than `MAX_PIXELS`); the same picture in two splits or in two classes, also where it was resized or
-      compressed anew; one class, or a class of one image.
+      compressed anew; one class, a class of one image, or one without any.
     - warnings: the only file of its format; tiny pictures; classes of very different size or missing from a split;
-      pictures in formats TensorFlow cannot decode, or outside the class folders.
+      pictures in formats TensorFlow cannot decode, or outside the class folders; pixels that are not in [0, 255].
     - notes: copies within a class; animations, of which the first frame counts; CMYK and 16-bit pictures, which are
-      converted.
+      converted; classes with whole numbers as names, of which Keras has another order.
 
     Nothing is moved or deleted.
 
@@ -61,7 +62,8 @@ def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) 
     if isinstance(source, ImageData):
         images, left_out, root = *_listed(source), source.root
         extra: list[Finding] = []
-        seen = dict(_seen([image.item for image in images], max(source.image_size)))
+        image_size = max(source.image_size)
+        seen = dict(_seen([image.item for image in images], image_size))
         looked = [(image, seen[index]) for index, image in enumerate(images)]
     else:
         root = Path(source).expanduser()
@@ -76,6 +78,7 @@ def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) 
         *copies(images),
         *class_troubles(images),
         *oddities(images),
+        *form_troubles(images, image_size),
         *extra,
     ]
     order = (SERIOUS, WARNING, NOTE)

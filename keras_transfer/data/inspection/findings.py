@@ -113,8 +113,6 @@ def _converted(path: Path) -> Iterator[tuple[str, str]]:
         yield "animated", f"has {frames} frames, of which the first is used"
     if mode == "CMYK":
         yield "CMYK", "is converted to RGB, and its colours may change"
-    if mode.startswith(("I", "F")):
-        yield "16 bits", "is converted to 8 bits"
 
 
 def counts_of(images: Sequence[SeenImage]) -> dict[str, dict[str, int]]:

@@ -1,0 +1,42 @@
+"""What the form of the data says before training: the order of its classes, its bit depth, the range of its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from keras_transfer.data.classes import ordered
+from keras_transfer.data.examples import Examples
+from keras_transfer.data.inspection.finding import NOTE, WARNING, Finding
+from keras_transfer.data.inspection.findings import SeenImage
+from keras_transfer.data.sources.bit_depth import deep_ones, used_range
+
+
+def form_troubles(images: Sequence[SeenImage], side: int) -> Iterator[Finding]:
+    """Finds what is easily taken for something else.
+
+    Args:
+        images: of a folder or a data set.
+        side: the longer side of the size wanted, in pixels.
+    """
+    names = {image.class_name for image in images}
+    if ordered(names) != tuple(sorted(names)):
+        said = "are in the order of their numbers; Keras' image_dataset_from_directory sorts them as text"
+        yield Finding("order of classes", NOTE, f"{', '.join(ordered(names)[:3])} ... {said}")
+    arrays = [image for image in images if isinstance(image.item, np.ndarray)]
+    if arrays:
+        low = min(float(image.item.min()) for image in arrays)
+        high = max(float(image.item.max()) for image in arrays)
+        if low < 0 or 0 < high <= 1 or high > 255:
+            said = f"have values from {low:.4g} to {high:.4g}, where 0 is black and 255 white; pass pixel_range="
+            yield Finding("range of pixels", WARNING, said, tuple(image.path for image in arrays[:3]))
+        return
+    deep = deep_ones([image.item for image in images])
+    if deep:
+        encoded = isinstance(deep[0], bytes)
+        examples = Examples(np.array(deep, dtype=object), np.zeros(len(deep), int), encoded=encoded)
+        _, white = used_range(examples, side)
+        chosen = set(deep)
+        said = f"16 bits a channel, with values up to {white:.0f}: that is white, unless pixel_range= says otherwise"
+        yield Finding("16 bits", NOTE, said, tuple(image.path for image in images if image.item in chosen))
