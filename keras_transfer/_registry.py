@@ -59,12 +59,18 @@ class Registry(Generic[Part]):
                 name = self.kind.replace(" ", "_")
                 raise InputError(f"Expected `{name}` to be {self.words}. Received: {name}={part!r}.")
             return part
-        if part in self._parts:
-            return self._parts[part]
-        alike = [name for name in self._parts if name.lower() == part.lower()]
-        if len(alike) != 1:
-            raise unknown(self.kind, part, self.names())
-        return self._parts[alike[0]]
+        return self._parts[self.spelled(part)]
+
+    def spelled(self, name: str) -> str:
+        """Returns a name as it was registered, from the same name in another case.
+
+        Raises:
+            InputError: if no part has the name, or several have.
+        """
+        alike = [each for each in self._parts if each == name or each.lower() == name.lower()]
+        if name not in alike and len(alike) != 1:
+            raise unknown(self.kind, name, self.names())
+        return name if name in alike else alike[0]
 
     def names(self) -> list[str]:
         """Returns all names, in the order of their registration."""

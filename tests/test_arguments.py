@@ -12,6 +12,7 @@ from conftest import toy_backbone, toy_network
 import keras_transfer as kt
 from keras_transfer._arguments import Choice, Flag, ImageSize, Kind, Number, Part, Whole, takes
 from keras_transfer._registry import Registry
+from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.training.options import Options
 
 WRONG = (
@@ -176,3 +177,16 @@ def test_constraints_accept_exactly_what_their_words_say():
             assert not constraint.accepts(value), (constraint.words, value)
     assert keras.optimizers.get("Adam") is not None  # names of Keras are taken in either case
     assert Options(optimizer="Adam", loss="MSE").optimizer == "Adam"
+
+
+def test_a_name_is_known_in_any_case_and_an_unknown_one_lists_what_is_near():
+    assert BACKBONES.find("resnet50") is BACKBONES.find("ResNet50")
+    options = {"image_size": 32, "backbone_options": {"alpha": 0.25}}
+    assert kt.build_model("mobilenet", 2, weights=None, **options).name == "MobileNet"
+    with pytest.raises(
+        kt.InputError, match=r"one of \d+ names, such as \[.*'ResNet50'.*Did you mean 'ResNet50'"
+    ) as caught:
+        kt.build_model("RestNet50", 2, weights=None)
+    assert len(str(caught.value)) < 250
+    with pytest.raises(kt.DownloadError, match="imagenet|download"):
+        kt.build_model("mobilenet", 2, weights="ImageNet")

@@ -155,3 +155,22 @@ def test_cells_may_be_lists_of_names_and_columns_say_yes_and_no(frame, photos):
         warm=np.where(frame["label"] == "red", "Yes", "no"), cold=np.where(frame["label"] == "red", "FALSE", "True")
     )
     assert read(yes, photos, label_column=["warm", "cold"]).counts["train"]["warm"] == data.counts["train"]["warm"]
+
+
+def test_numbers_that_are_not_whole_are_values_to_estimate(frame, photos, tmp_path):
+    table = frame.assign(weight=np.linspace(0.5, 9.0, len(frame)), count=range(len(frame)))
+    table.loc[0, "weight"] = np.nan
+    table.to_csv(tmp_path / "list.csv", index=False)
+    for source in (table, tmp_path / "list.csv"):
+        with pytest.warns(kt.DataWarning, match="has no label"):
+            data = read(source, photos, label_column="weight")
+        assert data.task.name == "regression" and data.class_names == ("weight",)
+        by_path = dict(zip(data.splits["train"].items, data.splits["train"].labels[:, 0], strict=True))
+        rows = {str(photos / path): weight for path, weight in zip(table["image"], table["weight"], strict=True)}
+        assert all(by_path[path] == np.float32(rows[path]) for path in by_path)
+    counts = read(table, photos, label_column="count", task="regression")
+    assert counts.task.name == "regression" and counts.splits["train"].labels.dtype == np.float32
+    both = read(table.fillna(1.5), photos, label_column=["weight", "count"])
+    assert both.class_names == ("weight", "count") and next(iter(both.train))[1].shape[1] == 2
+    with pytest.raises(kt.InputError, match=r"Expected numbers in \['label'\]. Received: \['blue'\] in row 1"):
+        read(table, photos, task="regression")

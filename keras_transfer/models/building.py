@@ -83,6 +83,10 @@ def build_model(
             f"Expected 2 or more classes with {activation}. Received: num_classes={num_classes}. "
             "For a yes-or-no question use two classes, or activation='sigmoid'."
         )
+    if isinstance(backbone, str) and not is_handle(backbone):
+        backbone = BACKBONES.spelled(backbone)
+    if isinstance(weights, str) and weights.lower() == "imagenet":
+        weights = "imagenet"
     apply_head = HEADS.find(head)
     part = _find(backbone)
     size = _size(image_size, part)

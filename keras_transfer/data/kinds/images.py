@@ -45,9 +45,15 @@ class Images(Kind):
         """Checks that a model takes images of this size."""
         size = tuple(model.input_shape[1:3])
         if size != tuple(self.image_size):
+            turned = size == tuple(reversed(self.image_size))
+            remedy = "A size is (height, width): one is turned." if turned else "Give both the same image_size."
             raise InputError(
                 f"Expected images of the model's size {size}. Received: data with image_size={self.image_size}. "
-                "Give both the same image_size."
+                + (
+                    "A size is (height, width): one of the two is turned."
+                    if turned
+                    else "Give both the same image_size."
+                )
             )
 
     def settings(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from keras_transfer.data.sources.assembling import Assembly
 from keras_transfer.data.sources.tables import Table, labels_of, row_name
 from keras_transfer.data.splitting.lists import read_quarantine
 from keras_transfer.data.splitting.splits import group_ids
+from keras_transfer.tasks import TASKS
 
 
 def from_dataframe(
@@ -33,6 +34,7 @@ def from_dataframe(
     root: str | os.PathLike[str] | None = None,
     suffix: str = "",
     class_names: Sequence[str] | None = None,
+    task: str | None = None,
     image_size: int | tuple[int, int] = 224,
     resize: str = "crop",
     augment: Augment = "none",
@@ -62,6 +64,8 @@ def from_dataframe(
         suffix: what to write behind each path, such as ".jpg" for a column of names or numbers without it.
         root: folder of the images; by default the folder of the CSV file, or the current folder for a table.
         class_names: the class names in order; by default the sorted names that occur.
+        task: "regression" to take whole numbers as values to estimate; numbers of which some are not whole are taken so
+            by themselves. Several columns of them are several values per image.
         image_size: height and width in pixels, or one number for both.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
@@ -86,10 +90,15 @@ def from_dataframe(
         usable; a.jpg cannot be read (No such file or directory).
     """
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
+    if task is not None:
+        TASKS.find(task)
     table = Table(frame, root)
     paths = table.paths(image_column, suffix)
-    labels, names = labels_of(table, label_column, label_separator, class_names)
-    check_classes(names)
+    labels, names = labels_of(table, label_column, label_separator, class_names, task)
+    known = next((label for label in labels if label is not None), None)
+    values = isinstance(known, list) and isinstance(known[0], float)
+    if not values:
+        check_classes(names)
     splits = table.splits(split_column)
     groups = None if group_column is None else group_ids(table.column(group_column))
     left_out = _repeated(paths, labels, splits)
@@ -109,7 +118,7 @@ def from_dataframe(
             )
         return Examples(
             np.array([str(paths[row]) for row in rows], dtype=object),
-            np.array([labels[row] for row in rows], np.int64),
+            np.array([labels[row] for row in rows], np.float32 if values else np.int64),
             groups=None if groups is None else groups[rows],
         )
 

@@ -91,9 +91,19 @@ class Table:
 
 
 def labels_of(
-    table: Table, columns: str | Sequence[str], separator: str | None, class_names: Sequence[str] | None
+    table: Table,
+    columns: str | Sequence[str],
+    separator: str | None,
+    class_names: Sequence[str] | None,
+    task: str | None = None,
 ) -> tuple[list[Any], tuple[str, ...]]:
-    """Returns the label of each row (None for a row without a label), and the class names."""
+    """Returns the label of each row (None for a row without a label), and the names of classes or values.
+
+    Labels of regression are lists of floats. Numbers are taken for them if `task` says so, or one of them is not whole.
+    """
+    names = (columns,) if isinstance(columns, str) else tuple(columns)
+    if task == "regression" or (task is None and separator is None and _are_values(table, names)):
+        return _values(table, names), tuple(map(str, names if class_names is None else class_names))
     if not isinstance(columns, str):
         names = tuple(columns)
         by_label = [[_zero_or_one(value, name, row) for row, value in enumerate(table.column(name))] for name in names]
@@ -119,6 +129,38 @@ def labels_of(
         return [None if name is None else index[name] for name in named], names
     parts = [None if name is None else set(split(name)) for name in named]
     return [None if each is None else [int(name in each) for name in names] for each in parts], names
+
+
+def _number(value: Any) -> float | None:
+    """Returns the number that a cell holds; None if it holds none."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (str, int, float, np.number)):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _are_values(table: Table, names: Sequence[str]) -> bool:
+    """Says whether all cells of columns are numbers, and some are neither whole nor the same."""
+    cells = [value for name in names for value in table.column(name) if not is_missing(value)]
+    numbers = [_number(cell) for cell in cells]
+    if not cells or any(number is None for number in numbers):
+        return False
+    return len(set(numbers)) > 1 and any(number != math.floor(number) for number in numbers if number is not None)
+
+
+def _values(table: Table, names: Sequence[str]) -> list[list[float] | None]:
+    rows: list[list[float] | None] = []
+    for row, cells in enumerate(zip(*(table.column(name) for name in names), strict=True)):
+        if any(map(is_missing, cells)):
+            rows.append(None)
+            continue
+        numbers = [_number(cell) for cell in cells]
+        if any(number is None or not math.isfinite(number) for number in numbers):
+            raise DataError(f"Expected numbers in {list(names)}. Received: {list(cells)} in {row_name(row)}.")
+        rows.append([float(number) for number in numbers if number is not None])
+    return rows
 
 
 def _of_cells(
