@@ -190,3 +190,10 @@ def test_a_name_is_known_in_any_case_and_an_unknown_one_lists_what_is_near():
     assert len(str(caught.value)) < 250
     with pytest.raises(kt.DownloadError, match="imagenet|download"):
         kt.build_model("mobilenet", 2, weights="ImageNet")
+
+
+def test_a_size_that_is_turned_is_said():
+    data = kt.data.from_arrays(np.zeros((8, 32, 48, 3), "uint8"), np.arange(8) % 2)
+    model = kt.build_model("MobileNet", 2, weights=None, image_size=(48, 32), backbone_options={"alpha": 0.25})
+    with pytest.raises(kt.InputError, match=r"\(48, 32\).*\(32, 48\).*one is turned"):
+        kt.fine_tune(model, data, epochs=1)
