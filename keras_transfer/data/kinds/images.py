@@ -48,7 +48,8 @@ class Images(Kind):
             turned = size == tuple(reversed(self.image_size))
             remedy = "A size is (height, width): one is turned." if turned else "Give both the same image_size."
             raise InputError(
-                f"Expected images of the model's size {size}. Received: data with image_size={self.image_size}. {remedy}"
+                f"Expected images of the model's size {size}. Received: data with image_size={self.image_size}. "
+                + remedy
             )
 
     def settings(self) -> dict[str, Any]:
