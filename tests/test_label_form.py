@@ -77,6 +77,7 @@ def test_one_sigmoid_output_tells_two_classes_apart(arrays, cache, tmp_path):
 
 def test_which_form_is_asked_for():
     assert wants_one_hot("kl_divergence", []) and wants_one_hot(None, ["auc"]) and wants_one_hot(None, ["f1"])
+    assert wants_one_hot(losses.BinaryCrossentropy(), []) and wants_one_hot("mse", [metrics.MeanAbsoluteError()])
     assert not wants_one_hot(None, ["accuracy"]) and not wants_one_hot("sparse_categorical_crossentropy", ["acc"])
     assert not wants_one_hot(lambda labels, outputs: 0.0, [])
     with pytest.raises(kt.InputError, match="all take one-hot labels, or all the numbers"):

@@ -9,25 +9,9 @@ import keras
 
 from keras_transfer._checks import InputError
 
-# of Keras, those that take one-hot labels besides everything named `Categorical...`
-_ONE_HOT_LOSSES = {"cosine_similarity", "dice", "hinge", "kl_divergence", "poisson", "squared_hinge", "tversky"}
-_ONE_HOT_METRICS = {
-    "AUC",
-    "BinaryAccuracy",
-    "CosineSimilarity",
-    "F1Score",
-    "FBetaScore",
-    "KLDivergence",
-    "OneHotIoU",
-    "OneHotMeanIoU",
-    "Poisson",
-    "Precision",
-    "PrecisionAtRecall",
-    "Recall",
-    "RecallAtPrecision",
-    "SensitivityAtSpecificity",
-    "SpecificityAtSensitivity",
-}
+# Losses and metrics of Keras take one-hot labels, but for those that take numbers, and those that take either or none.
+_NUMBERS = {"circle", "ctc"}
+_EITHER = {"acc", "accuracy", "ce", "crossentropy", "iou", "loss", "mean", "meaniou", "meanmetricwrapper", "metric"}
 _SHORT = {"f1": lambda: keras.metrics.F1Score(average="macro", name="f1")}
 
 
@@ -55,13 +39,13 @@ def wants_one_hot(loss: Any, metrics: Sequence[Any]) -> bool:
 
 
 def _form(part: Any, module: Any) -> bool | None:
-    """Returns True for one-hot labels, False for the numbers of classes, None for what takes either or is not known."""
-    name = part if isinstance(part, str) else getattr(part, "__name__", type(part).__name__)
-    if isinstance(part, str) and part not in ("accuracy", "acc", "crossentropy", "ce"):
-        found = module.get(part)
-        name = getattr(found, "__name__", type(found).__name__)
-    plain = name.replace("_", "").lower()
-    if plain.startswith("sparse"):
-        return False
-    one_hot = {each.replace("_", "").lower() for each in _ONE_HOT_LOSSES | _ONE_HOT_METRICS}
-    return True if plain.startswith(("categorical", "topkcategorical")) or plain in one_hot else None
+    """Returns True for one-hot labels, False for numbers of classes, None for what takes either or is not of Keras."""
+    if isinstance(part, str):
+        if part in _EITHER:  # Keras chooses by the labels
+            return None
+        part = module.get(part)
+    kind = part if hasattr(part, "__name__") else type(part)
+    plain = kind.__name__.replace("_", "").lower()
+    if not str(kind.__module__).startswith("keras.") or plain in _EITHER:
+        return None
+    return not (plain.startswith("sparse") or plain in _NUMBERS)
