@@ -120,6 +120,11 @@ def wrap(model: keras.Model) -> keras.Model:
                 "Expected a backbone with one input `(batch, height, width, channels)` and one output. Received: "
                 f"inputs {[tensor.shape for tensor in inputs]}, outputs {[tensor.shape for tensor in outputs]}."
             )
+        if inputs[0].shape[-1] not in (3, None):
+            raise InputError(
+                f"Expected a backbone that takes 3 channels, red, green and blue. Received: {inputs[0].shape[-1]}. Put "
+                "a layer before it that makes its channels of three, such as a 1x1 Conv2D."
+            )
         return keras.Model(inputs[0], outputs[0], name=model.name)
     images = layers.Input((None, None, 3))
     return keras.Model(images, model(images), name=model.name)
