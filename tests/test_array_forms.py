@@ -53,6 +53,7 @@ def test_images_of_several_sizes_are_kept_to_the_bit():
     assert next(iter(data.train))[0].shape == (9, 6, 9, 3)
     with pytest.raises(kt.InputError, match="`image_size` for images of several sizes"):
         kt.data.from_arrays(images, NUMBERS)
+    images[0] = np.zeros((6, 9, 3), "uint8")  # a black picture is no sign that all are scaled
     grey = kt.data.unlabelled([image[..., 0] for image in images], image_size=6)
     assert sum(map(len, grey.splits.values())) == 12
 
@@ -63,6 +64,15 @@ def test_images_of_several_sizes_are_kept_to_the_bit():
 def test_scaled_images_are_said(scaled, said):
     with pytest.warns(kt.DataWarning, match=said):
         kt.data.from_arrays(scaled, NUMBERS)
+
+
+def test_scaled_images_of_several_sizes_are_said_once_and_scaled_together():
+    images = [RNG.uniform(0, 1, (6 + number % 3, 9, 3)) for number in range(12)]
+    with pytest.warns(kt.DataWarning, match=r"pixel_range=\(0, 1\)") as told:
+        as_images(images)
+    assert len(told) == 1
+    first = tf.io.decode_png(as_images(images, (0, 1))[0]).numpy()
+    assert np.array_equal(first, np.rint(images[0].astype("float32") * np.float32(255)))
 
 
 @pytest.mark.parametrize(

@@ -44,11 +44,14 @@ def as_images(images: Any, pixel_range: Range | None = None) -> np.ndarray:
     coloured = [_coloured(part[np.newaxis])[0] for part in parts]
     if pixel_range is None and any(part.dtype.kind in "iu" and part.max(initial=0) > _FULL for part in coloured):
         pixel_range = (0, _most(max(part.max(initial=0) for part in coloured)))
-    values = np.concatenate([part.reshape(-1, 3) for part in coloured])
-    scaled = np.rint(_scaled(values, pixel_range)).clip(0, _FULL).astype(np.uint8)
-    ends = np.cumsum([part.shape[0] * part.shape[1] for part in coloured])[:-1]
-    found = [each.reshape(part.shape) for each, part in zip(np.split(scaled, ends), coloured, strict=True)]
-    return np.array([tf.io.encode_png(each).numpy() for each in found], dtype=object)
+    if pixel_range is None and all(part.dtype.kind != "b" for part in coloured):
+        _warn_of_range(min(float(part.min()) for part in coloured), max(float(part.max()) for part in coloured))
+        pixel_range = (0, _FULL)  # looked at as a whole: a dark picture among others is no sign
+    found = []
+    for part in coloured:  # one after the other, so that they are not held twice
+        scaled = np.rint(_scaled(part, pixel_range)).clip(0, _FULL).astype(np.uint8)
+        found.append(tf.io.encode_png(scaled).numpy())
+    return np.array(found, dtype=object)
 
 
 def as_labels(
@@ -136,8 +139,9 @@ def _scaled(images: np.ndarray, pixel_range: Range | None) -> np.ndarray:
         return images.astype(np.uint8) * np.uint8(_FULL)
     if pixel_range is None and images.dtype.kind in "iu" and high > _FULL:
         pixel_range = (0, _most(int(high)))
-    if pixel_range is None or tuple(pixel_range) == (0, _FULL):
+    if pixel_range is None:
         _warn_of_range(float(low), float(high))
+    if pixel_range is None or tuple(pixel_range) == (0, _FULL):
         fits = images.dtype.kind in "iu" and low >= 0
         return images.astype(np.uint8 if fits else np.float32, copy=False)
     black, white = pixel_range

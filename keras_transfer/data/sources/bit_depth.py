@@ -41,8 +41,11 @@ def _is_deep(item: Any) -> bool:
     if isinstance(item, bytes):
         head = item[:_HEAD]
     elif str(item).lower().endswith(".png"):
-        with Path(item).open("rb") as file:
-            head = file.read(_HEAD)
+        try:
+            with Path(item).open("rb") as file:
+                head = file.read(_HEAD)
+        except OSError:  # gone since it was listed: reading says so, by its name
+            return False
     else:
         return False
     return head.startswith(b"\x89PNG") and head[_HEAD - 1 :] == b"\x10"
