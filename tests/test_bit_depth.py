@@ -10,7 +10,7 @@ from PIL import Image
 
 import keras_transfer as kt
 from keras_transfer.data.pixels.images import load_image
-from keras_transfer.data.sources.bit_depth import deep_ones
+from keras_transfer.data.sources.bit_depth import deep_values
 
 SAME = {"image_size": 32, "batch_size": 8}
 
@@ -50,11 +50,11 @@ def test_a_range_of_ones_own_is_a_window(tmp_path):
 
 
 def test_eight_bits_have_no_other_range(pictures):
-    assert kt.data.from_directory(pictures, **SAME).pixel_range == (0, 65535)
+    assert kt.data.from_directory(pictures, **SAME).pixel_range is None
 
 
 def test_a_file_that_is_gone_is_left_to_reading():
-    assert not deep_ones(["no/such.png", b"", "no/such.jpg"])
+    assert not deep_values(["no/such.png", "no/such.jpg", "no/such.tif"], False, 32)
 
 
 def test_the_export_and_its_description_have_the_range(tmp_path):

@@ -75,10 +75,17 @@ def test_oddities_are_pointed_out(photos):
     save(frames[0], train / "moving.gif", save_all=True, append_images=frames[1:])
     deep = np.asarray(scene(94).convert("L")).astype("uint16") * 257
     save(Image.fromarray(deep), train / "deep.png")
-    (photos / "train" / "phone.heic").write_bytes(b"x")
+    (photos / "train" / "phone.jxl").write_bytes(b"x")
     save(scene(95), photos / "train" / "loose.jpg")
     found = kinds(kt.data.check(photos))
-    expected = {"only one of its format": 2, "tiny": 1, "CMYK": 1, "animated": 1, "16 bits": 1, "other formats": 1}
+    expected = {
+        "only one of its format": 2,
+        "tiny": 1,
+        "CMYK": 1,
+        "several pictures": 1,
+        "more than 8 bits": 1,
+        "other formats": 1,
+    }
     assert found == {**expected, "outside the class folders": 1}
 
 
@@ -205,7 +212,7 @@ def test_the_form_of_the_data_is_said_before_training(tmp_path):
             values = np.random.default_rng([int(name), number]).integers(0, 4096, (64, 64)).astype("uint16")
             Image.fromarray(values).save(tmp_path / name / f"{number}.png")
     found = kt.data.check(tmp_path, image_size=32).by_kind()
-    (order,), (deep,) = found["note", "order of classes"], found["note", "16 bits"]
+    (order,), (deep,) = found["note", "order of classes"], found["note", "more than 8 bits"]
     assert order.message.startswith("9, 10 ...") and "up to 4095" in deep.message and len(deep.paths) == 6
 
 

@@ -50,7 +50,7 @@ def test_the_result_lies_in_the_version(root, trained, data):
 
 
 def test_specimens_are_of_every_format_and_decode_in_training_and_serving_alike():
-    from keras_transfer.data.files import image_format
+    from keras_transfer.data.formats.naming import image_format
 
     drawn = specimens((32, 32))
     assert {image_format(picture[:16]) for picture in drawn} == {"JPEG", "PNG", "GIF", "BMP", "WebP"}

@@ -50,14 +50,15 @@ def predict(
 ) -> None:
     """Predict the classes of photographs with an exported model."""
     with session(as_json) as kt:
-        from keras_transfer.data.files import EXTENSIONS, check_files, find_images
+        from keras_transfer.data.files import check_files, find_images
+        from keras_transfer.data.formats.naming import format_named
 
         asked = [path for file in files for path in (find_images(file) if file.is_dir() else [file])]
         if not asked:
             raise InputError(f"Expected images in {', '.join(map(str, files))}. Received: none.")
         served = kt.load(model)
         # what is named like no image may hold one all the same: it is tried
-        left_out = check_files([file for file in asked if file.suffix.lower() in EXTENSIONS], max(served.image_size))
+        left_out = check_files([file for file in asked if format_named(file)], max(served.image_size))
         bad = {item.path for item in left_out}
         files = [file for file in asked if file not in bad]
         if not files:

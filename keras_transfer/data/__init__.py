@@ -1,6 +1,7 @@
 """Images with labels from many sources, always in the same form: ImageData."""
 
 from keras_transfer.data.examples import Examples
+from keras_transfer.data.formats.translating import as_png
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.doctor import check
@@ -21,6 +22,7 @@ __all__ = [
     "Finding",
     "ImageData",
     "Shift",
+    "as_png",
     "check",
     "compare",
     "folds",

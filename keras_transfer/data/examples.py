@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from pathlib import Path
 
 import numpy as np
 
+from keras_transfer.data.formats.naming import file_of
 from keras_transfer.tasks import Task, task_of_labels
 
 _MISSING = (-1, -1, -1, -1)
@@ -100,7 +100,7 @@ def _stamps_of(paths: Iterable[str | bytes | os.PathLike[str]]) -> np.ndarray:
 
 def _stamp(path: str | bytes | os.PathLike[str]) -> tuple[int, ...]:
     try:
-        about = Path(os.fsdecode(path)).stat()
+        about = file_of(os.fsdecode(path)).stat()
     except OSError:
         return _MISSING
     # the time of the last change of status cannot be set back, as that of the content can

@@ -13,22 +13,15 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
+from keras_transfer.data.formats.format import HEAD, MAX_PIXELS, FormatError
+from keras_transfer.data.formats.naming import file_of, format_named, image_format
+from keras_transfer.data.formats.translating import read_file, reader
 from keras_transfer.data.pipelines.fetching import fetched
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pipelines.order import in_turn
 from keras_transfer.data.pixels.headers import announced_size
-from keras_transfer.data.pixels.images import MAX_PIXELS, decode
+from keras_transfer.data.pixels.images import decode
 
-EXTENSIONS = {
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpe": "JPEG",
-    ".jfif": "JPEG",
-    ".png": "PNG",
-    ".gif": "GIF",
-    ".bmp": "BMP",
-    ".webp": "WebP",
-}
 Look = Callable[[tf.Tensor, tf.Tensor], Any]
 
 # errors of reading and decoding that come from the machine or this program, not from the image
@@ -65,8 +58,7 @@ def find_images(folder: Path) -> list[Path]:
     found = [
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in EXTENSIONS
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if format_named(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     ]
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
@@ -100,7 +92,7 @@ def examine_files(paths: Sequence[Path], side: int, look: Look) -> tuple[list[Le
     seen = {candidates[index]: found for index, found in decodable([*map(str, candidates)], side, False, look)}
     for path in candidates:
         if path not in seen:
-            reasons[path] = _why_passed_over(partial(tf.io.read_file, str(path)), side, look)
+            reasons[path] = _why_passed_over(partial(content_of, path), side, look)
     return [LeftOut(path, reason) for path, reason in reasons.items() if reason is not None], seen
 
 
@@ -139,7 +131,8 @@ def decodable(
     if not len(items):
         return
 
-    look_at = _look_at(encoded, look)
+    plain = encoded or reader(items) is tf.io.read_file
+    look_at = _look_at(encoded, look) if plain else _with_reader(reader(items), look)
 
     def decoded(item: tf.Tensor, index: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, Any]:
         # something of the image must be returned, because tf.data drops work that nothing needs
@@ -155,25 +148,24 @@ def decodable(
 
 @cache  # traced once: for a few files it takes as long as reading them
 def _look_at(encoded: bool, look: Look) -> Callable[[tf.Tensor, tf.Tensor], Any]:
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32)], autograph=False)
+    return tf.function(
+        _with_reader(tf.identity if encoded else tf.io.read_file, look),
+        input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32)],
+        autograph=False,
+    )
+
+
+def _with_reader(read: Callable[[tf.Tensor], tf.Tensor], look: Look) -> Callable[[tf.Tensor, tf.Tensor], Any]:
     def look_at(item: tf.Tensor, side: tf.Tensor) -> Any:
-        content = item if encoded else tf.io.read_file(item)
+        content = read(item)
         return look(content, decode(content, side))
 
     return look_at
 
 
-def image_format(header: bytes) -> str | None:
-    """Names the format that the first 16 bytes of a file announce, if it is one of ours.
-
-    Example:
-        >>> image_format(b"GIF89a")
-        'GIF'
-    """
-    if header.startswith(b"RIFF") and header[8:12] == b"WEBP":
-        return "WebP"
-    signatures = {b"\xff\xd8\xff": "JPEG", b"\x89PNG\r\n\x1a\n": "PNG", b"GIF8": "GIF", b"BM": "BMP"}
-    return next((name for signature, name in signatures.items() if header.startswith(signature)), None)
+def content_of(path: Path | str) -> tf.Tensor:
+    """Reads a file as the bytes that TensorFlow decodes; see `reader`."""
+    return tf.constant(read_file(path)) if reader([path]) is not tf.io.read_file else tf.io.read_file(str(path))
 
 
 def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str | None:
@@ -190,6 +182,10 @@ def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str | None:
         decode(content, side)
     except NOT_THE_IMAGE:
         raise
+    except FormatError as error:
+        return str(error)
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
     except tf.errors.OpError as error:
         return f"cannot be decoded ({_reason(error)})"
     return None
@@ -216,22 +212,23 @@ def _corner(content: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
 
 
 def _mislabelled(path: Path) -> str | None:
+    file = file_of(path)
     try:
         str(path).encode()
     except UnicodeEncodeError:
         return "has a name that is not UTF-8; rename it"
-    if path.is_dir():
+    if file.is_dir():
         return "is a folder named like an image"
     try:
-        if not path.resolve(strict=True).is_file():
+        if not file.resolve(strict=True).is_file():
             return "is no regular file"
-        with path.open("rb") as file:
-            header = file.read(16)
+        with file.open("rb") as opened:
+            head = opened.read(HEAD)
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads back to itself, before Python 3.13
         return f"cannot be read ({getattr(error, 'strerror', None) or 'a link that leads back to itself'})"
-    if not header:
+    if not head:
         return "is empty"
-    named, held = EXTENSIONS[path.suffix.lower()], image_format(header)
+    named, held = format_named(path), image_format(head)
     if held is None:
-        return f"is named {path.suffix} but holds no image"
-    return None if held == named else f"is named {path.suffix} but holds {held}"
+        return f"is named {file.suffix} but holds no image"
+    return None if held == named else f"is named {file.suffix} but holds {held}"

@@ -25,7 +25,6 @@ from keras_transfer.data.pipelines.options import ready
 from keras_transfer.data.pipelines.order import Order, in_turn, shuffled
 from keras_transfer.data.pipelines.reading import augmented, batched, images_of
 from keras_transfer.data.pipelines.substitutes import Substitutes
-from keras_transfer.data.pixels.images import DEEP
 from keras_transfer.data.unreadable import Replaced, Unreadable
 from keras_transfer.plots.images import plot_images
 from keras_transfer.tasks import TASKS, Classification
@@ -57,7 +56,8 @@ class ImageData(LabelledData):
         left_out: files that were found but are not used.
         root: folder of the files; None for images from elsewhere.
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
-        pixel_range: the values that become black and white where a file has 16 bits a channel.
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where none
+            has, or each says so itself.
     """
 
     splits: Mapping[str, Examples]
@@ -70,7 +70,7 @@ class ImageData(LabelledData):
     left_out: tuple[LeftOut, ...] = ()
     root: Path | None = None
     shares: bool = False
-    pixel_range: tuple[float, float] = DEEP
+    pixel_range: tuple[float, float] | None = None
     # each copy by `dataclasses.replace` has its own
     _epoch: tf.Variable = field(init=False, default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
     _replaced: Replaced = field(init=False, default_factory=Replaced)

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_transfer._checks import DataWarning
-from keras_transfer.data.files import EXTENSIONS, LeftOut, below
+from keras_transfer.data.files import LeftOut, below
+from keras_transfer.data.formats.naming import format_named
 from keras_transfer.data.labelled_data import LabelledData
 
 _SHOWN = 20
@@ -61,6 +62,6 @@ def note_changed(data: LabelledData) -> None:
 
 def odd_formats(paths: Sequence[Path]) -> list[tuple[Path, str]]:
     """Returns the files that are the only ones of their format, which is named, among many."""
-    formats = Counter(EXTENSIONS[path.suffix.lower()] for path in paths)
-    kinds = ((path, EXTENSIONS[path.suffix.lower()]) for path in paths)
+    kinds = [(path, format_named(path) or "other file") for path in paths]
+    formats = Counter(kind for _, kind in kinds)
     return [(path, kind) for path, kind in kinds if formats[kind] == 1 and len(paths) >= _ENOUGH]

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataError
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import AT_FIRST, decodable, printable, why_undecodable
+from keras_transfer.data.files import AT_FIRST, content_of, decodable, printable, why_undecodable
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipelines.order import Order
 from keras_transfer.data.pipelines.reading import pixels_of
@@ -59,7 +59,7 @@ class Replaced:
 
         def examine(index: int) -> None:
             path = str(examples.items[index])
-            reason = why_undecodable(partial(tf.io.read_file, path), max(kind.image_size))
+            reason = why_undecodable(partial(content_of, path), max(kind.image_size))
             if reason is None:
                 pixels_of(tf.constant(path), examples, kind)  # raises what is not the file's fault
             self._note(path, reason or AT_FIRST)

@@ -13,7 +13,10 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from keras_transfer.data.files import image_format, why_undecodable
+from keras_transfer.data.files import why_undecodable
+from keras_transfer.data.formats import FORMATS
+from keras_transfer.data.formats.format import HEAD
+from keras_transfer.data.formats.naming import image_format
 from keras_transfer.server.faults import Code, Fault, invalid
 from keras_transfer.serving.description import DESCRIPTION
 
@@ -115,9 +118,11 @@ class Servable:
 
 def _why_no_picture(content: bytes) -> str | None:
     """Says why bytes are no picture that can be decoded; None if they can."""
-    kind = image_format(content[:16])
+    kind = image_format(content[:HEAD])
     if kind is None:
         return f"not a JPEG, PNG, GIF, BMP or WebP: it starts with {content[:12]!r}"
+    if FORMATS.find(kind).open is not None:
+        return f"{kind}, which the model cannot decode; send PNG, which `keras_transfer.data.as_png(path)` makes of it"
     reason = why_undecodable(lambda: tf.constant(content), 1)
     return None if reason is None else f"a {kind} file that {reason}"
 

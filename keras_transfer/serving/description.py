@@ -13,13 +13,17 @@ import tensorflow as tf
 from keras_transfer._checks import InputError
 from keras_transfer._version import __version__
 from keras_transfer.data.kinds import Images
-from keras_transfer.data.pixels.images import DEEP
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.models.origins import check_class_order, classes_of
 from keras_transfer.tasks import Task, task_of_activation
 from keras_transfer.tasks.report import checked_names
 
 DESCRIPTION = "keras_transfer.json"
+_OTHER_FORMATS = (  # for a person who writes a client
+    "The graph decodes JPEG, PNG, GIF, BMP and WebP. Send TIFF, DICOM and others as PNG: "
+    "keras_transfer.data.as_png(path, pixel_range), or 8 bits clip((value - black) * 255 / (white - black), 0, 255) "
+    "with pixel_range = [black, white], after DICOM's rescale slope and intercept."
+)
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,15 @@ class Description:
         image_size: (height, width) in pixels.
         resize: how images are resized to that size: "crop", "pad" or "stretch".
         activation: "softmax" for one class per image, "sigmoid" for several labels per image, "linear" for regression.
-        pixel_range: the values that become black and white where a file has 16 bits a channel.
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
+            none of the training images had.
     """
 
     class_names: tuple[str, ...]
     image_size: tuple[int, int]
     resize: str
     activation: str
-    pixel_range: tuple[float, float] = DEEP
+    pixel_range: tuple[float, float] | None = None
 
     @property
     def kind(self) -> Images:
@@ -62,7 +67,8 @@ class Description:
             "image_size": list(self.image_size),
             "resize": self.resize,
             "activation": self.activation,
-            "pixel_range": list(self.pixel_range),
+            "pixel_range": self.pixel_range and list(self.pixel_range),
+            "other_formats": _OTHER_FORMATS,
             "versions": library_versions(),
         }
         (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -77,7 +83,7 @@ def describe(
     model: keras.Model,
     class_names: Sequence[str] | None,
     resize: str,
-    pixel_range: tuple[float, float] = DEEP,
+    pixel_range: tuple[float, float] | None = None,
 ) -> Description:
     """Returns the description of a model that will be exported.
 
@@ -85,7 +91,8 @@ def describe(
         model: a functional model with one input and one output.
         class_names: name of each output; by default their numbers.
         resize: "crop", "pad" or "stretch".
-        pixel_range: the values that become black and white where a file has 16 bits a channel.
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
+            none of the training images had.
 
     Raises:
         InputError: if `resize` is unknown, the model's image size is not fixed, or the model is not functional with one
@@ -122,7 +129,7 @@ def read_description(folder: Path) -> Description:
             tuple(content["image_size"]),
             content["resize"],
             content["activation"],
-            tuple(content.get("pixel_range", DEEP)),
+            tuple(content.get("pixel_range") or ()) or None,
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

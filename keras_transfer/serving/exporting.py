@@ -15,7 +15,6 @@ from keras_transfer._arguments import PATH, Flag, Kind, Part, Whole, takes
 from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
-from keras_transfer.data.pixels.images import DEEP
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.insight.evaluation import Report
 from keras_transfer.models.stages import MODEL
@@ -108,7 +107,7 @@ def export(
         raise InputError("Expected `data`, or `class_names` and `resize`. Received both.")
     if data is not None:
         class_names, resize = data.class_names, data.resize
-    description = describe(model, class_names, resize or "crop", DEEP if data is None else data.pixel_range)
+    description = describe(model, class_names, resize or "crop", None if data is None else data.pixel_range)
     if top_k is not None and top_k > len(description.class_names):
         raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
     root = Path(path).expanduser()

@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from keras_transfer._arguments import PATH, Flag, takes
 from keras_transfer._checks import InputError
+from keras_transfer.data.formats import FormatError
+from keras_transfer.data.formats.translating import as_bmp, read_file
 from keras_transfer.serving.description import read_description
 from keras_transfer.serving.proof.hashes import check_hashes
 from keras_transfer.serving.versions import find_version
@@ -153,7 +155,7 @@ class ServedModel:
             )
         if isinstance(images, (str, bytes, os.PathLike)):
             raise InputError(f"Expected a list of images. Received: {_short(images)}; write [image].")
-        encoded = [_read(image) for image in images]
+        encoded = [_read(image, self._description.pixel_range) for image in images]
         try:
             return self._answer(signature, output, image_bytes=np.array(encoded, dtype=object), **others)
         except tf.errors.InvalidArgumentError as error:
@@ -200,15 +202,17 @@ def load(path: str | os.PathLike[str], *, check: bool | str | os.PathLike[str] =
     return ServedModel(folder)
 
 
-def _read(image: str | os.PathLike[str] | bytes) -> bytes:
-    if isinstance(image, bytes):
-        return image
-    if not isinstance(image, (str, os.PathLike)):
+def _read(image: str | os.PathLike[str] | bytes, pixel_range: tuple[float, float] | None) -> bytes:
+    if not isinstance(image, (str, bytes, os.PathLike)):
         raise InputError(
             f"Expected paths of image files or their bytes, or one array for all. Received: {type(image).__name__}."
         )
     try:
-        return Path(image).expanduser().read_bytes()
+        if isinstance(image, bytes):
+            return as_bmp(image, pixel_range=pixel_range)
+        return read_file(Path(image).expanduser(), pixel_range)
+    except FormatError as error:
+        raise InputError(f"Expected an image file that can be decoded. Received: {_short(image)}, {error}.") from error
     except OSError as error:
         raise InputError(
             f"Expected a readable image file. Received: {os.fspath(image)!r} ({error.strerror})."

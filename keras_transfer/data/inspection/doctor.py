@@ -113,8 +113,7 @@ def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:
     ]
     others = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in OTHER_PICTURES and path.is_file()]
     findings += [
-        Finding("other formats", WARNING, "TensorFlow cannot decode it; convert it to JPEG or PNG", (path,))
-        for path in others
+        Finding("other formats", WARNING, "is not read; convert it to JPEG or PNG", (path,)) for path in others
     ]
     if not images:
         raise DataError(f"Expected images in class folders below {str(root)!r}. Received none.")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_transfer.data.classes import ordered
+from keras_transfer.data.formats.naming import file_of
 from keras_transfer.data.inspection.finding import COPIES_IN_CLASSES, COPIES_IN_SPLITS, NOTE, SERIOUS, WARNING, Finding
 from keras_transfer.data.notes import odd_formats
 from keras_transfer.data.splitting.duplicates import content_key, joined, near_pairs
@@ -57,7 +58,7 @@ def _equal(images: Sequence[SeenImage]) -> Iterator[tuple[int, int]]:
     """Yields pairs of files with equal bytes: those that are flat have no perceptual hash."""
     sizes: dict[int, list[int]] = {}
     for index, image in enumerate(images):
-        if image.bits is None and isinstance(image.item, str):
+        if image.bits is None and isinstance(image.item, str) and image.path.is_file():
             sizes.setdefault(image.path.stat().st_size, []).append(index)
     for indices in sizes.values():
         first: dict[bytes, int] = {}
@@ -105,12 +106,12 @@ def _converted(path: Path) -> Iterator[tuple[str, str]]:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as picture:
+        with warnings.catch_warnings(action="ignore"), Image.open(file_of(path)) as picture:
             frames, mode = getattr(picture, "n_frames", 1), picture.mode
     except Exception:  # Pillow raises what its plugins raise, for files that TensorFlow decodes all the same
         return
     if frames > 1:
-        yield "animated", f"has {frames} frames, of which the first is used"
+        yield "several pictures", f"has {frames} frames or pages, of which the first is used"
     if mode == "CMYK":
         yield "CMYK", "is converted to RGB, and its colours may change"
 

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from keras_transfer.data.classes import ordered
-from keras_transfer.data.examples import Examples
 from keras_transfer.data.inspection.finding import NOTE, WARNING, Finding
 from keras_transfer.data.inspection.findings import SeenImage
-from keras_transfer.data.sources.bit_depth import deep_ones, used_range
+from keras_transfer.data.sources.bit_depth import common_range, deep_values
 
 
 def form_troubles(images: Sequence[SeenImage], side: int) -> Iterator[Finding]:
@@ -32,11 +31,11 @@ def form_troubles(images: Sequence[SeenImage], side: int) -> Iterator[Finding]:
             said = f"have values from {low:.4g} to {high:.4g}, where 0 is black and 255 white; pass pixel_range="
             yield Finding("range of pixels", WARNING, said, tuple(image.path for image in arrays[:3]))
         return
-    deep = deep_ones([image.item for image in images])
-    if deep:
-        encoded = isinstance(deep[0], bytes)
-        examples = Examples(np.array(deep, dtype=object), np.zeros(len(deep), int), encoded=encoded)
-        _, white = used_range(examples, side)
-        chosen = set(deep)
-        said = f"16 bits a channel, with values up to {white:.0f}: that is white, unless pixel_range= says otherwise"
-        yield Finding("16 bits", NOTE, said, tuple(image.path for image in images if image.item in chosen))
+    deep = deep_values([image.item for image in images], isinstance(images[0].item, bytes), side) if images else {}
+    used = common_range(deep.values())
+    if used is not None:
+        said = (
+            f"more than 8 bits a channel, with values up to {max(values.high for values in deep.values()):.6g}: "
+            f"black is {used[0]:.6g} and white {used[1]:.6g}, unless pixel_range= says otherwise"
+        )
+        yield Finding("more than 8 bits", NOTE, said, tuple(image.path for image in images if image.item in deep))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_transfer.data.files import below
+from keras_transfer.data.files import below, content_of
+from keras_transfer.data.formats.naming import file_of
 from keras_transfer.data.inspection.finding import Finding
 from keras_transfer.data.kinds import Images
 
@@ -100,11 +101,11 @@ def _card(finding: Finding, root: Path | None) -> str:
 
 
 def _thumbnail(path: Path) -> str:
-    if not path.is_file():  # reading a pipe would wait for ever
+    if not file_of(path).is_file():  # reading a pipe would wait for ever
         return "<div class='gone'>no picture</div>"
     try:
-        picture = Images((_THUMBNAIL, _THUMBNAIL), "pad").decode(tf.io.read_file(str(path)))
-    except (tf.errors.OpError, ValueError):  # ValueError: a name that is not UTF-8
+        picture = Images((_THUMBNAIL, _THUMBNAIL), "pad").decode(content_of(path))
+    except (tf.errors.OpError, ValueError, OSError):  # ValueError: a name that is not UTF-8
         return "<div class='gone'>no picture</div>"
     encoded = b64encode(tf.io.encode_jpeg(picture, quality=80).numpy()).decode()
     return f"<img width='{_THUMBNAIL}' height='{_THUMBNAIL}' src='data:image/jpeg;base64,{encoded}'>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,9 @@ import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer.data.formats.translating import reader
 from keras_transfer.data.kinds.kind import Kind
-from keras_transfer.data.pixels.images import DEEP, MARGIN, load_pixels
+from keras_transfer.data.pixels.images import MARGIN, load_pixels
 from keras_transfer.data.pixels.resizing import RESIZES
 
 
@@ -21,17 +23,21 @@ class Images(Kind):
     Attributes:
         image_size: (height, width) in pixels.
         resize: "crop", "pad" or "stretch": how pictures are brought to that size.
-        pixel_range: the values that become black and white where a file has 16 bits a channel.
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel.
     """
 
     image_size: tuple[int, int]
     resize: str = "crop"
-    pixel_range: tuple[float, float] = DEEP
+    pixel_range: tuple[float, float] | None = None
 
     @property
     def spec(self) -> tf.TensorSpec:
         """uint8 `(height, width, 3)` in [0, 255]."""
         return tf.TensorSpec((*self.image_size, 3), tf.uint8)
+
+    def reader(self, paths: Iterable[Any]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns a function that reads one of these files; what TensorFlow cannot decode becomes BMP."""
+        return reader(paths, self.pixel_range)
 
     def decode(self, raw: tf.Tensor) -> tf.Tensor:
         """Decodes the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file, turns it upright and resizes it."""
@@ -56,4 +62,4 @@ class Images(Kind):
         """Returns the size, the way to resize with its function, and how far JPEGs are decoded at reduced scale."""
         resize = [self.resize, RESIZES.find(self.resize)]
         found = {"image_size": self.image_size, "resize": resize, "margin of reduced JPEGs": MARGIN}
-        return found if self.pixel_range == DEEP else {**found, "pixel_range": self.pixel_range}
+        return found if self.pixel_range is None else {**found, "pixel_range": self.pixel_range}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -16,6 +17,10 @@ class Kind(ABC):
     @abstractmethod
     def spec(self) -> tf.TensorSpec:
         """Shape and dtype of one example."""
+
+    def reader(self, paths: Iterable[Any]) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Returns a function that reads any of these files: from its path, a scalar string, to what `decode` takes."""
+        return tf.io.read_file
 
     @abstractmethod
     def decode(self, raw: tf.Tensor) -> tf.Tensor:

@@ -44,8 +44,10 @@ def images_of(
         keep: keep decoded images in memory from the first pass on, if they fit in a quarter of what is free.
     """
 
+    read_item = _reader(examples, kind)
+
     def compute(index: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-        return pixels_of(item, examples, kind)
+        return read_item(item)
 
     decoded = examples.items.dtype.kind in "iuf"
     image_at = compute if decoded or not keep else _kept(compute, len(examples), kind.spec)
@@ -66,9 +68,17 @@ def pixels_of(item: Any, examples: Examples, kind: Kind) -> tf.Tensor:
     Raises:
         tf.errors.OpError: if it cannot be read or decoded.
     """
+    return _reader(examples, kind)(item)
+
+
+def _reader(examples: Examples, kind: Kind) -> Callable[[tf.Tensor], tf.Tensor]:
     if examples.items.dtype.kind in "iuf":
-        return kind.fit(item)
-    return _decoder(kind)(item if examples.encoded else tf.io.read_file(item))
+        return kind.fit
+    decode = _decoder(kind)
+    if examples.encoded:
+        return decode
+    read = kind.reader(examples.items)
+    return lambda item: decode(read(item))
 
 
 @cache  # traced once for all pipelines of a kind

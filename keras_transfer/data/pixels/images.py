@@ -9,11 +9,11 @@ from functools import partial
 
 import tensorflow as tf
 
+from keras_transfer.data.formats.format import MAX_PIXELS
 from keras_transfer.data.pixels.headers import announced_size, exif_orientation, has_exif, is_deep_png, is_jpeg
 from keras_transfer.data.pixels.resizing import RESIZES
 
 MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
-MAX_PIXELS = 2**30 // 4 // 3  # a quarter of a GiB in RGB, where Pillow begins to warn of decompression bombs
 
 DEEP = (0.0, 65535.0)  # black and white in files with 16 bits, unless it is said otherwise
 _RANGE = tf.TensorSpec((2,), tf.float32)
@@ -23,7 +23,7 @@ _apart = partial(tf.function, autograph=False, experimental_attributes={"_noinli
 
 
 def load_image(
-    encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] = DEEP
+    encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] | None = None
 ) -> tf.Tensor:
     """Decodes, turns upright and resizes one image: what training, evaluation and serving all call.
 
@@ -31,7 +31,7 @@ def load_image(
         encoded: scalar string, the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file.
         image_size: (height, width) in pixels.
         resize: "crop", "pad" or "stretch".
-        pixel_range: the values that become black and white where a file has 16 bits a channel.
+        pixel_range: the values that become black and white where a file has 16 bits a channel; (0, 65535) by default.
 
     Returns:
         float32 `(height, width, 3)`, whole numbers in [0, 255].
@@ -40,14 +40,14 @@ def load_image(
 
 
 def load_pixels(
-    encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] = DEEP
+    encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] | None = None
 ) -> tf.Tensor:
     """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines."""
     image = RESIZES.find(resize)(decode(encoded, max(image_size), pixel_range), image_size)
     return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), (*image_size, 3))
 
 
-def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, float] = DEEP) -> tf.Tensor:
+def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, float] | None = None) -> tf.Tensor:
     """Decodes one image to RGB and turns it the way its EXIF orientation says.
 
     A JPEG is decoded at 1/8, 1/4 or 1/2 of its size, the smallest at which its shorter side keeps `MARGIN` times
@@ -57,7 +57,7 @@ def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, 
     Args:
         encoded: scalar string, the bytes of a file.
         side: the longer side of the size wanted, in pixels; a large number for the whole picture.
-        pixel_range: the values that become black and white where a file has 16 bits a channel.
+        pixel_range: the values that become black and white where a file has 16 bits a channel; (0, 65535) by default.
 
     Returns:
         uint8 `(height, width, 3)` in [0, 255].
@@ -66,7 +66,7 @@ def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, 
         tf.errors.InvalidArgumentError: if the bytes are not an image TensorFlow can decode, or announce more than
             `MAX_PIXELS`.
     """
-    return _decode(encoded, tf.convert_to_tensor(side, tf.int32), tf.constant(pixel_range, tf.float32))
+    return _decode(encoded, tf.convert_to_tensor(side, tf.int32), tf.constant(pixel_range or DEEP, tf.float32))
 
 
 # traced once for all pipelines

@@ -30,8 +30,8 @@ class Assembly:
         batch_size: number of images in a batch.
         validation_split: share of each class that is held out for validation if there is no such split, in (0, 1).
         seed: seed of the split, the order and the augmentation.
-        pixel_range: the values that become black and white where a file has 16 bits a channel; None for those of the
-            fewest bits that hold the values of all training images.
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel; None for those
+            of the fewest bits that hold the values of all training images.
 
     Raises:
         InputError: if an argument is unknown or out of range.

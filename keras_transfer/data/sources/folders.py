@@ -16,7 +16,9 @@ from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.classes import check_classes, ordered, written
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files, find_images, printable
+from keras_transfer.data.files import LeftOut, check_files, find_images, printable
+from keras_transfer.data.formats.naming import EXTENSIONS, file_of, format_named
+from keras_transfer.data.formats.pages import EACH, PAGES, pages_of
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out, note_odd_formats
 from keras_transfer.data.sources.assembling import Assembly
@@ -24,7 +26,7 @@ from keras_transfer.data.splitting.duplicates import duplicate_groups
 from keras_transfer.data.splitting.lists import read_quarantine
 from keras_transfer.data.splitting.splits import group_ids
 
-OTHER_PICTURES = {".heic", ".heif", ".avif", ".tif", ".tiff", ".jp2", ".jxl", ".dng", ".raw", ".cr2", ".nef"}
+OTHER_PICTURES = {".jxl", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".svg", ".psd", ".nii"}
 SPLIT_NAMES = {
     "train": "train",
     "training": "train",
@@ -47,6 +49,7 @@ def from_directory(
     exclude: Sequence[str] = (),
     quarantine: str | os.PathLike[str] | None = None,
     pixel_range: tuple[float, float] | None = None,
+    pages: str | int = 1,
     seed: int = 0,
 ) -> ImageData:
     """Reads images from class folders.
@@ -67,8 +70,10 @@ def from_directory(
             function maps the path of a file to its group, such as a patient.
         exclude: patterns of file names, or of paths below `directory`, to leave out, such as "*.gif".
         quarantine: a file written by `Checkup.save_quarantine`, which lists images to leave out.
-        pixel_range: the values that become black and white where a file has 16 bits a channel; by default those of the
-            fewest bits that hold the values of all training images, such as (0, 4095).
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel; by default
+            those of the fewest bits that hold the values of all training images, such as (0, 4095).
+        pages: which picture of a file with several, such as TIFF and DICOM, is used: its number from 1 on; or "each",
+            for each of them as an image of its own, on the same side of the split.
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -81,13 +86,15 @@ def from_directory(
     with warnings.catch_warnings(action="ignore", category=DataWarning):  # they come once, from the listing below
         names = class_names(directory)
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
-    names, splits, left_out = labelled_files(directory, assembly.side, exclude=exclude, quarantine=quarantine)
-    if groups is not None and "validation" not in splits:
+    names, splits, left_out = labelled_files(
+        directory, assembly.side, exclude=exclude, quarantine=quarantine, pages=pages
+    )
+    if (groups is not None or pages == EACH) and "validation" not in splits:
         items = splits["train"].items
         keys = (
             duplicate_groups(items, assembly.side, encoded=False)
-            if isinstance(groups, str)
-            else [*map(groups, map(Path, items))]
+            if groups == "duplicates"
+            else [*map(groups if callable(groups) else file_of, map(Path, items))]
         )
         splits["train"] = replace(splits["train"], groups=group_ids(list(keys)))
     return assembly.data(splits, names, left_out, Path(directory).expanduser())
@@ -110,6 +117,7 @@ def labelled_files(
     *,
     exclude: Sequence[str] = (),
     quarantine: str | os.PathLike[str] | None = None,
+    pages: str | int = 1,
 ) -> tuple[tuple[str, ...], dict[str, Examples], list[LeftOut]]:
     """Returns the usable images of class folders by split. Without split folders, all belong to "train".
 
@@ -118,6 +126,7 @@ def labelled_files(
         side: the longer side of the image size, in pixels.
         exclude: as in `from_directory`.
         quarantine: as in `from_directory`.
+        pages: as in `from_directory`.
 
     Returns:
         The class names, the examples of each split by its name, and the files that are left out.
@@ -126,7 +135,12 @@ def labelled_files(
         InputError: as in `from_directory`.
     """
     root = Path(directory).expanduser()
-    parts, files = _files(root)
+    PAGES("pages", pages)
+    parts, listed = _files(root)
+    files = {
+        split: {name: [page for path in paths for page in pages_of(path, pages)] for name, paths in by_class.items()}
+        for split, by_class in listed.items()
+    }
     names = tuple(files["train"])
     everything = [path for by_class in files.values() for paths in by_class.values() for path in paths]
     left_out = [LeftOut(path, "is excluded") for path in everything if _matches(path, root, exclude)]
@@ -195,7 +209,7 @@ def _class_files(folder: Path) -> dict[str, list[Path]]:
         others = [other.suffix for other in path.rglob("*") if other.suffix.lower() in OTHER_PICTURES]
         if others:
             warnings.warn(
-                f"{path.name} holds {len(others)} pictures TensorFlow cannot decode, {sorted(set(others))}, "
+                f"{path.name} holds {len(others)} pictures that are not read, {sorted(set(others))}, "
                 f"beside {len(found)} others. Convert them to JPEG or PNG to use them.",
                 DataWarning,
                 stacklevel=5,
@@ -230,12 +244,13 @@ def _examples(by_class: dict[str, list[Path]], class_names: Sequence[str], unusa
 
 
 def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:
-    relative = path.relative_to(root).as_posix()
-    return any(fnmatch(relative, pattern) or fnmatch(path.name, pattern) for pattern in patterns)
+    file = file_of(path)
+    relative = file.relative_to(root).as_posix()
+    return any(fnmatch(relative, pattern) or fnmatch(file.name, pattern) for pattern in patterns)
 
 
 def _no_images(root: Path) -> str:
-    loose = len([path for path in root.iterdir() if path.suffix.lower() in EXTENSIONS])
+    loose = len([path for path in root.iterdir() if format_named(path)])
     where = f"{loose} images lie in it directly" if loose else f"it holds {sorted(p.name for p in root.iterdir())[:5]}"
     return (
         f"Expected one folder for each class below {str(root)!r}, with images named {', '.join(EXTENSIONS)}. "

@@ -13,7 +13,8 @@ from keras_transfer._checks import DataError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import EXTENSIONS, LeftOut, check_files
+from keras_transfer.data.files import LeftOut, check_files
+from keras_transfer.data.formats.naming import EXTENSIONS, format_named
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly
@@ -73,8 +74,8 @@ def from_dataframe(
         validation_split: share of each class that is held out for validation, in (0, 1), if no row has the split
             "validation".
         quarantine: a file written by `Checkup.save_quarantine`, which lists images to leave out.
-        pixel_range: the values that become black and white where a file has 16 bits a channel; by default those of the
-            fewest bits that hold the values of all training images, such as (0, 4095).
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel; by default
+            those of the fewest bits that hold the values of all training images, such as (0, 4095).
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -151,7 +152,7 @@ def _repeated(paths: Sequence[Path], labels: Sequence[Any], splits: Sequence[str
 
 
 def _unusable(paths: Sequence[Path], side: int) -> dict[Path, str]:
-    named = [path for path in paths if path.suffix.lower() in EXTENSIONS]
+    named = [path for path in paths if format_named(path)]
     why = f"is not named like an image ({', '.join(EXTENSIONS)})"
-    strange = {path: why for path in paths if path.suffix.lower() not in EXTENSIONS}
+    strange = {path: why for path in paths if not format_named(path)}
     return strange | {item.path: item.reason for item in check_files(named, side)}

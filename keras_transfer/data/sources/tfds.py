@@ -39,8 +39,8 @@ def from_tfds(
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
         batch_size: number of images in a batch.
         validation_split: share of each class that is held out for validation, in (0, 1).
-        pixel_range: the values that become black and white where a file has 16 bits a channel; by default those of the
-            fewest bits that hold the values of all training images, such as (0, 4095).
+        pixel_range: the values that become black and white where a file has more than 8 bits a channel; by default
+            those of the fewest bits that hold the values of all training images, such as (0, 4095).
         seed: seed of the split, the order and the augmentation.
 
     Raises:

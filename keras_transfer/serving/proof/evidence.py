@@ -16,6 +16,7 @@ from PIL import Image
 
 from keras_transfer.data import ImageData
 from keras_transfer.data.examples import Examples
+from keras_transfer.data.formats.translating import read_file
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.insight.grad_cam import grad_cam, last_feature_map
@@ -89,7 +90,7 @@ def pictures_of(data: ImageData, count: int) -> list[bytes]:
     found = []
     for item in examples.items[chosen]:
         try:
-            found.append(_bytes_of(item, examples))
+            found.append(_bytes_of(item, examples, data.pixel_range))
         except OSError:  # deleted since
             continue
     return found
@@ -104,9 +105,9 @@ def weights_hash(model: keras.Model) -> str:
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
-def _bytes_of(item: Any, examples: Examples) -> bytes:
+def _bytes_of(item: Any, examples: Examples, pixel_range: tuple[float, float] | None) -> bytes:
     if examples.in_files:
-        return Path(item).read_bytes()
+        return read_file(item, pixel_range)
     if examples.encoded:
         return bytes(item)
     file = BytesIO()

@@ -18,6 +18,7 @@ from keras_transfer._arguments import PATH, Kind, Number, Whole, takes
 from keras_transfer._checks import InputError, VerificationError
 from keras_transfer.data import ImageData
 from keras_transfer.data.files import check_files, find_images
+from keras_transfer.data.formats.translating import read_file
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.description import Description, library_versions, read_description
 from keras_transfer.serving.proof.differences import Verification, compare, together
@@ -246,7 +247,7 @@ def _pictures(data: str | os.PathLike[str] | ImageData, count: int, description:
     files = find_images(folder) if folder.is_dir() else []
     chosen = [files[index] for index in np.unique(np.linspace(0, len(files) - 1, count).astype(int))] if files else []
     bad = {left_out.path for left_out in check_files(chosen, max(description.image_size))}
-    usable = [path.read_bytes() for path in chosen if path not in bad]
+    usable = [read_file(path, description.pixel_range) for path in chosen if path not in bad]
     if not usable:
         raise InputError(f"Expected a folder with pictures that can be decoded. Received: {str(data)!r}.")
     return usable

@@ -1,0 +1,51 @@
+"""Names of picture files: the format they stand for, and the page of a file with several pictures.
+
+`scan.tif#page=2` is the second picture of a file, counted from 1 as in RFC 8118.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from keras_transfer.data.formats.format import FORMATS
+
+_PAGE = re.compile(r"#page=([1-9][0-9]*)$")
+EXTENSIONS = {suffix: name for name in FORMATS.names() for suffix in FORMATS.find(name).suffixes}
+
+
+def file_of(path: str | os.PathLike[str]) -> Path:
+    """Returns the file that a path names, without the number of a page.
+
+    Example:
+        >>> file_of("scan.tif#page=2").name
+        'scan.tif'
+    """
+    return Path(_PAGE.sub("", os.fspath(path)))
+
+
+def page_of(path: str | os.PathLike[str]) -> int:
+    """Returns the index of the page that a path names, from 0 on.
+
+    Example:
+        >>> page_of("scan.tif#page=2"), page_of("scan.tif")
+        (1, 0)
+    """
+    found = _PAGE.search(os.fspath(path))
+    return int(found[1]) - 1 if found else 0
+
+
+def format_named(path: str | os.PathLike[str]) -> str | None:
+    """Names the format that the end of a file's name stands for, if it is one of ours."""
+    return EXTENSIONS.get(file_of(path).suffix.lower())
+
+
+def image_format(head: bytes) -> str | None:
+    """Names the format that the first 132 bytes of a file announce, if it is one of ours.
+
+    Example:
+        >>> image_format(b"GIF89a")
+        'GIF'
+    """
+    return next((name for name in FORMATS.names() if FORMATS.find(name).announced(head)), None)
