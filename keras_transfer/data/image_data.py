@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 class ImageData(LabelledData):
     """Images with labels, as `tf.data` pipelines for training, validation and test.
 
-    `train` yields images float32 `(batch, height, width, 3)` in [0, 255] and labels int64 `(batch,)`, shuffled over
-    the whole set in every epoch and augmented; `validation` and `test` yield theirs in order and unchanged, and are
-    None where there are none. The order and the augmentation of an epoch depend on `seed` and the epoch's number
+    `train` yields images float32 `(batch, height, width, channels)` in [0, 255] and labels int64 `(batch,)`, shuffled
+    over the whole set in every epoch and augmented; `validation` and `test` yield theirs in order and unchanged, and
+    are None where there are none. The order and the augmentation of an epoch depend on `seed` and the epoch's number
     alone. Where the augmentation mixes images, labels are float32 `(batch, num_classes)` that sum to 1, in all splits.
     Where a file cannot be read or decoded any more while training goes on, another image takes its place: `fine_tune`
     and `adapt` say so at their end, and `replaced` tells it after other loops. Any other error ends the pass.
@@ -79,6 +79,8 @@ class ImageData(LabelledData):
         check_form(self.image_size, self.resize, self.augment, self.batch_size)
         if self.task.needs_classes:
             check_classes(self.class_names)
+        if self.augmented and self.channels != 3:
+            augmentations.check_channels(self.augment, (*self.image_size, self.channels))
         if (self.mixes or self.shares) and self.task is not TASKS.find(Classification.name):
             what = "to mix images" if self.mixes else "to write it one-hot"
             raise InputError(f"Expected one class an image, {what}. Received: several labels or targets.")
@@ -170,7 +172,13 @@ class ImageData(LabelledData):
     @property
     def kind(self) -> Images:
         """What a network takes, and how it is made of the bytes of a file."""
-        return Images(self.image_size, self.resize, self.pixel_range)
+        return Images(self.image_size, self.resize, self.pixel_range, self.channels)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels: that of images in arrays, and 3 for files."""
+        items = self.splits["train"].items
+        return items.shape[-1] if items.dtype.kind in "iuf" else 3
 
     @property
     def class_weights(self) -> dict[int, float]:
@@ -202,7 +210,8 @@ class ImageData(LabelledData):
 
     def __repr__(self) -> str:
         height, width = self.image_size
-        lines = [f"ImageData: {self.num_classes} classes, {height}x{width}, resize={self.resize!r}"]
+        channels = "" if self.channels == 3 else f", {self.channels} channels"
+        lines = [f"ImageData: {self.num_classes} classes, {height}x{width}{channels}, resize={self.resize!r}"]
         for split, by_class in self.counts.items():
             named = ", ".join(f"{name} {count}" for name, count in list(by_class.items())[:8])
             more = ", ..." if len(by_class) > 8 else ""

@@ -29,7 +29,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int]
 
     Args:
         model: a functional classifier that takes images in [0, 255].
-        images: uint8 or float32 `(batch, height, width, 3)` in [0, 255], of the model's image size.
+        images: uint8 or float32 `(batch, height, width, channels)` in [0, 255], of the model's image size.
         class_ids: number of the class to explain for each image, `(batch,)`; by default, or where it is -1, the class
             with the highest score.
 
@@ -46,8 +46,13 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int]
             f"depend on. Received: {model.name!r}, which has none."
         )
     size = tuple(model.input_shape[1:3])
-    if np.ndim(images) != 4 or np.shape(images)[3] != 3 or (None not in size and np.shape(images)[1:3] != size):
-        raise InputError(f"Expected images (batch, {size[0]}, {size[1]}, 3). Received: shape {np.shape(images)}.")
+    if (
+        np.ndim(images) != 4
+        or np.shape(images)[3] != model.input_shape[3]
+        or (None not in size and np.shape(images)[1:3] != size)
+    ):
+        expected = f"(batch, {size[0]}, {size[1]}, {model.input_shape[3]})"
+        raise InputError(f"Expected images {expected}. Received: shape {np.shape(images)}.")
     wanted = np.full(len(images), -1) if class_ids is None else np.asarray(class_ids)
     count = model.output_shape[-1]
     if wanted.shape != (len(images),) or wanted.max(initial=-1) >= count or wanted.min(initial=-1) < -1:

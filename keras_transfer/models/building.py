@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import nodes
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.backbones.backbone import Backbone, Weights
+from keras_transfer.models.backbones.channels import with_channels
 from keras_transfer.models.backbones.copying import copy_network, end_of_stage, wrap
 from keras_transfer.models.backbones.hub import hub_backbone, is_handle
 from keras_transfer.models.backbones.reusing import backbone_of
@@ -31,6 +33,7 @@ from keras_transfer.tasks import TASKS, task_of_activation
     num_classes=Whole(1),
     weights=PATH | None,
     image_size=ImageSize() | None,
+    channels=Whole(1) | None,
     pooling=Part(POOLINGS),
     head=Part(HEADS),
     activation=Choice(*(TASKS.find(name).activation for name in TASKS.names())),
@@ -42,6 +45,7 @@ def build_model(
     *,
     weights: Weights = "imagenet",
     image_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
     pooling: str | Pooling = "avg",
     head: str | Head = "linear",
     activation: str = "softmax",
@@ -57,6 +61,9 @@ def build_model(
         weights: "imagenet" (downloaded by Keras), None for random weights, or a file. A `keras.Model` and a hub model
             already have weights; "imagenet" and None keep them.
         image_size: height and width in pixels, or one number for both; by default the backbone's default size.
+        channels: of the pictures; by default those of the backbone, which are 3 for all named ones. One channel is
+            repeated; of two, or four and more, each is treated as the red, green or blue one was, in turn, and the
+            first kernel is scaled by 3 / channels.
         pooling: name in `kt.available("pooling")` or a function of a feature map.
         head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
         activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
@@ -64,9 +71,9 @@ def build_model(
 
     Returns:
         A functional model, all of it trainable (see `set_trainable`). Its input `images` is
-        `(batch, height, width, 3)` in [0, 255], uint8 or float32; the model contains the backbone's preprocessing. Its
-        layer `features` returns the pooled vector `(batch, channels)`, its last layer `predictions` the output,
-        float32 `(batch, num_classes)`.
+        `(batch, height, width, channels)` in [0, 255], uint8 or float32; the model contains the backbone's
+        preprocessing. Its layer `features` returns the pooled vector `(batch, channels)`, its last layer `predictions`
+        the output, float32 `(batch, num_classes)`.
 
     Raises:
         InputError: if a name is unknown, the image size is below the backbone's minimum, or the file of weights does
@@ -90,10 +97,12 @@ def build_model(
     apply_head = HEADS.find(head)
     part = _find(backbone)
     size = _size(image_size, part)
-    images = keras.Input((*size, 3), name="images", dtype="float32")
-
     # the backbone
-    feature_map = _lay(wrap(part.build(weights, size, backbone_options)), part, images)
+    network = wrap(part.build(weights, size, backbone_options))
+    own = network.input.shape[-1] or 3
+    images = keras.Input((*size, channels or own), name="images", dtype="float32")
+    network, preprocess = with_channels(network, part.preprocess, channels or own)
+    feature_map = _lay(network, replace(part, preprocess=preprocess), images)
     # the features
     if len(feature_map.shape) not in (2, 4):
         raise InputError(

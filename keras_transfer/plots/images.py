@@ -13,7 +13,8 @@ def plot_images(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     """Draws images in a square grid, each with a title.
 
     Args:
-        images: arrays `(height, width, 3)` in [0, 255], uint8 or float32.
+        images: arrays `(height, width, channels)` in [0, 255], uint8 or float32; the first three channels are
+            drawn, or the first one where there are fewer.
         titles: one for each image.
     """
     columns = max(1, int(np.ceil(np.sqrt(len(images)))))
@@ -21,7 +22,8 @@ def plot_images(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     figure = Figure(figsize=(2 * columns, 2.2 * rows), layout="constrained")
     for place, (image, title) in enumerate(zip(images, titles, strict=True), start=1):
         axes = figure.add_subplot(rows, columns, place)
-        axes.imshow(np.clip(image, 0, 255).astype(np.uint8))
+        drawn = np.clip(image[..., : 3 if image.shape[-1] >= 3 else 1], 0, 255).astype(np.uint8)
+        axes.imshow(drawn, cmap="gray", vmin=0, vmax=255)
         axes.set_title(title, fontsize=9)
         axes.set_axis_off()
     return figure

@@ -30,9 +30,9 @@ def write_description(folder: Path, result: RuntimeResult, version: Path) -> Non
         "input": {
             "name": INPUT,
             "dtype": "float32",
-            "shape": [None, height, width, 3],
+            "shape": [None, height, width, description.channels],
             "range": [0, 255],
-            "channels": "RGB",
+            "channels": "RGB" if description.channels == 3 else "grey",
             "resize": description.resize,
         },
         "output": {"name": description.output, "dtype": "float32", "shape": [None, len(description.class_names)]},

@@ -37,6 +37,7 @@ class Description:
         activation: "softmax" for one class per image, "sigmoid" for several labels per image, "linear" for regression.
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
             none of the training images had.
+        channels: 3 for RGB, or 1 for grey.
     """
 
     class_names: tuple[str, ...]
@@ -44,11 +45,12 @@ class Description:
     resize: str
     activation: str
     pixel_range: tuple[float, float] | None = None
+    channels: int = 3
 
     @property
     def kind(self) -> Images:
         """What the network takes, and how it is made of the bytes of a file."""
-        return Images(self.image_size, self.resize, self.pixel_range)
+        return Images(self.image_size, self.resize, self.pixel_range, self.channels)
 
     @property
     def task(self) -> Task:
@@ -67,6 +69,7 @@ class Description:
             "image_size": list(self.image_size),
             "resize": self.resize,
             "activation": self.activation,
+            "channels": self.channels,
             "pixel_range": self.pixel_range and list(self.pixel_range),
             "other_formats": _OTHER_FORMATS,
             "versions": library_versions(),
@@ -112,8 +115,13 @@ def describe(
     names = checked_names(names, count)
     if None in size:
         raise InputError(f"Expected a model with a fixed image size. Received: input shape {model.input_shape}.")
+    if model.input_shape[3] not in (1, 3):
+        raise InputError(
+            f"Expected a model of pictures with 1 or 3 channels, since clients send picture files. Received: one with "
+            f"{model.input_shape[3]}. Keras' own model.export(folder) writes a SavedModel that takes arrays."
+        )
     activation = getattr(model.layers[-1], "activation", keras.activations.linear)
-    return Description(names, size, resize, activation.__name__, pixel_range)
+    return Description(names, size, resize, activation.__name__, pixel_range, model.input_shape[3])
 
 
 def read_description(folder: Path) -> Description:
@@ -130,6 +138,7 @@ def read_description(folder: Path) -> Description:
             content["resize"],
             content["activation"],
             tuple(content.get("pixel_range") or ()) or None,
+            content.get("channels", 3),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -96,9 +96,10 @@ class ServedModel:
             InputError: as in `predict`.
         """
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
-            if images.ndim != 4 or images.shape[1:] != (*self.image_size, 3):
+            height, width, channels = form = (*self.image_size, self._description.channels)
+            if images.ndim != 4 or images.shape[1:] != form:
                 raise InputError(
-                    f"Expected images (batch, {self.image_size[0]}, {self.image_size[1]}, 3) in [0, 255]. "
+                    f"Expected images (batch, {height}, {width}, {channels}) in [0, 255]. "
                     f"Received: shape {images.shape}."
                 )
             return self._answer("predict_images", self._description.output, images=images.astype(np.float32))

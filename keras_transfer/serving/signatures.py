@@ -33,7 +33,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     The network is traced once, and all signatures call it. Each signature computes only the outputs that it returns.
     """
     size = description.image_size
-    images = tf.TensorSpec((None, *size, 3), tf.float32, name="images")
+    images = tf.TensorSpec((None, *size, description.channels), tf.float32, name="images")
     encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
     class_ids = tf.TensorSpec((None,), tf.int64, name="class_ids")
     feature_map = last_feature_map(model)

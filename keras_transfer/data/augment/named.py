@@ -109,6 +109,21 @@ def find(augment: Augment) -> Augmentation:
     return change
 
 
+def check_channels(augment: Augment, shape: tuple[int, int, int]) -> None:
+    """Checks that an augmentation takes images of a shape, `(height, width, channels)`, where channels are not three.
+
+    Raises:
+        InputError: if it does not.
+    """
+    try:
+        tf.function(find(augment), autograph=False)(tf.zeros(shape), tf.constant([0, 0], tf.int64))
+    except Exception as error:  # of TensorFlow, and of Keras' layers
+        raise InputError(
+            f"Expected an augmentation for images {shape}. Received: augment={augment!r}, which is for 3 channels "
+            f"(of a photograph): {str(error).strip().splitlines()[0][:120]}."
+        ) from error
+
+
 def find_mixing(augment: Augment) -> Mixing | None:
     """Returns what is done to a batch: a function of images, labels `(batch, num_classes)` and a seed; or None.
 

@@ -24,7 +24,7 @@ def crop(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     def from_whole_pixels() -> tf.Tensor:
         part = tf.clip_by_value(tf.round(wanted / scale), 1, whole)
         begin, size = tf.cast((whole - part) / 2, tf.int32), tf.cast(part, tf.int32)
-        return tf.image.resize(tf.slice(image, tf.concat([begin, [0]], 0), tf.concat([size, [3]], 0)), image_size)
+        return tf.image.resize(tf.slice(image, tf.concat([begin, [0]], 0), tf.concat([size, [-1]], 0)), image_size)
 
     def from_between_pixels() -> tf.Tensor:
         return _antialiased(image, image_size, tf.stack([scale, scale]), (wanted - whole * scale) / 2)

@@ -21,8 +21,8 @@ FORMS = (
 Range = tuple[float, float]
 
 
-def as_images(images: Any, pixel_range: Range | None = None) -> np.ndarray:
-    """Returns images as uint8 or float32 `(count, height, width, 3)` in [0, 255].
+def as_images(images: Any, pixel_range: Range | None = None, channels: int | None = None) -> np.ndarray:
+    """Returns images as uint8 or float32 `(count, height, width, channels)` in [0, 255].
 
     Images of different sizes become the bytes of PNG files `(count,)`, which lose nothing of uint8.
 
@@ -31,6 +31,7 @@ def as_images(images: Any, pixel_range: Range | None = None) -> np.ndarray:
             transparency, is dropped. Booleans become 0 and 255.
         pixel_range: the values that stand for black and white; by default (0, 255), and for integers above 255 the
             range of the smallest number of bits that holds them.
+        channels: those that the images have, to keep them as they are; None for three.
 
     Raises:
         InputError: if the shape or the dtype is another, or the range is empty.
@@ -40,7 +41,9 @@ def as_images(images: Any, pixel_range: Range | None = None) -> np.ndarray:
         raise InputError(f"Expected pixel_range=(black, white), black below white. Received: {pixel_range!r}.")
     parts = _parts(images)
     if isinstance(parts, np.ndarray):
-        return _scaled(_coloured(parts), pixel_range)
+        return _scaled(_coloured(parts, channels), pixel_range)
+    if channels not in (3, None):
+        raise InputError(f"Expected images of one size, for channels={channels}. Received: several sizes.")
     coloured = [_coloured(part[np.newaxis])[0] for part in parts]
     if pixel_range is None and any(part.dtype.kind in "iu" and part.max(initial=0) > _FULL for part in coloured):
         pixel_range = (0, _most(max(part.max(initial=0) for part in coloured)))
@@ -115,7 +118,7 @@ def _parts(images: Any) -> np.ndarray | list[np.ndarray]:
     return found
 
 
-def _coloured(images: np.ndarray) -> np.ndarray:
+def _coloured(images: np.ndarray, channels: int | None = None) -> np.ndarray:
     """Gives images of `(count, height, width)` or with 1, 3 or 4 channels the three that networks take."""
     if images.ndim == 3 and images.shape[-1] in (3, 4):
         raise InputError(
@@ -124,10 +127,13 @@ def _coloured(images: np.ndarray) -> np.ndarray:
         )
     if images.ndim == 3:
         images = images[..., np.newaxis]
-    channels = images.shape[-1]
-    if channels not in (1, 3, 4):
-        raise InputError(f"Expected {FORMS}. Received: {images.dtype} {images.shape}.")
-    return np.repeat(images, 3, axis=-1) if channels == 1 else images[..., :3]
+    found = images.shape[-1]
+    if channels == found:
+        return images
+    if found not in (1, 3, 4) or channels not in (3, None):
+        hint = f" Pass channels={found} to keep all of them." if channels is None else f" You passed {channels=}."
+        raise InputError(f"Expected {FORMS}. Received: {images.dtype} {images.shape}.{hint}")
+    return np.repeat(images, 3, axis=-1) if found == 1 else images[..., :3]
 
 
 def _scaled(images: np.ndarray, pixel_range: Range | None) -> np.ndarray:

@@ -22,6 +22,7 @@ def from_arrays(
     class_names: Sequence[str] | None = None,
     task: str | None = None,
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
     image_size: int | tuple[int, int] | None = None,
     resize: str = "crop",
     augment: Augment = "none",
@@ -42,6 +43,8 @@ def from_arrays(
             and 1 with a single 1 each are taken for one-hot, whole numbers that are floats for regression.
         pixel_range: the values that stand for black and white, such as (0, 1), (-1, 1) or (0, 4095); by default
             (0, 255), and for whole numbers above 255 those of the fewest bits that hold them.
+        channels: those of the images, to keep them as they are, for a model with `build_model(channels=...)`; by
+            default grey images become RGB, and the last of four channels is dropped.
         image_size: height and width in pixels, or one number for both; by default those of `images`.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
@@ -60,7 +63,7 @@ def from_arrays(
           train          16 images: 0 8, 1 8
           validation      4 images: 0 2, 1 2
     """
-    images = as_images(images, pixel_range)
+    images = as_images(images, pixel_range, channels)
     encoded = images.dtype == object
     if encoded and image_size is None:
         raise InputError("Expected an `image_size` for images of several sizes. Received: None.")

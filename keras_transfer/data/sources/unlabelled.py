@@ -27,6 +27,7 @@ def unlabelled(
     images: str | os.PathLike[str] | np.ndarray | Sequence[np.ndarray],
     *,
     pixel_range: tuple[float, float] | None = None,
+    channels: int | None = None,
     image_size: int | tuple[int, int] | None = None,
     resize: str = "crop",
     augment: Augment = "none",
@@ -41,6 +42,7 @@ def unlabelled(
         images: a folder, from which all images are read, at any depth; or an array or a list of images in one of the
             forms that `from_arrays` takes.
         pixel_range: the values that stand for black and white; see `from_arrays` and `from_directory`.
+        channels: those of images in an array; see `from_arrays`.
         image_size: height and width in pixels, or one number for both; by default 224 for files, and the size of the
             images for an array.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
@@ -66,7 +68,7 @@ def unlabelled(
     left_out: list[LeftOut] = []
     root = None
     if not isinstance(images, (str, os.PathLike)):
-        items = as_images(images, pixel_range)
+        items = as_images(images, pixel_range, channels)
         if items.dtype == object and image_size is None:
             raise InputError("Expected an `image_size` for images of several sizes. Received: None.")
         size = image_size or items.shape[1:3]

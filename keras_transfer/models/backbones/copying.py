@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import KerasTensor, layers
 
 from keras_transfer._checks import InputError
@@ -61,7 +62,12 @@ def _first_line(error: Exception) -> str:
 _RESERVED = {"images", "features", "logits", "predictions"}
 
 
-def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., Any]) -> keras.Model:
+def copy_network(
+    network: keras.Model,
+    images: KerasTensor,
+    call: Callable[..., Any],
+    fitted: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = None,
+) -> keras.Model:
     """Copies a functional network onto the input `images`, with its weights.
 
     Args:
@@ -69,6 +75,7 @@ def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., 
         images: the input tensor of the copy.
         call: function `(operation, *args, **kwargs)` that applies an operation of the copy and returns its output. It
             is called for each operation, in the order of the graph.
+        fitted: function `(values, shape)` that makes weights of a layer fit their copy; by default they are the same.
     """
     twins: dict[int, keras.Operation] = {}
 
@@ -86,9 +93,13 @@ def copy_network(network: keras.Model, images: KerasTensor, call: Callable[..., 
         return twins[id(operation)]
 
     copy = keras.models.clone_model(network, input_tensors=images, clone_function=twin, call_function=call)
+    copied = {layer.name: layer for layer in copy.layers}
     for layer in network.layers:
-        if layer.weights:
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
+        if layer.weights and layer.name in copied:  # `call` may leave out an operation
+            values, shapes = layer.get_weights(), [tuple(weight.shape) for weight in copied[layer.name].weights]
+            if fitted is not None:
+                values = [fitted(value, shape) for value, shape in zip(values, shapes, strict=True)]
+            copied[layer.name].set_weights(values)
     for layer in layers_inside(copy):
         if isinstance(layer, layers.Normalization):
             layer.finalize_state()  # recomputes the values that it derives from its weights
@@ -119,11 +130,6 @@ def wrap(model: keras.Model) -> keras.Model:
             raise InputError(
                 "Expected a backbone with one input `(batch, height, width, channels)` and one output. Received: "
                 f"inputs {[tensor.shape for tensor in inputs]}, outputs {[tensor.shape for tensor in outputs]}."
-            )
-        if inputs[0].shape[-1] not in (3, None):
-            raise InputError(
-                f"Expected a backbone that takes 3 channels, red, green and blue. Received: {inputs[0].shape[-1]}. Put "
-                "a layer before it that makes its channels of three, such as a 1x1 Conv2D."
             )
         return keras.Model(inputs[0], outputs[0], name=model.name)
     images = layers.Input((None, None, 3))
