@@ -37,7 +37,7 @@ from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .schedules import rates
 from .schedules.phases import Phase
 from .serving import Difference, Prediction, ServedModel, Verification, export, load, sign, verify
-from .tasks import Report
+from .tasks import Report, ValuesReport
 from .training.fine_tuning import fine_tune
 from .training.layerwise import layerwise
 from .training.rate_finder import RateCurve, find_learning_rate
@@ -67,6 +67,7 @@ __all__ = [
     "RuntimeResult",
     "ServedModel",
     "UnfreezeSchedule",
+    "ValuesReport",
     "Verification",
     "VerificationError",
     "__version__",

@@ -19,8 +19,9 @@ from keras_transfer.data import ImageData, Shift
 from keras_transfer.data.inspection.shift import shift_of
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
-from keras_transfer.insight.evaluation import Report, report_on
+from keras_transfer.insight.evaluation import report_on
 from keras_transfer.plots.points import plot_domains
+from keras_transfer.tasks import Report, ValuesReport
 from keras_transfer.training.compatibility import check_fit
 from keras_transfer.training.relay import quiet_tracing
 
@@ -52,7 +53,7 @@ class AdaptationReport:
     distance: dict[str, float]
     source_shares: dict[str, float]
     target_shares: dict[str, dict[str, float]]
-    accuracy: dict[str, Report]
+    accuracy: dict[str, Report | ValuesReport]
     signs: tuple[str, ...]
     shifts: Mapping[str, Shift]
 

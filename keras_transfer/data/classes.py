@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from keras_transfer._checks import DataError
+from keras_transfer._checks import DataError, InputError
 
 
 def written(name: str) -> str:
@@ -30,6 +30,29 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
     """
     found = sorted(set(names))
     return tuple(sorted(found, key=int) if all(name.isdecimal() for name in found) else found)
+
+
+def with_units(names: Sequence[str], units: Mapping[str, str] | Sequence[str] | None) -> tuple[str, ...]:
+    """Returns names of values with their units in brackets, such as "age [years]".
+
+    Args:
+        names: of the values.
+        units: by name, or one for each.
+
+    Raises:
+        InputError: if there are units for other names.
+
+    Example:
+        >>> with_units(["age", "sex"], {"age": "years"})
+        ('age [years]', 'sex')
+    """
+    if units is None:
+        return tuple(names)
+    named = dict(units) if isinstance(units, Mapping) else dict(zip(names, units, strict=False))
+    fits = isinstance(units, Mapping) or (not isinstance(units, str) and len(units) == len(names))
+    if not fits or not set(named) <= set(names):
+        raise InputError(f"Expected `units` for the values {list(names)}. Received: {units!r}.")
+    return tuple(f"{name} [{named[name]}]" if named.get(name) else name for name in names)
 
 
 def check_classes(class_names: Sequence[str]) -> None:

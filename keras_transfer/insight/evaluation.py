@@ -1,4 +1,4 @@
-"""evaluate: measures the quality of a classifier on labelled images."""
+"""evaluate: measures the quality of a model on labelled images."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ import keras
 import numpy as np
 
 from keras_transfer._arguments import Whole, takes
-from keras_transfer._checks import DataError, InputError
+from keras_transfer._checks import DataError
 from keras_transfer.insight.batches import batches_of
 from keras_transfer.models.origins import classes_of
 from keras_transfer.models.stages import MODEL
-from keras_transfer.tasks import TASKS, Classification, Report, SeveralLabels, Task, task_of_model
+from keras_transfer.tasks import (
+    TASKS,
+    Classification,
+    Regression,
+    Report,
+    SeveralLabels,
+    Task,
+    ValuesReport,
+    task_of_model,
+)
 from keras_transfer.tasks.labels import as_answered, renumbered
 from keras_transfer.tasks.report import checked_names
 
@@ -21,32 +30,30 @@ from keras_transfer.tasks.report import checked_names
 @takes(model=MODEL, steps=Whole(1) | None)
 def evaluate(
     model: keras.Model, dataset: Any, *, class_names: Sequence[str] | None = None, steps: int | None = None
-) -> Report:
-    """Measures a classifier on labelled images.
+) -> Report | ValuesReport:
+    """Measures a model on labelled images.
 
     Args:
-        model: a model made by `build_model`, or any that returns probabilities `(batch, num_classes)`.
+        model: a model made by `build_model`, or any that returns probabilities `(batch, num_classes)`, or values
+            `(batch, num_values)` where its last layer is linear.
         dataset: images and labels, with weights or without, which are passed over: a `tf.data.Dataset`, in batches or
             not; a `keras.utils.PyDataset` or a generator of batches; or arrays `(images, labels)`. Labels are integers
             `(batch,)` or `(batch, 1)`, or one-hot `(batch, num_classes)`; or 0 and 1 `(batch, num_classes)` for
-            several labels per image.
+            several labels per image (-1 for one that is not known); or the values for regression, `(batch,)` or
+            `(batch, num_values)`.
         class_names: name of each class that a label stands for; by default those of the dataset or of the model, or
             else their numbers. Where the model has the same classes in another order, or more of them, labels are
             renumbered.
         steps: number of batches to take; by default all. Give it for a generator that never ends.
 
     Returns:
-        The report: metrics, metrics by class, and the confusion matrix.
+        The report: metrics, metrics by class, and the confusion matrix; for regression a `ValuesReport`.
 
     Raises:
-        InputError: if the model is not a classifier, or the dataset has another form.
+        InputError: if the dataset has another form.
         DataError: if the dataset is empty, or names, labels and outputs do not fit.
     """
     task = task_of_model(model)
-    if task is not None and not task.reports:
-        raise InputError(
-            f"Expected a classifier. Received: a model that returns {task.described}; use its own model.evaluate."
-        )
     outputs, labels = [], []
     for images, batch_labels in batches_of(dataset, model, steps):
         outputs.append(np.asarray(model.predict_on_batch(images)))
@@ -63,7 +70,7 @@ def report_on(
     class_names: Sequence[str] | None = None,
     task: Task | None = None,
     output_names: Sequence[str] | None = None,
-) -> Report:
+) -> Report | ValuesReport:
     """Compares predicted probabilities with labels, and returns the same report as `evaluate`.
 
     Args:
@@ -81,6 +88,8 @@ def report_on(
         outputs, task = np.concatenate([1 - outputs, outputs], axis=1), TASKS.find(Classification.name)
     one_class = task is TASKS.find(Classification.name)
     count = outputs.shape[-1]
+    if task is TASKS.find(Regression.name):
+        return task.report(outputs, labels.reshape(len(labels), -1), checked_names(class_names or output_names, count))
     labels = as_answered(labels, count if class_names is None else len(class_names), one_class)
     names = checked_names(output_names if class_names is None else class_names, count, output_names)
     if class_names is not None and tuple(class_names) != names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -37,4 +37,27 @@ def plot_domains(panels: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
         axes.set_xticks([])
         axes.set_yticks([])
     axes.legend()
+    return figure
+
+
+def plot_values(values: np.ndarray, estimates: np.ndarray, names: Sequence[str]) -> Figure:
+    """Draws estimates over true values, a panel for each, with the line on which they are equal.
+
+    Args:
+        values: `(count, num_values)`.
+        estimates: of the same shape.
+        names: of the values.
+    """
+    columns = min(len(names), 4)
+    rows = -(-len(names) // columns)
+    figure = Figure(figsize=(4.2 * columns, 4 * rows), layout="constrained")
+    for place, name in enumerate(names, start=1):
+        axes = figure.add_subplot(rows, columns, place)
+        true, estimated = values[:, place - 1], estimates[:, place - 1]
+        ends = [min(true.min(), estimated.min()), max(true.max(), estimated.max())]
+        axes.plot(ends, ends, color="grey", linewidth=1)
+        axes.scatter(true, estimated, s=12, alpha=0.5)
+        axes.set_title(name, fontsize=10)
+        axes.set_xlabel("true")
+        axes.set_ylabel("estimated")
     return figure

@@ -18,16 +18,17 @@ from keras_transfer._checks import DataWarning
 from keras_transfer._folders import placed
 from keras_transfer.adaptation import AdaptationReport
 from keras_transfer.data import ImageData
-from keras_transfer.insight.evaluation import Report, evaluate
+from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.plots.curves import plot_history
 from keras_transfer.serving.exporting import export
+from keras_transfer.tasks import Report, ValuesReport
 
 
 @dataclass(frozen=True)
 class Run:
     """The results of a run: its report, the folder of the exported version, and the names of the files beside it."""
 
-    report: Report
+    report: Report | ValuesReport
     version: Path
     files: list[str]
 

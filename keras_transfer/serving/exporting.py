@@ -16,7 +16,6 @@ from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
 from keras_transfer.data.pixels.resizing import RESIZES
-from keras_transfer.insight.evaluation import Report
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.card.card import write_card
 from keras_transfer.serving.description import Description, describe
@@ -26,6 +25,7 @@ from keras_transfer.serving.signatures import signatures
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import publish
 from keras_transfer.serving.warmup import write_warmup
+from keras_transfer.tasks import Report, ValuesReport
 
 
 @takes(
@@ -34,7 +34,7 @@ from keras_transfer.serving.warmup import write_warmup
     data=Kind(ImageData, "the data the model was trained on") | None,
     class_names=Kind(Iterable, "a list of names") | None,
     resize=Part(RESIZES) | None,
-    report=Kind(Report, "a Report of evaluate") | None,
+    report=Kind((Report, ValuesReport), "a report of evaluate") | None,
     top_k=Whole(1) | None,
     verify=Flag(),
 )
@@ -45,7 +45,7 @@ def export(
     data: ImageData | None = None,
     class_names: Sequence[str] | None = None,
     resize: str | None = None,
-    report: Report | None = None,
+    report: Report | ValuesReport | None = None,
     top_k: int | None = None,
     verify: bool = True,
 ) -> Path:

@@ -7,16 +7,19 @@ export, the other runtimes and adaptation ask the task and decide nothing themse
 from keras_transfer.tasks.classification import Classification
 from keras_transfer.tasks.regression import Regression
 from keras_transfer.tasks.report import Report
-from keras_transfer.tasks.several_labels import SeveralLabels
+from keras_transfer.tasks.several_labels import UNKNOWN, SeveralLabels
 from keras_transfer.tasks.task import TASKS, Task, standardised, task_of_activation, task_of_labels, task_of_model
+from keras_transfer.tasks.values_report import ValuesReport
 
 __all__ = [
     "TASKS",
+    "UNKNOWN",
     "Classification",
     "Regression",
     "Report",
     "SeveralLabels",
     "Task",
+    "ValuesReport",
     "standardised",
     "task_of_activation",
     "task_of_labels",

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
-from keras_transfer.tasks.report import Report
+from keras_transfer._checks import DataError
 from keras_transfer.tasks.task import TASKS, Task
+from keras_transfer.tasks.values_report import ValuesReport, values_report
+
+_STRATA, _IN_EACH = 10, 10  # most strata of values, and the fewest images in each
 
 
 class Regression(Task):
@@ -23,7 +25,6 @@ class Regression(Task):
     form = "floats"
     said_of_labels = "labels that are floats"
     needs_classes = False
-    reports = False
 
     def has_form(self, labels: np.ndarray) -> bool:
         return labels.ndim in (1, 2) and labels.dtype.kind == "f"
@@ -40,8 +41,23 @@ class Regression(Task):
     def loss(self, labels: tf.TensorSpec | None = None) -> str:
         return "mean_squared_error"
 
-    def report(self, outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Report:
-        raise InputError("Expected a classifier. Received: a model with linear output; use its own model.evaluate.")
+    def strata(self, labels: np.ndarray) -> np.ndarray | None:
+        """Returns bins of the values with equal numbers of images; for several values, of the mean of their ranks."""
+        from scipy.stats import rankdata
+
+        bins = min(_STRATA, len(labels) // _IN_EACH)
+        if bins < 2 or not np.isfinite(labels).all():
+            return None
+        ranks = rankdata(labels, axis=0).mean(axis=1)
+        return (rankdata(ranks, method="ordinal") - 1) * bins // len(labels)
+
+    def report(self, outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> ValuesReport:
+        if labels.shape != outputs.shape:
+            raise DataError(
+                f"Expected values {outputs.shape}, as the outputs. Received: shape {labels.shape}. A model that tells "
+                "classes apart ends in softmax or sigmoid."
+            )
+        return values_report(labels, outputs, tuple(class_names))
 
     def answer(self, outputs: tf.Tensor, class_names: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"class_names": tf.tile(class_names[tf.newaxis], (tf.shape(outputs)[0], 1)), self.output: outputs}

@@ -42,6 +42,11 @@ class Report:
         return int(self.confusion.sum() if self._one_class else self.confusion[0].sum())
 
     @property
+    def counts(self) -> dict[str, int]:
+        """Number of images of each class, by its name."""
+        return {name: int(row["support"]) for name, row in self.per_class.items()}
+
+    @property
     def shares(self) -> dict[str, float]:
         """The metrics that are shares of the images."""
         names = ("accuracy", "top_5_accuracy") if self._one_class else ()

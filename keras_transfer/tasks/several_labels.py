@@ -12,6 +12,7 @@ from keras_transfer._checks import DataError
 from keras_transfer.tasks.report import Report, per_class
 from keras_transfer.tasks.task import TASKS, Task
 
+UNKNOWN = -1  # a label of which nobody knows whether it is on the image
 _PRESENT = 0.5  # a label with a probability above it is on the image
 
 
@@ -21,7 +22,7 @@ class SeveralLabels(Task):
     name = "several_labels"
     activation = "sigmoid"
     described = "several labels a picture"
-    form = "0 and 1 ({count}, number of labels)"
+    form = "0 and 1, or -1 for not known ({count}, number of labels)"
     said_of_labels = "several labels an image"
 
     def has_form(self, labels: np.ndarray) -> bool:
@@ -32,10 +33,10 @@ class SeveralLabels(Task):
         return labels.astype(np.int64)
 
     def counts(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, int]:
-        return {name: int(total) for name, total in zip(class_names, labels.sum(axis=0), strict=True)}
+        return {name: int(total) for name, total in zip(class_names, (labels == 1).sum(axis=0), strict=True)}
 
     def in_words(self, label: np.ndarray, class_names: Sequence[str]) -> tuple[str, ...]:
-        return tuple(class_names[int(index)] for index in np.flatnonzero(label))
+        return tuple(class_names[int(index)] for index in np.flatnonzero(label == 1))
 
     def loss(self, labels: tf.TensorSpec | None = None) -> str:
         return "binary_crossentropy"
@@ -47,16 +48,20 @@ class SeveralLabels(Task):
             raise DataError(f"Expected labels {outputs.shape}, as the outputs. Received: shape {labels.shape}.")
         _check_values(labels)
         outputs, labels = outputs.astype(np.float64), labels.astype(int)
-        predicted = (outputs > _PRESENT).astype(int)
+        predicted, known = (outputs > _PRESENT).astype(int), labels != UNKNOWN
+        if not known.any(axis=0).all():
+            unknown = [name for name, any_known in zip(class_names, known.any(axis=0), strict=True) if not any_known]
+            raise DataError(f"Expected images on which each label is known. Received none of {unknown}.")
         clipped = np.clip(outputs, keras.config.epsilon(), 1 - keras.config.epsilon())
         metrics = {
-            "loss": float(-np.where(labels == 1, np.log(clipped), np.log(1 - clipped)).mean()),
-            "accuracy": float((predicted == labels).mean()),
-            "exact_match": float((predicted == labels).all(axis=1).mean()),
+            "loss": float(-np.where(labels == 1, np.log(clipped), np.log(1 - clipped))[known].mean()),
+            "accuracy": float((predicted == labels)[known].mean()),
+            "exact_match": float(((predicted == labels) | ~known).all(axis=1).mean()),
         }
-        pairs = list(zip(labels.T, predicted.T, strict=True))
+        columns_of = zip(labels.T, predicted.T, known.T, strict=True)
+        pairs = [(true[of_known], said[of_known]) for true, said, of_known in columns_of]
         scores = [precision_recall_fscore_support(*pair, average="binary", zero_division=0)[:3] for pair in pairs]
-        columns = [*zip(*scores, strict=True), labels.sum(axis=0)]
+        columns = [*zip(*scores, strict=True), (labels == 1).sum(axis=0)]
         confusion = np.stack([confusion_matrix(*pair, labels=[0, 1]) for pair in pairs])
         return Report(metrics, tuple(class_names), per_class(columns, class_names), confusion)
 
@@ -87,12 +92,15 @@ class SeveralLabels(Task):
 
     def accuracy(self, outputs: np.ndarray, labels: np.ndarray) -> float:
         """Returns the share of labels that are right."""
-        return float(((outputs > _PRESENT) == (labels.reshape(outputs.shape) > _PRESENT)).mean())
+        labels = labels.reshape(outputs.shape)
+        return float(((outputs > _PRESENT) == (labels > _PRESENT))[labels != UNKNOWN].mean())
 
 
 def _check_values(labels: np.ndarray) -> None:
-    if not np.isin(labels, (0, 1)).all():
-        raise DataError(f"Expected labels 0 and 1. Received: from {labels.min()} to {labels.max()}.")
+    if not np.isin(labels, (0, 1, UNKNOWN)).all():
+        raise DataError(
+            f"Expected labels 0 and 1, or -1 for not known. Received: from {labels.min()} to {labels.max()}."
+        )
 
 
 TASKS.register(SeveralLabels.name)(SeveralLabels())

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_transfer._checks import DataError
 from keras_transfer._registry import Registry
 from keras_transfer.tasks.report import Report
+from keras_transfer.tasks.values_report import ValuesReport
 
 
 class Task(ABC):
@@ -31,7 +32,6 @@ class Task(ABC):
         said_of_labels: what its labels are, in a few words.
         fewest_outputs: the smallest number of outputs a model can have.
         needs_classes: whether data must have two classes or more.
-        reports: whether there is a report of it; see `evaluate`.
         limits: what a reader of a model card must not conclude, in sentences.
     """
 
@@ -44,7 +44,6 @@ class Task(ABC):
     said_of_labels: ClassVar[str]
     fewest_outputs: ClassVar[int] = 1
     needs_classes: ClassVar[bool] = True
-    reports: ClassVar[bool] = True
     limits: ClassVar[tuple[str, ...]] = ()
 
     # labels
@@ -70,7 +69,7 @@ class Task(ABC):
         """Returns what the label of one image says, in words."""
 
     def strata(self, labels: np.ndarray) -> np.ndarray | None:
-        """Returns int `(count,)`, the class by which images are shared out to splits; None where all are alike."""
+        """Returns int `(count,)`, the stratum by which images are shared out to splits; None where all are alike."""
         return None
 
     def balanced_weights(self, labels: np.ndarray) -> dict[int, float] | None:
@@ -86,7 +85,7 @@ class Task(ABC):
     # evaluation
 
     @abstractmethod
-    def report(self, outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Report:
+    def report(self, outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> Report | ValuesReport:
         """Compares outputs with labels.
 
         Raises:

@@ -18,6 +18,7 @@ from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification, task_of_labels, task_of_model
 from keras_transfer.training.compatibility import check_fit, check_labels, yes_or_no
 from keras_transfer.training.divergence import Divergence
+from keras_transfer.training.known_labels import has_unknown
 from keras_transfer.training.label_form import wants_one_hot
 from keras_transfer.training.options import Objective, Options, phases_of
 from keras_transfer.training.resuming import Resume
@@ -118,7 +119,11 @@ def fine_tune(
     remember_classes(model, data.class_names)
     if data.task is TASKS.find(Classification.name) and not one_unit and wants_one_hot(loss, metrics or ()):
         data = data.one_hot()
-    objective = Objective.of(task_of_model(model) or task_of_labels(labels), options, data.train.element_spec[1])
+    task, known = (
+        task_of_model(model) or task_of_labels(labels),
+        not any(has_unknown(part.labels) for part in data.splits.values()),
+    )
+    objective = Objective.of(task, options, data.train.element_spec[1], known=known)
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
     part = trained_part(model, phases)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataError, DataWarning, InputError, unknown
 from keras_transfer.data.classes import ordered, written
-from keras_transfer.tasks import TASKS, standardised
+from keras_transfer.tasks import TASKS, UNKNOWN, standardised
 
 _FULL = 255.0
 FORMS = (
@@ -83,6 +83,9 @@ def as_labels(
     names = None if class_names is None else tuple(written(str(name)) for name in class_names)
     if task == "regression":
         found = found.astype(np.float32)
+    elif task == "several_labels" and found.dtype.kind == "f":
+        found = np.where(np.isnan(found), UNKNOWN, found)
+        found = found.astype(np.int64) if np.array_equal(found, np.floor(found)) else found
     elif task != "several_labels" and len(found) == count and _is_one_hot(found):
         names = names or tuple(map(str, range(found.shape[1])))
         found = found.argmax(axis=1)
@@ -92,7 +95,10 @@ def as_labels(
         return _of_numbers(found, names)
     found = standardised(found, count)
     if found.dtype.kind == "f" and not np.isfinite(found).all():
-        raise DataError("Expected `labels` that are numbers. Received: not-a-number or infinity among them.")
+        raise DataError(
+            "Expected `labels` that are numbers. Received: not-a-number or infinity among them. With "
+            "task='several_labels' not-a-number means not known."
+        )
     width = found.shape[1] if found.ndim == 2 else 1
     names = names or tuple(map(str, range(width)))
     if len(names) < width:

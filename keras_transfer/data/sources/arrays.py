@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.augment.named import Augment
+from keras_transfer.data.classes import with_units
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.sources.array_forms import as_images, as_labels
@@ -21,6 +22,7 @@ def from_arrays(
     *,
     class_names: Sequence[str] | None = None,
     task: str | None = None,
+    units: Mapping[str, str] | Sequence[str] | None = None,
     pixel_range: tuple[float, float] | None = None,
     channels: int | None = None,
     image_size: int | tuple[int, int] | None = None,
@@ -36,11 +38,13 @@ def from_arrays(
         images: `(count, height, width, 3)` in [0, 255] of any dtype; grey ones without channels or with one; or a list
             of images, of one size or of several.
         labels: for one class per image whole numbers `(count,)` or `(count, 1)`, names, or one-hot rows
-            `(count, num_classes)`; 0 and 1 `(count, num_labels)` for several labels per image; or floats `(count,)` or
-            `(count, num_targets)` for regression.
+            `(count, num_classes)`; 0 and 1 `(count, num_labels)` for several labels per image, and -1 for one that is
+            not known; or floats `(count,)` or `(count, num_targets)` for regression.
         class_names: name of each class, label or target; by default the numbers or names that occur.
         task: "classification", "several_labels" or "regression", where the labels could be of another one: rows of 0
             and 1 with a single 1 each are taken for one-hot, whole numbers that are floats for regression.
+        units: of values to estimate, by name or one for each, such as {"age": "years"}; reports, exports and cards then
+            name them.
         pixel_range: the values that stand for black and white, such as (0, 1), (-1, 1) or (0, 4095); by default
             (0, 255), and for whole numbers above 255 those of the fewest bits that hold them.
         channels: those of the images, to keep them as they are, for a model with `build_model(channels=...)`; by
@@ -69,4 +73,7 @@ def from_arrays(
         raise InputError("Expected an `image_size` for images of several sizes. Received: None.")
     assembly = Assembly(image_size or images.shape[1:3], resize, augment, batch_size, validation_split, seed)
     found, names = as_labels(labels, len(images), class_names, task)
-    return assembly.data({"train": Examples(images, found, encoded=encoded)}, names)
+    examples = Examples(images, found, encoded=encoded)
+    if units is not None and examples.task.needs_classes:
+        raise InputError(f"Expected no `units` for {examples.task.said_of_labels}. Received: {units!r}.")
+    return assembly.data({"train": examples}, with_units(names, units))

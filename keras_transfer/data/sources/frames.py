@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_transfer._checks import DataError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
-from keras_transfer.data.classes import check_classes
+from keras_transfer.data.classes import check_classes, with_units
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import LeftOut, check_files
 from keras_transfer.data.formats.naming import EXTENSIONS, format_named
@@ -36,6 +36,7 @@ def from_dataframe(
     suffix: str = "",
     class_names: Sequence[str] | None = None,
     task: str | None = None,
+    units: Mapping[str, str] | Sequence[str] | None = None,
     image_size: int | tuple[int, int] = 224,
     resize: str = "crop",
     augment: Augment = "none",
@@ -67,6 +68,8 @@ def from_dataframe(
         class_names: the class names in order; by default the sorted names that occur.
         task: "regression" to take whole numbers as values to estimate; numbers of which some are not whole are taken so
             by themselves. Several columns of them are several values per image.
+        units: of values to estimate, by name or one for each, such as {"age": "years"}; reports, exports and cards then
+            name them.
         image_size: height and width in pixels, or one number for both.
         resize: how images are resized: "crop", "pad" or "stretch"; see `from_directory`.
         augment: augmentation of training images: name, function, Keras layer, or a list of these (see `kt.augment`).
@@ -98,8 +101,12 @@ def from_dataframe(
     labels, names = labels_of(table, label_column, label_separator, class_names, task)
     known = next((label for label in labels if label is not None), None)
     values = isinstance(known, list) and isinstance(known[0], float)
-    if not values:
+    if values:
+        names = with_units(names, units)
+    else:
         check_classes(names)
+        if units is not None:
+            raise InputError(f"Expected no `units` for classes. Received: {units!r}.")
     splits = table.splits(split_column)
     groups = None if group_column is None else group_ids(table.column(group_column))
     left_out = _repeated(paths, labels, splits)

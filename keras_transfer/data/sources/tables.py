@@ -16,6 +16,7 @@ from keras_transfer._checks import DataError, InputError, unknown
 from keras_transfer.data.classes import ordered, written
 from keras_transfer.data.sources.folders import SPLIT_NAMES
 from keras_transfer.data.splitting.lists import CLASS_ID, SEPARATOR, read_columns
+from keras_transfer.tasks import UNKNOWN
 
 # what people call the columns
 _USUAL = {
@@ -24,6 +25,7 @@ _USUAL = {
 }
 _CELLS = (list, tuple, set, frozenset, np.ndarray)
 _ABSENT, _PRESENT = {"0", "0.0", "false", "no", "n"}, {"1", "1.0", "true", "yes", "y"}
+_NOT_KNOWN = {"-1", "-1.0", "?", "unknown"}
 
 
 class Table:
@@ -107,7 +109,8 @@ def labels_of(
     if not isinstance(columns, str):
         names = tuple(columns)
         by_label = [[_zero_or_one(value, name, row) for row, value in enumerate(table.column(name))] for name in names]
-        return [list(row) for row in zip(*by_label, strict=True)], names
+        rows = zip(*by_label, strict=True)
+        return [None if all(value == UNKNOWN for value in row) else list(row) for row in rows], names
     values = table.column(columns)
     if any(isinstance(value, _CELLS) for value in values):
         return _of_cells(values, columns, class_names)
@@ -222,8 +225,13 @@ def _class_name(value: Any, column: str, row: int) -> str | None:
 
 def _zero_or_one(value: Any, column: str, row: int) -> int:
     text = str(value).strip().lower()
+    if is_missing(value) or text in _NOT_KNOWN:
+        return UNKNOWN
     if text not in _ABSENT | _PRESENT:
-        raise DataError(f"Expected 0 or 1 in the column {column!r}. Received: {value!r} in {row_name(row)}.")
+        raise DataError(
+            f"Expected 0 or 1 in the column {column!r}, -1 or nothing where it is not known. "
+            f"Received: {value!r} in {row_name(row)}."
+        )
     return int(text in _PRESENT)
 
 

@@ -12,7 +12,7 @@ from keras_transfer._arguments import Whole
 from keras_transfer._checks import DataError
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
-from keras_transfer.data.splitting.splits import group_folds
+from keras_transfer.data.splitting.splits import group_folds, strata_of
 
 
 def folds(data: ImageData, count: int = 5) -> list[ImageData]:
@@ -37,7 +37,7 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
 
     count = Whole(2)("count", count)
     whole = reduce(Examples.followed_by, [data.splits[name] for name in ("train", "validation") if name in data.splits])
-    strata = whole.task.strata(whole.labels)
+    strata = strata_of(whole)
     one_class, labels = strata is not None, np.zeros(len(whole), int) if strata is None else strata
     fewest = min(np.bincount(labels, minlength=data.num_classes)) if one_class else len(labels)
     if whole.groups is not None:

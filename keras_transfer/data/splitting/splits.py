@@ -20,14 +20,23 @@ def hold_out(
     if "validation" in splits:
         return dict(splits)
     examples = splits["train"]
-    labels = examples.task.strata(examples.labels)
+    labels = strata_of(examples)
     if labels is None:  # a plain seeded split
         labels, class_names = np.zeros(len(examples), int), ["any"]
+    elif not examples.task.needs_classes:
+        class_names = [f"stratum {number}" for number in range(labels.max() + 1)]
     if examples.groups is None:
         train, validation = stratified(labels, share, seed, class_names)
     else:
         train, validation = grouped(labels, examples.groups, share, seed, class_names)
     return {**splits, "train": examples.take(train), "validation": examples.take(validation)}
+
+
+def strata_of(examples: Examples) -> np.ndarray | None:
+    """Returns the stratum of each image, `(count,)`; None where all are alike, or groups come before strata."""
+    if examples.groups is not None and not examples.task.needs_classes:
+        return None
+    return examples.task.strata(examples.labels)
 
 
 SHARE = Kind(lambda value: Number(0, 1, above=True).accepts(value) and value < 1, "a number in (0, 1)")

@@ -16,10 +16,10 @@ import keras
 import numpy as np
 
 from keras_transfer.data import ImageData
-from keras_transfer.insight.evaluation import Report
 from keras_transfer.models.origins import name_of, origin_of
 from keras_transfer.serving.card.page import card_page
 from keras_transfer.serving.description import Description, library_versions
+from keras_transfer.tasks import Report, ValuesReport
 
 JSON, MARKDOWN = "model_card.json", "model_card.md"
 
@@ -31,7 +31,11 @@ _ADAPTED = (
 
 
 def write_card(
-    folder: Path, model: keras.Model, description: Description, data: ImageData | None, report: Report | None
+    folder: Path,
+    model: keras.Model,
+    description: Description,
+    data: ImageData | None,
+    report: Report | ValuesReport | None,
 ) -> None:
     """Writes the model card into a version's folder, as JSON for programs and as Markdown for people."""
     card = model_card(model, description, data, report)
@@ -40,7 +44,7 @@ def write_card(
 
 
 def model_card(
-    model: keras.Model, description: Description, data: ImageData | None, report: Report | None
+    model: keras.Model, description: Description, data: ImageData | None, report: Report | ValuesReport | None
 ) -> dict[str, Any]:
     """Returns the content of the model card as plain values for JSON; None stands for what is not recorded."""
     origin, history = origin_of(model), getattr(model, "history", None)
@@ -107,21 +111,22 @@ def _training(history: keras.callbacks.History, model: keras.Model) -> dict[str,
     }
 
 
-def _evaluation(report: Report, data: ImageData | None, chosen_by_validation: bool) -> dict[str, Any]:
-    counts = {name: int(row["support"]) for name, row in report.per_class.items()}
+def _evaluation(report: Report | ValuesReport, data: ImageData | None, chosen_by_validation: bool) -> dict[str, Any]:
     split = None
     if data is not None:
-        split = next((name for name in ("test", "validation") if data.counts.get(name) == counts), None)
+        split = next((name for name in ("test", "validation") if data.counts.get(name) == report.counts), None)
     images, found = report.images, report.to_dict()
-    intervals = {name: wilson(share * images, images) for name, share in report.shares.items()}
-    per_class = {}
-    for index, (name, row) in enumerate(found["per_class"].items()):
-        hits, predicted, true = report.tally(index)
-        per_class[name] = {
-            **row,
-            "precision_interval": wilson(hits, predicted),
-            "recall_interval": wilson(hits, true),
-        }
+    intervals, per_class = {}, found["per_class"]
+    if isinstance(report, Report):
+        intervals = {name: wilson(share * images, images) for name, share in report.shares.items()}
+        per_class = {}
+        for index, (name, row) in enumerate(found["per_class"].items()):
+            hits, predicted, true = report.tally(index)
+            per_class[name] = {
+                **row,
+                "precision_interval": wilson(hits, predicted),
+                "recall_interval": wilson(hits, true),
+            }
     return {
         "images": images,
         "split": split,
@@ -132,7 +137,7 @@ def _evaluation(report: Report, data: ImageData | None, chosen_by_validation: bo
     }
 
 
-def _limits(description: Description, data: ImageData | None, report: Report | None) -> list[str]:
+def _limits(description: Description, data: ImageData | None, report: Report | ValuesReport | None) -> list[str]:
     """Returns sentences about what the model cannot do, and what the metrics do not show."""
     height, width = description.image_size
     limits = [

@@ -8,6 +8,7 @@ from typing import Any
 from keras_transfer.tasks import task_of_activation
 
 _UNKNOWN = "not recorded"
+_COLUMNS = ("precision", "recall", "f1", "mae", "rmse", "r2")
 
 
 def card_page(card: Mapping[str, Any]) -> str:
@@ -29,7 +30,10 @@ def card_page(card: Mapping[str, Any]) -> str:
                 ("parameters", f"{model['parameters']:,}"),
                 ("pictures", f"{width} x {height} pixels, resize {model['resize']}"),
                 ("answers", task_of_activation(model["activation"]).described),
-                ("classes", f"{len(model['class_names'])}: {', '.join(model['class_names'])}"),
+                (
+                    "values" if model["activation"] == "linear" else "classes",
+                    f"{len(model['class_names'])}: {', '.join(model['class_names'])}",
+                ),
             ],
         ),
         "## Intended use",
@@ -77,28 +81,32 @@ def _evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
     if evaluation is None:
         return ["## How good it is", _UNKNOWN]
     split = f" of the {evaluation['split']} split" if evaluation["split"] else ""
-    said = f"{evaluation['images']} pictures{split}; in brackets 95% confidence intervals (Wilson)."
+    said = (
+        f"{evaluation['images']} pictures{split}"
+        + ("; in brackets 95% confidence intervals (Wilson)" if evaluation["intervals"] else "")
+        + "."
+    )
     if evaluation["chose_the_epoch"]:
         said += " The best epoch was chosen on the same pictures, so the metrics are optimistic."
     metrics = [
         (name.replace("_", " "), _number(value) + _interval(evaluation["intervals"].get(name)))
         for name, value in evaluation["metrics"].items()
     ]
+    rows = evaluation["per_class"]
+    columns = [key for key in _COLUMNS if all(key in row for row in rows.values())]
     classes = [
         (
             name,
-            _number(row["precision"]) + _interval(row["precision_interval"]),
-            _number(row["recall"]) + _interval(row["recall_interval"]),
-            _number(row["f1"]),
+            *(_number(row[key]) + _interval(row.get(f"{key}_interval")) for key in columns),
             f"{row['support']:.0f}",
         )
-        for name, row in evaluation["per_class"].items()
+        for name, row in rows.items()
     ]
     return [
         "## How good it is",
         said,
         _table(("metric", "value"), metrics),
-        _table(("class", "precision", "recall", "f1", "support"), classes),
+        _table(("class" if "precision" in columns else "value", *columns, "support"), classes),
     ]
 
 
