@@ -29,6 +29,7 @@ from .insight.grad_cam import grad_cam
 from .models import heads, pooling
 from .models.backbones.backbone import Backbone
 from .models.building import build_model
+from .models.extending import extend
 from .models.freezing import set_trainable
 from .models.loading import load_model
 from .models.stages import split, stages
@@ -84,6 +85,7 @@ __all__ = [
     "data",
     "evaluate",
     "export",
+    "extend",
     "extract_features",
     "find_learning_rate",
     "fine_tune",

@@ -159,7 +159,7 @@ def test_labels_that_are_not_known_do_not_count(labels, tmp_path):
 
 
 def test_unknown_labels_move_no_weight():
-    """Of a label that nobody knows on any training image, the weights of the head stay; the loss may be any of Keras."""
+    """Weights of a label that is unknown on all training images stay; the loss may be any that Keras has."""
     labels = UNKNOWN.copy()
     data = kt.data.from_arrays(pictures(), labels, task="several_labels")
     data.splits["train"].labels[:, 1] = -1

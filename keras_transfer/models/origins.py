@@ -17,6 +17,7 @@ from typing import Any
 import keras
 
 from keras_transfer._checks import DataError
+from keras_transfer.models.saving import save_what_loads
 
 _KEY = "transfer"  # in the configuration of the model; no name of this package, which is not needed to load it
 
@@ -112,3 +113,4 @@ def _keep_when_saved(model: keras.Model) -> None:
         return {**(of_keras() or {}), _KEY: json.loads(json.dumps(kept, default=str))}
 
     model.get_build_config = get_build_config
+    save_what_loads(model)

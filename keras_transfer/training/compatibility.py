@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.origins import check_class_order
+from keras_transfer.models.saving import check_file
 from keras_transfer.models.stages import stages
 from keras_transfer.tasks import TASKS, Classification, SeveralLabels, task_of_labels, task_of_model
 
@@ -31,6 +34,13 @@ def check_fit(model: keras.Model, data: LabelledData) -> None:
     remedy = "Bring the data into the model's order: data = data.with_classes(model.class_names)."
     check_class_order(model, data.class_names, remedy)
     data.kind.check_model(model)
+
+
+def check_callbacks(model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+    """Raises InputError for a checkpoint of the model in a file that could not be read again."""
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
+            check_file(model, callback.filepath)
 
 
 def yes_or_no(model: keras.Model, data: LabelledData) -> bool:

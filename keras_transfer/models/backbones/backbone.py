@@ -14,6 +14,7 @@ from keras import KerasTensor
 
 from keras_transfer._checks import DownloadError, InputError
 from keras_transfer._registry import Registry
+from keras_transfer.models.backbones.weight_files import load_by_names
 
 Weights = str | os.PathLike[str] | None
 
@@ -75,6 +76,10 @@ class Backbone:
         except TypeError as error:
             raise InputError(f"Expected `backbone_options` of {_name(self.network)}. {error}") from error
         except Exception as error:
+            if weights not in (None, "imagenet"):
+                network = self.network(weights=None, input_shape=(*image_size, 3), **(options or {}))
+                if load_by_names(network, str(weights)):
+                    return network
             if not _is_about_weights(error):
                 raise  # a warning made an error, a full memory, a mistake in a network of the user
             raise _weights_error(_name(self.network), weights, options, error) from error
