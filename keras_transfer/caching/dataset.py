@@ -14,6 +14,7 @@ from keras_transfer.caching.activations import Activations, Arrays, forward
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import mapped, ready
+from keras_transfer.models.stages import check_one_way
 from keras_transfer.models.stages import split as split_model
 
 
@@ -63,6 +64,7 @@ class CachedDataset:
         verbose: str | int = "auto",
     ):
         cache = cache or Cache()
+        check_one_way(model)
         if data.mixes:
             raise InputError(
                 "Expected images that are not mixed: mixing activations is not the same. "
@@ -100,6 +102,8 @@ def extract_features(
         InputError: if the stage is unknown, it has several input tensors (NASNet), or there are no images.
     """
     prefix = split_model(model, at)[0]
+    if len(prefix.inputs) > 1:
+        check_one_way(model)
     if len(prefix.outputs) > 1:
         raise InputError(f"Expected a cut that one tensor crosses. Received: at={at!r}, {len(prefix.outputs)} tensors.")
     batches = dataset.in_order("train") if isinstance(dataset, LabelledData) else dataset

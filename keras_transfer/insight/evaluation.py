@@ -12,7 +12,7 @@ from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError
 from keras_transfer.insight.batches import batches_of
 from keras_transfer.models.origins import classes_of
-from keras_transfer.models.stages import MODEL
+from keras_transfer.models.stages import MODEL, check_one_way
 from keras_transfer.tasks import (
     TASKS,
     Classification,
@@ -50,9 +50,11 @@ def evaluate(
         The report: metrics, metrics by class, and the confusion matrix; for regression a `ValuesReport`.
 
     Raises:
-        InputError: if the dataset has another form.
+        InputError: if the dataset has another form, or the model has several outputs.
         DataError: if the dataset is empty, or names, labels and outputs do not fit.
     """
+    if len(getattr(model, "outputs", None) or [None]) > 1:
+        check_one_way(model)
     task = task_of_model(model)
     outputs, labels = [], []
     for images, batch_labels in batches_of(dataset, model, steps):

@@ -12,7 +12,7 @@ from keras import KerasTensor
 from keras_transfer._arguments import takes
 from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import crossing, nodes, nodes_before
-from keras_transfer.models.stages import MODEL
+from keras_transfer.models.stages import MODEL, check_one_way
 
 _BATCH = 32
 
@@ -39,6 +39,7 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int]
     Raises:
         InputError: if the model has no feature map, or images or classes do not fit.
     """
+    check_one_way(model)
     feature_map = last_feature_map(model)
     if feature_map is None:
         raise InputError(

@@ -25,7 +25,7 @@ from keras_transfer.models.backbones.reusing import backbone_of
 from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
 from keras_transfer.models.pooling import POOLINGS, Pooling, pool
-from keras_transfer.models.stages import _MARK, marks_of_stages
+from keras_transfer.models.stages import _MARK, check_one_way, marks_of_stages
 from keras_transfer.tasks import TASKS, task_of_activation
 
 
@@ -131,6 +131,8 @@ def default_image_size(backbone: str | Backbone | keras.Model) -> int:
 
 def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model) -> Backbone:
     if isinstance(backbone, keras.Model):
+        if marks_of_stages(backbone):
+            check_one_way(backbone)
         whole = marks_of_stages(backbone) and backbone.layers[-1].name == "predictions"
         return backbone_of(backbone) if whole else Backbone(backbone, image_size=_own_size(backbone))
     if isinstance(backbone, os.PathLike):

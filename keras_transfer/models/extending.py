@@ -14,7 +14,7 @@ from keras_transfer._checks import InputError
 from keras_transfer._keras.still import hold_still, is_still, layers_inside
 from keras_transfer.models.backbones.copying import copy_network
 from keras_transfer.models.origins import classes_of, origin_of, remember, remember_classes
-from keras_transfer.models.stages import MODEL, stages
+from keras_transfer.models.stages import MODEL, check_one_way, stages
 
 NAMES = Kind(
     lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(x, str) for x in value),
@@ -49,6 +49,7 @@ def extend(model: keras.Model, class_names: Sequence[str]) -> keras.Model:
         ('cat', 'dog', 'cow')
     """
     stages(model)
+    check_one_way(model)
     known, count = classes_of(model), model.output_shape[-1]
     if known is None or len(known) != count:
         raise InputError(

@@ -54,14 +54,39 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
 
     Returns:
         `(prefix, suffix)`. If several tensors cross the split (NASNet), the prefix returns a list of tensors and the
-        suffix takes it.
+        suffix takes it. Of a model with several inputs, the prefix takes those that come before the split; the suffix
+        takes the tensors that cross it and then the other inputs, in a list.
 
     Raises:
         InputError: if the model has no such stage.
     """
-    tensors = crossing(model, nodes_before(model, _start(model, at)))
-    cut = tensors[0] if len(tensors) == 1 else tensors
-    return keras.Model(model.inputs[0], cut, name=f"before_{at}"), keras.Model(cut, model.outputs[0], name=f"from_{at}")
+    before = nodes_before(model, _start(model, at))
+    made = {id(tensor) for node in before for tensor in node.output_tensors}
+    inputs = [tensor for tensor in model.inputs if id(tensor) in made]
+    others = [tensor for tensor in model.inputs if id(tensor) not in made]
+    cut = crossing(model, before)
+    first, second, last = _one_or_all(inputs), _one_or_all([*cut, *others]), _one_or_all(model.outputs)
+    return keras.Model(first, _one_or_all(cut), name=f"before_{at}"), keras.Model(second, last, name=f"from_{at}")
+
+
+def _one_or_all(tensors: list[KerasTensor]) -> KerasTensor | list[KerasTensor]:
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+def check_one_way(model: keras.Model) -> None:
+    """Checks that a model takes images alone and returns one array.
+
+    Raises:
+        InputError: if it does not.
+    """
+    inputs, outputs = (getattr(model, name, None) or [None] for name in ("inputs", "outputs"))
+    if len(inputs) == len(outputs) == 1:
+        return
+    raise InputError(
+        f"Expected a model with one input and one output. Received: {len(inputs)} inputs "
+        f"{[tensor.name for tensor in inputs]} and {len(outputs)} outputs. For others there are set_trainable, "
+        "UnfreezeSchedule, layerwise and split, with Keras' own fit, evaluate and export."
+    )
 
 
 def layers_before(model: keras.Model, at: str) -> list[keras.layers.Layer]:

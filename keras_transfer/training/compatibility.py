@@ -11,7 +11,7 @@ from keras_transfer._checks import InputError
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.origins import check_class_order
 from keras_transfer.models.saving import check_file
-from keras_transfer.models.stages import stages
+from keras_transfer.models.stages import check_one_way, stages
 from keras_transfer.tasks import TASKS, Classification, SeveralLabels, task_of_labels, task_of_model
 
 
@@ -20,6 +20,7 @@ def check_fit(model: keras.Model, data: LabelledData) -> None:
     if not isinstance(data, LabelledData):
         raise InputError(f"Expected `data` from kt.data, such as kt.data.from_directory(...). Received: {data!r}.")
     stages(model)
+    check_one_way(model)
     if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
         raise InputError(
             "Expected a strategy for one machine, such as MirroredStrategy. Received: MultiWorkerMirroredStrategy, "

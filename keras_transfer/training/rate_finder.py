@@ -15,7 +15,7 @@ from keras_transfer._checks import InputError
 from keras_transfer._keras.leaves import inner_optimizer, without_state
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.freezing import unfrozen_as
-from keras_transfer.models.stages import MODEL
+from keras_transfer.models.stages import MODEL, check_one_way
 from keras_transfer.plots.curves import plot_rates
 from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen
 from keras_transfer.tasks import task_of_model
@@ -100,6 +100,8 @@ def find_learning_rate(
     """
     if highest <= lowest:
         raise InputError(f"Expected `highest` above `lowest`. Received: {lowest} to {highest}.")
+    if isinstance(data, LabelledData):
+        check_one_way(model)
     chosen = inner_optimizer(keras.optimizers.get(optimizer))
     if isinstance(chosen, MultiOptimizer):
         raise InputError("Expected one optimizer, whose rate is to be found. Received: a MultiOptimizer.")
