@@ -10,6 +10,8 @@ import pytest
 from networks import part_named, toy_backbone
 
 import keras_transfer as kt
+from keras_transfer.plots.fonts import families_for
+from keras_transfer.plots.matrices import plot_confusion
 
 SAME = {"image_size": 32, "batch_size": 8}
 TWELVE = tuple(map(str, range(1, 13)))
@@ -150,3 +152,32 @@ def test_a_trained_model_is_the_backbone_of_another_task(name):
     kept = first.get_weights()
     second.set_weights([weight + 1 for weight in second.get_weights()])
     assert all(map(np.array_equal, kept, first.get_weights())), "they share no weights"
+
+
+CHINESE, GREEK = ["狗", "猫"], ["σκύλος", "γάτα"]
+
+
+@pytest.mark.parametrize("names", [CHINESE, GREEK, ["कुत्ता", "बिल्ली"]])
+def test_names_in_any_script_are_drawn_without_a_warning(names, tmp_path):
+    """Warnings are errors here: matplotlib warns of a character that no font has."""
+    data = kt.data.from_arrays(np.zeros((8, 16, 16, 3), "uint8"), np.array(names)[np.arange(8) % 2])
+    data.show(4).savefig(tmp_path / "samples.png")
+    figure = plot_confusion(np.eye(2, dtype=int), data.class_names)
+    figure.savefig(tmp_path / "confusion.png")
+    drawn = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+    has_font = families_for(names) is not None
+    assert drawn == (list(data.class_names) if has_font else ["0", "1"])
+    assert ("class_names" in figure.axes[0].get_xlabel()) == (not has_font)
+    assert has_font or names is not GREEK, "matplotlib's own font has Greek"
+
+
+def test_a_font_that_is_installed_is_used(monkeypatch):
+    from keras_transfer.plots import fonts
+
+    known = {"DejaVu Sans": frozenset("abc"), "Noto Sans CJK": frozenset("狗"), "Other": frozenset("狗猫")}
+    monkeypatch.setattr(fonts, "_letters_of", known.__getitem__)
+    monkeypatch.setattr(fonts, "_families", lambda: ["Noto Sans CJK", "Other"])
+    assert fonts.families_for(["ab"]) == ["DejaVu Sans"]
+    assert fonts.families_for(["狗a"]) == ["DejaVu Sans", "Noto Sans CJK"]
+    assert fonts.families_for(["狗猫"]) == ["DejaVu Sans", "Noto Sans CJK", "Other"]
+    assert fonts.families_for(["鸟"]) is None

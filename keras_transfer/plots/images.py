@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_transfer.plots.figure import Figure
+from keras_transfer.plots.fonts import families_for
 
 
 def plot_images(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
@@ -15,8 +16,9 @@ def plot_images(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     Args:
         images: arrays `(height, width, channels)` in [0, 255], uint8 or float32; the first three channels are
             drawn, or the first one where there are fewer.
-        titles: one for each image.
+        titles: one for each image; written as codes where no font here has their characters.
     """
+    families = families_for(titles)
     columns = max(1, int(np.ceil(np.sqrt(len(images)))))
     rows = max(1, -(-len(images) // columns))
     figure = Figure(figsize=(2 * columns, 2.2 * rows), layout="constrained")
@@ -24,6 +26,6 @@ def plot_images(images: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
         axes = figure.add_subplot(rows, columns, place)
         drawn = np.clip(image[..., : 3 if image.shape[-1] >= 3 else 1], 0, 255).astype(np.uint8)
         axes.imshow(drawn, cmap="gray", vmin=0, vmax=255)
-        axes.set_title(title, fontsize=9)
+        axes.set_title(title if families else ascii(title)[1:-1], fontsize=9, fontfamily=families)
         axes.set_axis_off()
     return figure

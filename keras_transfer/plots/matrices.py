@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_transfer.plots.figure import Figure
+from keras_transfer.plots.fonts import families_for
 
 _NUMBERS = 30  # classes up to which numbers of images are written into the matrix
 _MOST = 60  # classes whose names a person can read beside a matrix
@@ -14,6 +15,8 @@ _MOST = 60  # classes whose names a person can read beside a matrix
 
 def plot_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     """Draws a confusion matrix; of more than sixty classes the sixty that are confused most.
+
+    Where no font here has the characters of the names, their numbers stand for them.
 
     Args:
         matrix: integers `(num_classes, num_classes)`: numbers of images, with the true classes as rows and the
@@ -30,9 +33,14 @@ def plot_confusion(matrix: np.ndarray, class_names: Sequence[str]) -> Figure:
     shares = part / np.maximum(matrix.sum(axis=1)[shown, np.newaxis], 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     ticks, names, size = np.arange(len(shown)), [class_names[int(index)] for index in shown], 9 if few else 7
-    axes.set_xticks(ticks, names, rotation=45 if few else 90, ha="right", fontsize=size)
-    axes.set_yticks(ticks, names, fontsize=size)
-    axes.set_xlabel("predicted")
+    families = families_for(names)
+    if families is None:
+        names = [str(index) for index in shown]
+    axes.set_xticks(ticks, names, rotation=45 if few else 90, ha="right", fontsize=size, fontfamily=families)
+    axes.set_yticks(ticks, names, fontsize=size, fontfamily=families)
+    axes.set_xlabel(
+        "predicted" if families else "predicted (numbers of `class_names`: no font here has their characters)"
+    )
     axes.set_ylabel("true")
     if len(shown) < count:
         axes.set_title(f"the {len(shown)} of {count} classes with the most mistakes")

@@ -5,5 +5,16 @@ from keras_transfer.serving.loading import Prediction, ServedModel, load
 from keras_transfer.serving.proof.differences import Difference, Verification
 from keras_transfer.serving.proof.hashes import sign
 from keras_transfer.serving.proof.verification import verify
+from keras_transfer.serving.requests import predict_request
 
-__all__ = ["Difference", "Prediction", "ServedModel", "Verification", "export", "load", "sign", "verify"]
+__all__ = [
+    "Difference",
+    "Prediction",
+    "ServedModel",
+    "Verification",
+    "export",
+    "load",
+    "predict_request",
+    "sign",
+    "verify",
+]
