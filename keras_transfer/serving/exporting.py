@@ -16,6 +16,7 @@ from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
 from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.card.card import write_card
 from keras_transfer.serving.description import Description, describe
@@ -114,9 +115,10 @@ def export(
     staging = writable_folder(root)
     try:
         with Probe() if verify else nullcontext() as probe:
-            _write(model, staging / "version", description, top_k)
+            plain = in_float32(model)  # whatever it was trained in: other runtimes and other machines take it
+            _write(plain, staging / "version", description, top_k)
             if probe is not None:
-                verify_export(probe, staging / "version", model, data, description)
+                verify_export(probe, staging / "version", plain, data, description)
         write_card(staging / "version", model, description, data, report)
         write_hashes(staging / "version")
         return publish(staging / "version", root)

@@ -53,7 +53,7 @@ def predict_request(
 def _content(image: Any, pixel_range: tuple[float, float] | None) -> bytes:
     if isinstance(image, (bytes, bytearray)):
         content = bytes(image)
-    elif isinstance(image, str) and (image.startswith("data:") or not os.path.exists(os.path.expanduser(image))):
+    elif isinstance(image, str) and (image.startswith("data:") or not _is_file(image)):
         content = _from_text(image)
     elif isinstance(image, (str, os.PathLike)):
         try:
@@ -65,6 +65,13 @@ def _content(image: Any, pixel_range: tuple[float, float] | None) -> bytes:
     if image_format(content[:HEAD]) is None:
         raise InputError(f"Expected pictures. Received: {len(content)} bytes that start with {content[:12]!r}.")
     return content
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).expanduser().exists()
+    except OSError:  # a name too long for one
+        return False
 
 
 def _from_text(text: str) -> bytes:

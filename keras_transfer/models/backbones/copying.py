@@ -43,9 +43,11 @@ def end_of_stage(network: keras.Model, end: str) -> KerasTensor:
         ) from None
 
 
-def _like(operation: keras.Operation) -> keras.Operation:
+def _like(operation: keras.Operation, configured: Callable[[Any], Any] | None) -> keras.Operation:
     """Makes an operation of the same class and settings, also where the constructor takes no `name` or `trainable`."""
     kind, config = type(operation), operation.get_config()
+    if configured is not None:
+        config = configured(config)
     try:
         return kind.from_config(config)
     except TypeError:
@@ -67,6 +69,7 @@ def copy_network(
     images: KerasTensor,
     call: Callable[..., Any],
     fitted: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = None,
+    configured: Callable[[Any], Any] | None = None,
 ) -> keras.Model:
     """Copies a functional network onto the input `images`, with its weights.
 
@@ -76,13 +79,14 @@ def copy_network(
         call: function `(operation, *args, **kwargs)` that applies an operation of the copy and returns its output. It
             is called for each operation, in the order of the graph.
         fitted: function `(values, shape)` that makes weights of a layer fit their copy; by default they are the same.
+        configured: function of the config of an operation that returns the one of its copy.
     """
     twins: dict[int, keras.Operation] = {}
 
     def twin(operation: keras.Operation) -> keras.Operation:
         if id(operation) not in twins:
             try:
-                twins[id(operation)] = _like(operation)
+                twins[id(operation)] = _like(operation, configured)
             except (TypeError, ValueError, NotImplementedError) as error:
                 kind = type(operation).__name__
                 raise InputError(

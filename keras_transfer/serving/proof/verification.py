@@ -19,6 +19,7 @@ from keras_transfer._checks import InputError, VerificationError
 from keras_transfer.data import ImageData
 from keras_transfer.data.files import check_files, find_images
 from keras_transfer.data.formats.translating import read_file
+from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.description import Description, library_versions, read_description
 from keras_transfer.serving.proof.differences import Verification, compare, together
@@ -223,9 +224,9 @@ def _reference(model: keras.Model | str | os.PathLike[str] | None, folder: Path,
     if model is None:
         if not beside.is_file():
             return None
-        known = _load(beside)
+        known = in_float32(_load(beside))
         return known if weights_hash(known) == weights else None  # other weights: it is from a later training
-    known = model if isinstance(model, keras.Model) else _load(Path(model).expanduser())
+    known = in_float32(model if isinstance(model, keras.Model) else _load(Path(model).expanduser()))
     if weights_hash(known) != weights:
         raise VerificationError(
             f"Expected the model that {str(folder)!r} was exported from. Received: one with other weights."
