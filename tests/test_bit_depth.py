@@ -71,6 +71,21 @@ def test_the_export_and_its_description_have_the_range(tmp_path):
     assert np.abs(trained_on - whole).max() > 100, "16 bits taken as a whole are nearly black"
 
 
+def test_a_set_that_is_scaled_otherwise_than_the_training_data_is_said(tmp_path):
+    data = kt.data.from_directory(folder_of(tmp_path / "x", 12), **SAME)
+    other = kt.data.from_directory(folder_of(tmp_path / "y", 10), **SAME)
+    model = kt.build_model(toy_backbone(), 2, image_size=32)
+    kt.fine_tune(model, data, epochs=1, schedule="feature_extraction", verbose=0)
+    model.save(tmp_path / "m.keras")
+    kt.evaluate(model, data.validation)
+    again = kt.load_model(tmp_path / "m.keras")
+    with pytest.warns(kt.DataWarning, match=r"\(0.0, 1023.0\) are black .* pixel_range=\(0.0, 4095.0\)"):
+        kt.evaluate(again, other.validation)
+    with pytest.warns(kt.DataWarning, match=r"Read them with pixel_range=\(0.0, 4095.0\)"):
+        kt.fine_tune(again, other, epochs=1, schedule="feature_extraction", verbose=0)
+    kt.evaluate(again, kt.data.from_directory(tmp_path / "x", pixel_range=(0, 1023), **SAME).validation)
+
+
 def test_records_and_tables_are_measured_too(tmp_path):
     root = folder_of(tmp_path / "x", 12)
     table = {

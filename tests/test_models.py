@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import toy_backbone, toy_network
-from networks import computing_in
+from networks import computing_in, part_named
 
 import keras_transfer as kt
 from keras_transfer._keras.still import layers_inside
@@ -300,3 +300,27 @@ def test_generalised_means_stay_in_float32_under_mixed_precision():
     cut = keras.Model(model.inputs[0], [model.get_layer("stage_late").output, model.get_layer("features").output])
     feature_map, features = (np.asarray(part, np.float64) for part in cut(images))
     assert np.allclose(features, (np.maximum(feature_map, 1e-6) ** 3).mean(axis=(1, 2)) ** (1 / 3), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["toy", "MobileNetV2 up to block3", "ResNet50 up to conv2", "EfficientNetB0 up to block2"]
+)
+def test_a_model_for_images_of_any_size(name, tmp_path):
+    fixed = kt.build_model(part_named(name), 2, weights=None, image_size=48)
+    model = kt.build_model(part_named(name), 2, weights=None, image_size=(None, None))
+    assert model.input_shape == (None, None, None, 3)
+    model.set_weights(fixed.get_weights())
+    images = np.random.default_rng(0).integers(0, 256, (16, 48, 48, 3)).astype("uint8")
+    assert np.allclose(model.predict(images, verbose=0), fixed.predict(images, verbose=0), atol=1e-5)
+    assert model.predict(images[:, :40, :33], verbose=0).shape == (16, 2)
+    if name == "toy":
+        data = kt.data.from_arrays(images, np.arange(16) % 2)
+        kt.fine_tune(model, data, epochs=2, verbose=0)
+        version = kt.export(model, tmp_path, data=data)
+        assert kt.load(version).image_size == (48, 48)
+        with pytest.raises(kt.InputError, match="whose image size the version then has"):
+            kt.export(model, tmp_path)
+        with pytest.raises(kt.InputError, match="'flatten' with any image size"):
+            kt.build_model(part_named(name), 2, image_size=(None, None), pooling="flatten")
+        with pytest.raises(kt.InputError, match=r"\(None, None\) for any size"):
+            kt.build_model(part_named(name), 2, image_size=(None, 48))

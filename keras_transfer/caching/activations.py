@@ -84,8 +84,17 @@ class Activations:
 
     def size(self, cuts: Sequence[str]) -> int:
         """Returns the bytes that activations at these cuts take."""
-        values = sum(int(np.prod(shape)) for cut in cuts for shape in _shapes(self._prefixes[cut]))
+        values = sum(int(np.prod(shape)) for cut in cuts for shape in self._shapes(cut))
         return sum(map(self._rows, self._splits)) * values * np.dtype(self._cache.dtype).itemsize
+
+    def _shapes(self, cut: str) -> list[tuple[int, ...]]:
+        """Returns the shapes of the tensors that cross a cut, for one image of the data."""
+        prefix = self._prefixes[cut]
+        shapes = [tensor.shape for tensor in prefix.outputs]
+        if any(None in shape[1:] for shape in shapes):  # a model for images of any size
+            found = prefix.compute_output_shape((None, *self._data.kind.spec.shape))
+            shapes = [found] if len(shapes) == 1 else list(found)
+        return [tuple(shape[1:]) for shape in shapes]
 
     def _rows(self, split: str) -> int:
         return len(self._data.splits[split]) * (self.views if split == "train" else 1)
@@ -110,7 +119,7 @@ class Activations:
     def _compute(self, split: str, cuts: Sequence[str], place: str) -> None:
         """Runs the images of a split through the network once, for several cuts."""
         rows = self._rows(split)
-        shapes = {cut: _shapes(self._prefixes[cut]) for cut in cuts}
+        shapes = {cut: self._shapes(cut) for cut in cuts}
         if place == "memory":
             held = {cut: [MemoryArray(rows, shape, self._cache.dtype) for shape in shapes[cut]] for cut in cuts}
             self._run(split, held)
@@ -169,7 +178,3 @@ def forward(model: keras.Model) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
 
     signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
     return tf.function(run).get_concrete_function(signature)  # traced here and never again
-
-
-def _shapes(prefix: keras.Model) -> list[tuple[int, ...]]:
-    return [tuple(tensor.shape[1:]) for tensor in prefix.outputs]

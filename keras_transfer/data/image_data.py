@@ -253,5 +253,6 @@ class ImageData(LabelledData):
         shares = self.num_classes if self.mixes or self.shares else None
         batches = batched(images, self.batch_size, self.seed, mix, shares, substitutes)
         found = ready(batches, len(self.splits[split]), self.batch_size)
-        found.class_names = list(self.class_names)  # as Keras' own data sets have them; `evaluate` reads them
+        found.class_names = list(self.class_names)  # as Keras' own data sets have them; `evaluate` reads both
+        found.pixel_range = self.pixel_range
         return found

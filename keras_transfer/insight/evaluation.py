@@ -11,7 +11,7 @@ import numpy as np
 from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError
 from keras_transfer.insight.batches import batches_of
-from keras_transfer.models.origins import classes_of
+from keras_transfer.models.origins import check_range, classes_of
 from keras_transfer.models.stages import MODEL, check_one_way
 from keras_transfer.tasks import (
     TASKS,
@@ -55,6 +55,7 @@ def evaluate(
     """
     if len(getattr(model, "outputs", None) or [None]) > 1:
         check_one_way(model)
+    check_range(model, getattr(dataset, "pixel_range", None))
     task = task_of_model(model)
     outputs, labels = [], []
     for images, batch_labels in batches_of(dataset, model, steps):

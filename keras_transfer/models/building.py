@@ -28,11 +28,13 @@ from keras_transfer.models.pooling import POOLINGS, Pooling, pool
 from keras_transfer.models.stages import _MARK, check_one_way, marks_of_stages
 from keras_transfer.tasks import TASKS, task_of_activation
 
+ANY_SIZE = Kind(lambda value: value in ((None, None), [None, None]), "(None, None) for any size")
+
 
 @takes(
     num_classes=Whole(1),
     weights=PATH | None,
-    image_size=ImageSize() | None,
+    image_size=ImageSize() | ANY_SIZE | None,
     channels=Whole(1) | None,
     pooling=Part(POOLINGS),
     head=Part(HEADS),
@@ -44,7 +46,7 @@ def build_model(
     num_classes: int,
     *,
     weights: Weights = "imagenet",
-    image_size: int | tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | tuple[None, None] | None = None,
     channels: int | None = None,
     pooling: str | Pooling = "avg",
     head: str | Head = "linear",
@@ -61,6 +63,7 @@ def build_model(
         weights: "imagenet" (downloaded by Keras), None for random weights, or a file. A `keras.Model` and a hub model
             already have weights; "imagenet" and None keep them.
         image_size: height and width in pixels, or one number for both; by default the backbone's default size.
+            (None, None) for a model that takes images of any size, where backbone and pooling do.
         channels: of the pictures; by default those of the backbone, which are 3 for all named ones. One channel is
             repeated; of two, or four and more, each is treated as the red, green or blue one was, in turn, and the
             first kernel is scaled by 3 / channels.
@@ -109,6 +112,10 @@ def build_model(
             "Expected a backbone that returns a feature map (batch, height, width, channels) or a vector "
             f"(batch, channels). Received: shape {feature_map.shape}."
         )
+    if None in size and name_of(pooling) == "flatten":
+        raise InputError(
+            "Expected a pooling that gives vectors of one length. Received: 'flatten' with any image size."
+        )
     features = pool(feature_map, pooling)
     # the head
     logits = apply_head(features, num_classes)
@@ -150,11 +157,11 @@ def _own_size(network: keras.Model) -> int:
     return shape[1] if isinstance(shape, tuple) and len(shape) == 4 and shape[1] else 224
 
 
-def _size(image_size: int | tuple[int, int] | None, part: Backbone) -> tuple[int, int]:
+def _size(image_size: int | tuple[Any, Any] | None, part: Backbone) -> tuple[Any, Any]:
     if image_size is None:
         image_size = part.image_size
     size = (image_size, image_size) if isinstance(image_size, int) else image_size
-    if min(size) < part.min_image_size:
+    if None not in size and min(size) < part.min_image_size:
         raise InputError(
             f"Expected `image_size` of {part.min_image_size} pixels or more for this backbone, one number or "
             f"(height, width). Received: image_size={image_size!r}."

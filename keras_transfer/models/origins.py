@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,7 +17,7 @@ from typing import Any
 
 import keras
 
-from keras_transfer._checks import DataError
+from keras_transfer._checks import DataError, DataWarning
 from keras_transfer.models.saving import save_what_loads
 
 _KEY = "transfer"  # in the configuration of the model; no name of this package, which is not needed to load it
@@ -69,6 +70,24 @@ def remember_classes(model: keras.Model, class_names: Sequence[str]) -> None:
     _keep_when_saved(model)
 
 
+def remember_range(model: keras.Model, pixel_range: tuple[float, float] | None) -> None:
+    """Stores in the model which values of the files it was trained on are black and white."""
+    model.pixel_range = pixel_range
+    _keep_when_saved(model)
+
+
+def check_range(model: keras.Model, pixel_range: tuple[float, float] | None) -> None:
+    """Warns of images that were scaled by other values than those that a model was trained on."""
+    known = getattr(model, "pixel_range", None)
+    if known is not None and pixel_range is not None and tuple(known) != tuple(pixel_range):
+        warnings.warn(
+            f"In these images {pixel_range} are black and white, and {tuple(known)} in those that the model was "
+            f"trained on. Read them with pixel_range={tuple(known)}.",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
 def classes_of(model: keras.Model) -> tuple[str, ...] | None:
     """Returns the names of a model's classes in the order of its outputs; None if it does not know them."""
     names = getattr(model, "class_names", None)
@@ -100,6 +119,8 @@ def recall(model: keras.Model, file: str | os.PathLike[str]) -> None:
         remember(model, Origin(**kept["origin"]))
     if kept.get("class_names"):
         remember_classes(model, kept["class_names"])
+    if kept.get("pixel_range"):
+        remember_range(model, tuple(kept["pixel_range"]))
 
 
 def _keep_when_saved(model: keras.Model) -> None:
@@ -109,7 +130,11 @@ def _keep_when_saved(model: keras.Model) -> None:
 
     def get_build_config() -> dict[str, Any]:
         origin, names = origin_of(model), classes_of(model)
-        kept = {"origin": None if origin is None else asdict(origin), "class_names": names and list(names)}
+        kept = {
+            "origin": None if origin is None else asdict(origin),
+            "class_names": names and list(names),
+            "pixel_range": getattr(model, "pixel_range", None),
+        }
         return {**(of_keras() or {}), _KEY: json.loads(json.dumps(kept, default=str))}
 
     model.get_build_config = get_build_config

@@ -87,6 +87,7 @@ def describe(
     class_names: Sequence[str] | None,
     resize: str,
     pixel_range: tuple[float, float] | None = None,
+    image_size: tuple[int, int] | None = None,
 ) -> Description:
     """Returns the description of a model that will be exported.
 
@@ -96,6 +97,8 @@ def describe(
         resize: "crop", "pad" or "stretch".
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
             none of the training images had.
+
+        image_size: (height, width) in pixels for a model that takes any; that of the data.
 
     Raises:
         InputError: if `resize` is unknown, the model's image size is not fixed, or the model is not functional with one
@@ -114,7 +117,12 @@ def describe(
         names = names[1:]  # one sigmoid output is the probability of the second class
     names = checked_names(names, count)
     if None in size:
-        raise InputError(f"Expected a model with a fixed image size. Received: input shape {model.input_shape}.")
+        if image_size is None:
+            raise InputError(
+                "Expected `data`, whose image size the version then has, or a model with a fixed one. Received: no "
+                f"data, and input shape {model.input_shape}."
+            )
+        size = tuple(image_size)
     if model.input_shape[3] not in (1, 3):
         raise InputError(
             f"Expected a model of pictures with 1 or 3 channels, since clients send picture files. Received: one with "

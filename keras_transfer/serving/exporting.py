@@ -108,7 +108,8 @@ def export(
         raise InputError("Expected `data`, or `class_names` and `resize`. Received both.")
     if data is not None:
         class_names, resize = data.class_names, data.resize
-    description = describe(model, class_names, resize or "crop", None if data is None else data.pixel_range)
+    pixel_range, size = (None, None) if data is None else (data.pixel_range, data.image_size)
+    description = describe(model, class_names, resize or "crop", pixel_range, size)
     if top_k is not None and top_k > len(description.class_names):
         raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
     root = Path(path).expanduser()

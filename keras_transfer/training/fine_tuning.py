@@ -10,7 +10,7 @@ import keras
 
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
-from keras_transfer.models.origins import remember_classes
+from keras_transfer.models.origins import check_range, remember_classes, remember_range
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
@@ -118,6 +118,8 @@ def fine_tune(
     if loss is None:
         check_labels(model, data)
     remember_classes(model, data.class_names)
+    check_range(model, pixel_range := getattr(data, "pixel_range", None))
+    remember_range(model, pixel_range)
     if data.task is TASKS.find(Classification.name) and not one_unit and wants_one_hot(loss, metrics or ()):
         data = data.one_hot()
     task, known = (

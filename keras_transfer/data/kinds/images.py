@@ -59,7 +59,7 @@ class Images(Kind):
                 f"model with channels={self.channels}."
             )
         size = tuple(model.input_shape[1:3])
-        if size != tuple(self.image_size):
+        if None not in size and size != tuple(self.image_size):
             turned = size == tuple(reversed(self.image_size))
             remedy = "A size is (height, width): one is turned." if turned else "Give both the same image_size."
             raise InputError(
