@@ -137,8 +137,8 @@ def test_wrong_questions_are_refused(root, tmp_path):
         kt.verify(root, model=tmp_path / "missing.keras")
 
 
-def test_half_precision_has_a_tolerance_of_its_own(tmp_path):
+def test_what_was_trained_in_half_precision_is_verified_as_closely(tmp_path):
     with computing_in("mixed_bfloat16"):
         model = kt.build_model(toy_backbone(), 3, image_size=32)
     result = json.loads((kt.export(model, tmp_path) / "verification.json").read_text())
-    assert result["tolerance"] == 1e-2 and result["passed"]
+    assert result["tolerance"] == 1e-5 and result["passed"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.origins import check_class_order
 from keras_transfer.models.saving import check_file
@@ -42,6 +44,19 @@ def check_callbacks(model: keras.Model, callbacks: Sequence[keras.callbacks.Call
     for callback in callbacks:
         if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_weights_only:
             check_file(model, callback.filepath)
+
+
+def note_autologging() -> None:
+    """Warns if MLflow's autolog watches `fit`: each segment of a training is a run of its own for it."""
+    watching = sys.modules.get("mlflow.utils.autologging_utils")
+    if watching is None or "mlflow.tensorflow" not in sys.modules or watching.autologging_is_disabled("tensorflow"):
+        return
+    warnings.warn(
+        "MLflow's autolog takes each phase for a run of its own, and in a run of yours it stops after the first. "
+        "Switch it off, and pass callbacks=[mlflow.tensorflow.MlflowCallback()] within mlflow.start_run().",
+        DataWarning,
+        stacklevel=3,
+    )
 
 
 def yes_or_no(model: keras.Model, data: LabelledData) -> bool:

@@ -16,7 +16,7 @@ from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification, task_of_labels, task_of_model
-from keras_transfer.training.compatibility import check_callbacks, check_fit, check_labels, yes_or_no
+from keras_transfer.training.compatibility import check_callbacks, check_fit, check_labels, note_autologging, yes_or_no
 from keras_transfer.training.divergence import Divergence
 from keras_transfer.training.known_labels import has_unknown
 from keras_transfer.training.label_form import wants_one_hot
@@ -112,6 +112,7 @@ def fine_tune(
         verbose=verbose,
     )
     check_callbacks(model, callbacks)
+    note_autologging()
     phases = phases_of(schedule, epochs, learning_rate, stages(model))
     unfreeze = UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate)
     labels = data.splits["train"].labels

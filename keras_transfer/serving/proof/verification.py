@@ -28,8 +28,7 @@ from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import find_version
 
 RESULT = "verification.json"
-TOLERANCE = 1e-5  # for a model that computes with 32 bits
-HALF_TOLERANCE = 1e-2  # for a model with layers that compute with 16 bits, where a server's graph may round differently
+TOLERANCE = 1e-5  # every version computes with 32 bits
 
 _PICTURES = 16  # number of the user's pictures that an export is verified with
 _WAIT = 900  # seconds to wait for the process
@@ -119,7 +118,7 @@ def verify_export(
     own = [] if data is None else pictures_of(data, _PICTURES)
     evidence = gather([*drawn, *own], description.kind, model)
     (answers,) = probe.ask(folder, [evidence])
-    verification = compare(answers, evidence, description, tolerance_of(model))
+    verification = compare(answers, evidence, description, TOLERANCE)
     if not verification.passed:
         shown = [f"drawn picture {index + 1}" for index in range(len(drawn))]
         shown += [f"picture {index + 1} of the data" for index in range(len(own))]
@@ -185,12 +184,6 @@ def verify(
     return together(
         [compare(said, evidence, description, limit) for said, evidence in zip(answers, parts, strict=True)]
     )
-
-
-def tolerance_of(model: keras.Model) -> float:
-    """Returns the largest difference that is accepted for a model: 1e-5, or 1e-2 if a layer computes with 16 bits."""
-    half = any(layer.compute_dtype in ("float16", "bfloat16") for layer in model.layers)
-    return HALF_TOLERANCE if half else TOLERANCE
 
 
 def _write_result(folder: Path, verification: Verification, weights: str) -> None:
