@@ -117,7 +117,7 @@ def test_regression_is_learnt_with_a_linear_activation():
     model = kt.build_model(toy_backbone(), 1, image_size=32, activation="linear")
     history = kt.fine_tune(model, data, schedule="feature_extraction", epochs=25, learning_rate=0.03, verbose=0).history
     assert min(history["val_mean_absolute_error"]) < 0.1 < history["mean_absolute_error"][0]
-    assert "38 images: all 38" in repr(data) and len(data.show(4).axes) == 4
+    assert "40 images: all 40" in repr(data) and len(data.show(4).axes) == 4
     with pytest.raises(kt.InputError, match="Expected a classifier"):
         kt.evaluate(model, data.validation)
 
