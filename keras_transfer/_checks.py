@@ -58,6 +58,15 @@ def unknown(what: str, received: object, expected: list[str]) -> InputError:
     return InputError(message + (f" Did you mean {close[0]!r}?" if close else ""))
 
 
+def check_layout(layout: str) -> None:
+    """Raises InputError unless images have their channels in the last axis."""
+    if layout != "channels_last":
+        raise InputError(
+            "Expected images (height, width, channels), Keras' data format channels_last. "
+            f"Received: {layout}. Call keras.config.set_image_data_format('channels_last') before you build a model."
+        )
+
+
 def check_backend(backend: str) -> None:
     """Raises InputError unless Keras computes with TensorFlow."""
     if backend != "tensorflow":

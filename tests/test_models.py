@@ -324,3 +324,13 @@ def test_a_model_for_images_of_any_size(name, tmp_path):
             kt.build_model(part_named(name), 2, image_size=(None, None), pooling="flatten")
         with pytest.raises(kt.InputError, match=r"\(None, None\) for any size"):
             kt.build_model(part_named(name), 2, image_size=(None, 48))
+
+
+def test_channels_in_the_first_axis_are_refused_in_words():
+    part = part_named("toy")
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(kt.InputError, match=r"channels_last.*Received: channels_first.*set_image_data_format"):
+            kt.build_model(part, 2)
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -14,7 +14,7 @@ import keras
 from keras import KerasTensor, layers
 
 from keras_transfer._arguments import PATH, Choice, ImageSize, Kind, Part, Whole, takes
-from keras_transfer._checks import InputError
+from keras_transfer._checks import InputError, check_layout
 from keras_transfer._keras.graph import nodes
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.backbones.backbone import Backbone, Weights
@@ -88,6 +88,7 @@ def build_model(
         >>> model.output.shape
         (None, 3)
     """
+    check_layout(keras.config.image_data_format())
     if num_classes < task_of_activation(activation).fewest_outputs:
         raise InputError(
             f"Expected 2 or more classes with {activation}. Received: num_classes={num_classes}. "

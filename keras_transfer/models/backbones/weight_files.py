@@ -14,7 +14,7 @@ def load_by_names(network: keras.Model, file: str | os.PathLike[str]) -> bool:
     Such a file is that of the whole network with its classifier, which Keras 2 wrote by `save` or `save_weights`.
 
     Returns:
-        Whether the file has all layers with weights; if not, nothing is loaded.
+        Whether the file has all layers with weights, in their shapes; if not, the network is of no use.
     """
     if not os.fspath(file).endswith((".h5", ".hdf5")) or not h5py.is_hdf5(file):
         return False
@@ -24,5 +24,8 @@ def load_by_names(network: keras.Model, file: str | os.PathLike[str]) -> bool:
     wanted = [layer.name for layer in network.layers if layer.weights]
     if not wanted or not set(wanted) <= names:
         return False
-    network.load_weights(file, by_name=True)
+    try:
+        network.load_weights(file, by_name=True)
+    except ValueError:  # weights of other shapes
+        return False
     return True
