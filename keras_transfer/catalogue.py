@@ -7,6 +7,7 @@ from keras_transfer.adaptation.alignment import ALIGNMENTS
 from keras_transfer.adaptation.validators import VALIDATORS
 from keras_transfer.data.augment.named import AUGMENTATIONS, MIXINGS
 from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.engines import ENGINES
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.heads import HEADS
 from keras_transfer.models.pooling import POOLINGS
@@ -30,6 +31,7 @@ _REGISTRIES = {
         ALIGNMENTS,
         VALIDATORS,
         TASKS,
+        ENGINES,
     )
 }
 
@@ -40,7 +42,7 @@ def available(kind: str | None = None) -> list[str]:
 
     Args:
         kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize", "format" (of other
-            runtimes), "alignment", "validator" or "task"; None for the list of these.
+            runtimes), "alignment", "validator", "task" or "engine"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -12,17 +13,17 @@ from tensorflow.python.grappler import tf_optimizer
 _KEEP_APART = ("_XlaMustCompile", "_noinline")
 
 
-def flat_constants(function: Any) -> tuple[tf.compat.v1.GraphDef, str, str]:
+def flat_constants(function: Any) -> tuple[tf.compat.v1.GraphDef, str, tuple[str, ...]]:
     """Returns a concrete function as a flat graph, and the names of its input and output tensors.
 
-    The function must have one input and one output.
+    The function must have one input.
     """
     constant = convert_variables_to_constants_v2(function)
-    (given,), (answered,) = constant.inputs, constant.outputs
-    return _flat(constant.graph.as_graph_def(), answered.name), given.name, answered.name
+    (given,), answered = constant.inputs, tuple(tensor.name for tensor in constant.outputs)
+    return _flat(constant.graph.as_graph_def(), answered), given.name, answered
 
 
-def _flat(graph: Any, output: str) -> Any:
+def _flat(graph: Any, outputs: Sequence[str]) -> Any:
     """Inlines all functions of a graph, including those marked for separate compilation by XLA."""
     if not graph.library.function:
         return graph
@@ -31,7 +32,7 @@ def _flat(graph: Any, output: str) -> Any:
             attributes.pop(name, None)
     meta_graph = meta_graph_pb2.MetaGraphDef()
     meta_graph.graph_def.CopyFrom(graph)
-    meta_graph.collection_def["train_op"].node_list.value.append(output)  # the node that Grappler must keep
+    meta_graph.collection_def["train_op"].node_list.value.extend(outputs)  # the nodes that Grappler must keep
     config = config_pb2.ConfigProto()
     config.graph_options.rewrite_options.optimizers.append("function")
     config.graph_options.rewrite_options.min_graph_nodes = -1

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
+from functools import cached_property
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from keras_transfer._logging import say
 from keras_transfer.caching.arrays import DiskArray, DiskWriter, MemoryArray
 from keras_transfer.caching.cuts import in_order
+from keras_transfer.caching.engine_record import recalled, remember
 from keras_transfer.caching.folder import new_entry, open_entry
 from keras_transfer.caching.identity import key_of
 from keras_transfer.caching.settings import Cache
 from keras_transfer.caching.sharing import Kept, SharedCache
 from keras_transfer.data.labelled_data import LabelledData
+from keras_transfer.engines import Run, choose
+from keras_transfer.engines.choosing import TENSORFLOW
 from keras_transfer.models.stages import split as split_model
 
 Arrays = Sequence[MemoryArray | DiskArray]
+_FEW = 200  # images for which no other engine than TensorFlow is compiled
 
 
 class Activations:
@@ -53,7 +58,7 @@ class Activations:
         self._prefixes = {cut: split_model(model, cut)[0] for cut in self.cuts}
         self._budgets = {"memory": cache.memory_budget(), "disk": cache.disk_budget()}
         self._held: dict[tuple[str, str], Arrays] = {}
-        self._traced: dict[tuple[str, ...], Callable[[tf.Tensor], Sequence[tf.Tensor]]] = {}
+        self._runs: dict[tuple[str, ...], Run] = {}
         self.views = max(cache.views, 1)
 
     def at(self, cut: str) -> dict[str, Arrays]:
@@ -110,7 +115,7 @@ class Activations:
 
     def _key(self, cut: str, split: str) -> str:
         views = self._cache.views if split == "train" else 0
-        return key_of(self._prefixes[cut], self._data, split, views, self._cache.dtype)
+        return key_of(self._prefixes[cut], self._data, split, views, self._cache.dtype, self.engine)
 
     def _compute_all(self, cuts: Sequence[str], place: str) -> None:
         for split in self._splits:
@@ -146,15 +151,45 @@ class Activations:
                 raise OSError(f"{str(folder / key)!r} was deleted as soon as it was written")
             self._held[cut, split] = arrays
 
-    def _forward(self, cuts: tuple[str, ...]) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-        if cuts not in self._traced:
-            inputs = self._prefixes[cuts[-1]].inputs
-            tensors = [tensor for cut in cuts for tensor in self._prefixes[cut].outputs]
-            self._traced[cuts] = forward(keras.Model(inputs, tensors))
-        return self._traced[cuts]
+    def _prefix(self, cuts: Sequence[str]) -> keras.Model:
+        """Returns the model from the images to the tensors that cross several cuts."""
+        return keras.Model(
+            self._prefixes[cuts[-1]].inputs, [tensor for cut in cuts for tensor in self._prefixes[cut].outputs]
+        )
+
+    @cached_property
+    def engine(self) -> str:
+        """Name of the engine that computes."""
+        if self._cache.engine != "auto":
+            return self._cache.engine
+        images = sum(map(self._rows, self._splits))
+        if images < _FEW:
+            return TENSORFLOW
+        prefix = self._prefix(self.cuts)
+        known = recalled(self._cache.path, prefix)
+        if known is not None:
+            return known
+        chosen = choose(prefix, self._sample(), images)
+        self._runs[tuple(self.cuts)] = chosen.run
+        remember(self._cache.path, prefix, chosen)
+        if self._verbose:
+            say(f"cache: computed by {chosen.name}, {chosen.why}")
+        return chosen.name
+
+    def _sample(self) -> np.ndarray:
+        """Returns a batch of images, as the engine will get them."""
+        with self._data.naming_bad_files("train"):
+            return next(iter(self._data.in_order("train")))[0].numpy()
+
+    def _runner(self, cuts: tuple[str, ...]) -> Run:
+        engine = self.engine  # the choice may have compiled it
+        if cuts not in self._runs:
+            sample = np.zeros(0) if engine == TENSORFLOW else self._sample()
+            self._runs[cuts] = choose(self._prefix(cuts), sample, sum(map(self._rows, self._splits)), engine).run
+        return self._runs[cuts]
 
     def _run(self, split: str, writers: Mapping[str, Sequence[MemoryArray | DiskWriter]]) -> None:
-        run = self._forward(tuple(writers))
+        run = self._runner(tuple(writers))
         flat = [array for arrays in writers.values() for array in arrays]
         verbose = 1 if self._verbose == "auto" else self._verbose
         progress = keras.utils.Progbar(self._rows(split), verbose=verbose, unit_name="image")
@@ -163,18 +198,7 @@ class Activations:
             epoch = view if split == "train" and self._cache.views else None
             with self._data.naming_bad_files(split):
                 for images, _ in self._data.in_order(split, epoch=epoch):
-                    for array, tensor in zip(flat, run(images), strict=True):
-                        array.append(tensor.numpy())
+                    for array, values in zip(flat, run(images.numpy()), strict=True):
+                        array.append(values)
                     done += len(images)
                     progress.update(done)
-
-
-def forward(model: keras.Model) -> Callable[[tf.Tensor], Sequence[tf.Tensor]]:
-    """Returns the function that runs a model in inference on batches of any size, and gives a list of float32."""
-
-    def run(images: tf.Tensor) -> list[tf.Tensor]:
-        outputs = keras.tree.flatten(model(images, training=False))
-        return [tf.cast(tensor, tf.float32) for tensor in outputs]
-
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
-    return tf.function(run).get_concrete_function(signature)  # traced here and never again

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.caching.activations import Activations, Arrays, forward
+from keras_transfer.caching.activations import Activations, Arrays
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import mapped, ready
+from keras_transfer.engines.freezing import inference
 from keras_transfer.models.stages import check_one_way
 from keras_transfer.models.stages import split as split_model
 
@@ -107,7 +108,7 @@ def extract_features(
     if len(prefix.outputs) > 1:
         raise InputError(f"Expected a cut that one tensor crosses. Received: at={at!r}, {len(prefix.outputs)} tensors.")
     batches = dataset.in_order("train") if isinstance(dataset, LabelledData) else dataset
-    run, features, labels = forward(prefix), [], []
+    run, features, labels = inference(prefix), [], []
     total = int(batches.cardinality())
     progress = keras.utils.Progbar(total if total > 0 else None, verbose=1 if verbose == "auto" else verbose)
     for step, (images, given, *_) in enumerate(batches, start=1):

@@ -21,6 +21,7 @@ from keras_transfer.caching.arrays import DiskArray
 
 _ABOUT = "about.json"
 _OWNER = "owner"
+ENGINES_KNOWN = "engines"  # folder of the records which engine was chosen
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,12 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def clear(folder: Path) -> list[Entry]:
-    """Deletes all entries of a cache folder, and what killed processes left. Returns the entries that are gone."""
+    """Deletes all entries of a cache folder, the records of engines, and what killed processes left.
+
+    Returns:
+        The entries that are gone.
+    """
+    shutil.rmtree(folder / ENGINES_KNOWN, ignore_errors=True)
     found = entries(folder)
     for entry in found:
         shutil.rmtree(entry.path, ignore_errors=True)  # those of another user may stay

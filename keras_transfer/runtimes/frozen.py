@@ -15,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer._keras.constants import flat_constants
+from keras_transfer.engines.freezing import FrozenGraph, save_frozen
+from keras_transfer.engines.freezing import freeze as freeze_function
 from keras_transfer.serving.description import Description
 
 SIGNATURE = "predict_images"
@@ -32,18 +33,14 @@ class Frozen:
 
     Attributes:
         description: description of the version.
-        graph: the GraphDef, without variables and without functions.
-        input: name of its input tensor, float32 `(batch, height, width, 3)` in [0, 255].
-        output: name of its output tensor, float32 `(batch, num_classes)`.
+        graph: without variables and functions, from images in [0, 255] to outputs, float32 `(batch, num_classes)`.
         saved_model: folder of the same graph as a SavedModel. Its one signature takes `images`, and returns the output
             under its name in the version ("probabilities" or "values").
         reference: function that runs the version as it was exported, from images to outputs.
     """
 
     description: Description
-    graph: Any
-    input: str
-    output: str
+    graph: FrozenGraph
     saved_model: Path
     reference: Answer
 
@@ -72,21 +69,10 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
     def numbers(images: tf.Tensor) -> tf.Tensor:
         return signature(**{INPUT: images})[description.output]
 
-    graph, given, answered = flat_constants(numbers.get_concrete_function())
-    flat = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
-    function = flat.prune(given, [answered])
-
-    @tf.function(input_signature=[images], autograph=False)
-    def named(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {description.output: function(images)[0]}
-
-    holder = tf.Module()
-    holder.named = named
-    # without gradients: a frozen graph is not trained, and some networks have custom gradients that cannot be saved
-    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-    tf.saved_model.save(holder, str(folder), signatures=named, options=options)
+    frozen = freeze_function(numbers.get_concrete_function())
+    save_frozen(frozen, images, [description.output], folder)
     reference = _answers_of(signature, description.output, module)
-    return Frozen(description, graph, given, answered, folder, reference)
+    return Frozen(description, frozen, folder, reference)
 
 
 def open_frozen(frozen: Frozen) -> Answer:

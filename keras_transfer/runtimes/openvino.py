@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_transfer.engines.openvino import PRECISION
 from keras_transfer.runtimes.formats import Format, Tolerance, register
 from keras_transfer.runtimes.frozen import Answer, Frozen
 
@@ -25,7 +26,7 @@ def open_file(file: Path, output: str) -> Answer:
     """
     import openvino
 
-    compiled = openvino.compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = openvino.compile_model(str(file), "CPU", PRECISION)
     return lambda images: compiled(images)[output]
 
 

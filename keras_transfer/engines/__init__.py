@@ -1,0 +1,10 @@
+"""Engines: what runs a frozen part of a model over many images, one file each: TensorFlow, OpenVINO, ONNX Runtime.
+
+It may import `_keras` and what is below it; it knows models and arrays, and no data set.
+"""
+
+from keras_transfer.engines import onnxruntime, openvino, tensorflow
+from keras_transfer.engines.choosing import Chosen, choose
+from keras_transfer.engines.engine import ENGINES, Engine, Run
+
+__all__ = ["ENGINES", "Chosen", "Engine", "Run", "choose", "onnxruntime", "openvino", "tensorflow"]

@@ -1,0 +1,126 @@
+"""choose: the engine that runs a model over a number of images in the least time, with TensorFlow's numbers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer._checks import InputError
+from keras_transfer.engines.engine import ENGINES, Run
+
+TENSORFLOW = "tensorflow"
+CLOSE = 1e-5  # largest relative difference to TensorFlow's numbers
+_WORTH = 15.0  # seconds that TensorFlow must take before another engine is compiled for it
+_log = logging.getLogger("keras_transfer")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An engine that was chosen for a model.
+
+    Attributes:
+        name: of the engine.
+        run: the compiled model.
+        why: in a few words.
+        difference: largest relative difference to TensorFlow's numbers; None for TensorFlow.
+    """
+
+    name: str
+    run: Run
+    why: str
+    difference: float | None = None
+
+
+def choose(model: keras.Model, sample: np.ndarray, images: int, asked: str = "auto") -> Chosen:
+    """Chooses the engine for a model.
+
+    Args:
+        model: functional, with one input.
+        sample: float32, a batch of images as it will get them.
+        images: number of them that it will run on.
+        asked: name of an engine; "auto" for the one that takes the least time, compiling included.
+
+    Raises:
+        InputError: if the engine that is asked for is not installed, cannot run the model or gives other numbers.
+    """
+    plain = ENGINES.find(TENSORFLOW).compile(model)
+    if asked == TENSORFLOW:
+        return Chosen(TENSORFLOW, plain, "as asked")
+    expected = plain(sample)
+    if asked != "auto":
+        return _asked(model, sample, expected, asked)
+    if tf.config.list_physical_devices("GPU"):
+        return Chosen(TENSORFLOW, plain, "there is a GPU")
+    seconds = _seconds(plain, sample) / len(sample)
+    whole = seconds * images
+    best = Chosen(TENSORFLOW, plain, f"{1 / seconds:.0f} images a second")
+    if whole < _WORTH:
+        return best
+    for name in ENGINES.names():
+        if name == TENSORFLOW or not ENGINES.find(name).installed:
+            continue
+        begun = perf_counter()
+        try:
+            run, difference = _checked(model, sample, expected, name)
+        except InputError as error:
+            _log.info("%s", error)
+            continue
+        its_seconds = _seconds(run, sample) / len(sample)
+        if perf_counter() - begun + its_seconds * images < whole:
+            whole = its_seconds * images  # what is spent is spent
+            why = f"{1 / its_seconds:.0f} images a second, TensorFlow {1 / seconds:.0f}; differs by {difference:.0e}"
+            best = Chosen(name, run, why, difference)
+    return best
+
+
+def _asked(model: keras.Model, sample: np.ndarray, expected: Sequence[np.ndarray], name: str) -> Chosen:
+    engine = ENGINES.find(name)
+    if not engine.installed:
+        raise InputError(
+            f"Expected an engine that is installed. Received: {name!r}; pip install 'keras-transfer[{engine.extra}]'."
+        )
+    run, difference = _checked(model, sample, expected, name)
+    return Chosen(name, run, f"as asked; differs by {difference:.0e}", difference)
+
+
+def _checked(model: keras.Model, sample: np.ndarray, expected: Sequence[np.ndarray], name: str) -> tuple[Run, float]:
+    """Compiles a model and compares its numbers with TensorFlow's."""
+    try:
+        run = ENGINES.find(name).compile(model)
+        found = run(sample)
+    except Exception as error:  # whatever the runtime raises: TensorFlow is there
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        raise InputError(
+            f"The engine {name!r} cannot run {model.name!r} ({type(error).__name__}: {reason})."
+        ) from error
+    difference = max(map(relative_difference, found, expected))
+    if not difference <= CLOSE:
+        raise InputError(
+            f"The engine {name!r} gives other numbers than TensorFlow for {model.name!r}: they differ by "
+            f"{difference:.0e} of the largest, and {CLOSE:g} is accepted."
+        )
+    return run, difference
+
+
+def relative_difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """Returns the largest difference, in shares of the largest expected number; infinite for other shapes."""
+    if found.shape != expected.shape:
+        return float("inf")
+    largest = float(np.abs(expected).max(initial=0.0))
+    return float(np.abs(found - expected).max(initial=0.0)) / (largest or 1.0)
+
+
+def _seconds(run: Run, sample: np.ndarray) -> float:
+    """Returns the shorter time of two runs, after others that warmed it up."""
+    times = []
+    for _ in range(2):
+        begun = perf_counter()
+        run(sample)
+        times.append(perf_counter() - begun)
+    return min(times)

@@ -1,0 +1,42 @@
+"""Engine: how a model is compiled for a runtime, to run in inference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata, util
+
+import keras
+import numpy as np
+
+from keras_transfer._registry import Registry
+
+Run = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 images of any number to the float32 outputs
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A runtime.
+
+    Attributes:
+        packages: that it needs, the first of which tells its version.
+        extra: of this package that installs them.
+        compile: from a functional model with one input to the function that runs it in float32.
+    """
+
+    packages: tuple[str, ...]
+    extra: str
+    compile: Callable[[keras.Model], Run]
+
+    @property
+    def installed(self) -> bool:
+        """Whether the packages are there."""
+        return all(util.find_spec(package) is not None for package in self.packages)
+
+    @property
+    def version(self) -> str:
+        """Version of the runtime."""
+        return metadata.version(self.packages[0])
+
+
+ENGINES: Registry[Engine] = Registry("engine")
