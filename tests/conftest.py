@@ -58,8 +58,11 @@ FIRST = (
 # Modules whose tests share nothing but what all share: any worker may take any of them.
 SPREAD = {
     "test_augment.py",
+    "test_channels.py",
     "test_demo.py",
     "test_documentation.py",
+    "test_engines.py",
+    "test_formats.py",
     "test_models.py",
     "test_project.py",
     "test_real.py",

@@ -94,12 +94,10 @@ def test_data_and_model_of_other_numbers_are_refused_in_words(channels):
 
 def test_a_grey_model_is_served(tmp_path, pictures):
     grey = kt.build_model(toy_backbone(), 3, channels=1)
-    colour = kt.build_model(toy_backbone(), 3)
     version = kt.export(grey, tmp_path / "grey")
     paths = sorted(pictures.rglob("*.jpg"))[:4]
     served = kt.load(version)
-    decoded = kt.load(kt.export(colour, tmp_path / "colour"))
-    assert served.predict_probabilities(paths).shape == decoded.predict_probabilities(paths).shape == (4, 3)
+    assert served.predict_probabilities(paths).shape == (4, 3)
     images = RNG.integers(0, 256, (2, 32, 32, 1)).astype("uint8")
     assert np.abs(served.predict_probabilities(images) - grey.predict(images, verbose=0)).max() < 1e-6
 

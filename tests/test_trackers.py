@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.filterwarnings("error::keras_transfer.DataWarning"),
 ]
 EPOCHS = 3  # of three phases
-ROADS = ("fine_tune", "fit")
+ROADS = ("fine_tune", pytest.param("fit", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="module")

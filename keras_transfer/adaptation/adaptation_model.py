@@ -17,7 +17,6 @@ from keras_transfer.adaptation.alignment.method import Loss
 from keras_transfer.adaptation.batches import Datasets, joined
 from keras_transfer.adaptation.method_in_training import Running
 from keras_transfer.adaptation.styles import check_mixable, mixing_styles
-from keras_transfer.models.stages import check_one_way
 from keras_transfer.tasks import Classification
 
 
@@ -195,7 +194,6 @@ class AdaptationModel(keras.Model):
 
 def check_probabilities(model: keras.Model) -> None:
     """Raises InputError unless a model returns one probability for each class of an image, with a sum of 1."""
-    check_one_way(model)
     activation: Any = getattr(model.layers[-1], "activation", None)
     name = getattr(activation, "__name__", None)
     if name != Classification.activation or len(model.outputs[0].shape) != 2:

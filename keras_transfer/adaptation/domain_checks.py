@@ -16,7 +16,7 @@ from keras_transfer.adaptation.domains import Domains
 from keras_transfer.data import ImageData
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
-from keras_transfer.models.stages import stages
+from keras_transfer.models.stages import check_one_way, stages
 from keras_transfer.training.compatibility import check_fit
 
 
@@ -29,6 +29,7 @@ def find_domains(
         InputError: if a domain is missing that the method needs, or does not fit the model or another domain.
     """
     stages(model)
+    check_one_way(model)
     check_probabilities(model)
     if model.distribute_strategy.num_replicas_in_sync > 1:
         raise InputError(

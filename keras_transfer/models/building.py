@@ -28,7 +28,9 @@ from keras_transfer.models.pooling import POOLINGS, Pooling, pool
 from keras_transfer.models.stages import _MARK, check_one_way, marks_of_stages
 from keras_transfer.tasks import TASKS, task_of_activation
 
-ANY_SIZE = Kind(lambda value: value in ((None, None), [None, None]), "(None, None) for any size")
+ANY_SIZE = Kind(
+    lambda value: isinstance(value, (tuple, list)) and list(value) == [None, None], "(None, None) for any size"
+)
 
 
 @takes(

@@ -53,19 +53,20 @@ class ServedModel:
         path: folder of the version.
         class_names: name of each output.
         image_size: (height, width) in pixels.
+        description: what `export` wrote about the version.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._description = read_description(path)
+        self.description = read_description(path)
         try:
             self._module = tf.saved_model.load(str(path))  # kept: without it signatures lose their variables
         except (OSError, ValueError) as error:
             raise InputError(
                 f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}"
             ) from error
-        self.class_names = self._description.class_names
-        self.image_size = self._description.image_size
+        self.class_names = self.description.class_names
+        self.image_size = self.description.image_size
 
     def predict(self, images: Images | np.ndarray) -> list[Prediction]:
         """Predicts the classes of images.
@@ -96,14 +97,14 @@ class ServedModel:
             InputError: as in `predict`.
         """
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
-            height, width, channels = form = (*self.image_size, self._description.channels)
+            height, width, channels = form = (*self.image_size, self.description.channels)
             if images.ndim != 4 or images.shape[1:] != form:
                 raise InputError(
                     f"Expected images (batch, {height}, {width}, {channels}) in [0, 255]. "
                     f"Received: shape {images.shape}."
                 )
-            return self._answer("predict_images", self._description.output, images=images.astype(np.float32))
-        return self._answer_files("serving_default", self._description.output, images)
+            return self._answer("predict_images", self.description.output, images=images.astype(np.float32))
+        return self._answer_files("serving_default", self.description.output, images)
 
     def features(self, images: Images) -> np.ndarray:
         """Returns the embedding of each image: the vector that is the input of the head.
@@ -144,7 +145,7 @@ class ServedModel:
     def _prediction(self, row: np.ndarray) -> Prediction:
         by_name = dict(zip(self.class_names, map(float, row), strict=True))
         best = self.class_names[int(row.argmax())]
-        return Prediction(best, float(row.max()), by_name, self._description.task.found(row, self.class_names))
+        return Prediction(best, float(row.max()), by_name, self.description.task.found(row, self.class_names))
 
     def _answer_files(
         self, signature: str, output: str, images: Images | np.ndarray, **others: np.ndarray
@@ -156,7 +157,7 @@ class ServedModel:
             )
         if isinstance(images, (str, bytes, os.PathLike)):
             raise InputError(f"Expected a list of images. Received: {_short(images)}; write [image].")
-        encoded = [_read(image, self._description.pixel_range) for image in images]
+        encoded = [_read(image, self.description.pixel_range) for image in images]
         try:
             return self._answer(signature, output, image_bytes=np.array(encoded, dtype=object), **others)
         except tf.errors.InvalidArgumentError as error:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_transfer._arguments import Kind
+from keras_transfer._arguments import Kind, Whole
 from keras_transfer.data.formats.format import FORMATS, HEAD, FormatError
 from keras_transfer.data.formats.naming import image_format
 from keras_transfer.data.formats.translating import is_foreign
 
 EACH = "each"
 PAGES = Kind(
-    lambda value: value == EACH or (isinstance(value, int) and not isinstance(value, bool) and value >= 1),
+    lambda value: (isinstance(value, str) and value == EACH) or Whole(1).accepts(value),
     "'each', or the number of a page from 1 on",
 )
 
