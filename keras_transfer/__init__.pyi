@@ -37,7 +37,18 @@ from .plots import plot_history, plot_schedule
 from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .schedules import rates
 from .schedules.phases import Phase
-from .serving import Difference, Prediction, ServedModel, Verification, export, load, predict_request, sign, verify
+from .serving import (
+    Difference,
+    Prediction,
+    ServedModel,
+    Verification,
+    export,
+    load,
+    predict_folder,
+    predict_request,
+    sign,
+    verify,
+)
 from .tasks import Report, ValuesReport
 from .training.fine_tuning import fine_tune
 from .training.layerwise import layerwise
@@ -100,6 +111,7 @@ __all__ = [
     "plot_schedule",
     "plots",
     "pooling",
+    "predict_folder",
     "predict_request",
     "rates",
     "schedules",

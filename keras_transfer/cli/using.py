@@ -46,6 +46,10 @@ def evaluate(
 def predict(
     model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
     files: Annotated[list[Path], typer.Argument(help="Image files, or folders of them, at any depth.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the predictions for one folder to this .csv or .parquet file; goes on if stopped."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict the classes of photographs with an exported model."""
@@ -53,6 +57,13 @@ def predict(
         from keras_transfer.data.files import check_files, find_images
         from keras_transfer.data.formats.naming import format_named
 
+        if output is not None:
+            if len(files) != 1:
+                raise InputError(f"Expected one folder with --output. Received: {len(files)} files.")
+            table = kt.predict_folder(model, files[0], output, verbose=0 if as_json else "auto")
+            say(as_json, f"predictions: {table}")
+            print_json(as_json, {"output": str(table)})
+            return
         asked = [path for file in files for path in (find_images(file) if file.is_dir() else [file])]
         if not asked:
             raise InputError(f"Expected images in {', '.join(map(str, files))}. Received: none.")

@@ -1,6 +1,7 @@
 """Serving: a trained model exported as a SavedModel that takes encoded image files, for TF Serving and for Python."""
 
 from keras_transfer.serving.exporting import export
+from keras_transfer.serving.folder_predictions import predict_folder
 from keras_transfer.serving.loading import Prediction, ServedModel, load
 from keras_transfer.serving.proof.differences import Difference, Verification
 from keras_transfer.serving.proof.hashes import sign
@@ -14,6 +15,7 @@ __all__ = [
     "Verification",
     "export",
     "load",
+    "predict_folder",
     "predict_request",
     "sign",
     "verify",
