@@ -22,7 +22,8 @@ def file_of(path: str | os.PathLike[str]) -> Path:
         >>> file_of("scan.tif#page=2").name
         'scan.tif'
     """
-    return Path(_PAGE.sub("", os.fspath(path)))
+    text = os.fspath(path)
+    return Path(_PAGE.sub("", text) if "#page=" in text else text)
 
 
 def page_of(path: str | os.PathLike[str]) -> int:

@@ -14,10 +14,15 @@ from keras_transfer.data.formats.format import FORMATS, HEAD, FormatError, Pictu
 from keras_transfer.data.formats.naming import file_of, format_named, image_format, page_of
 
 Range = tuple[float, float]
+_NATIVE = tuple(
+    suffix for name in FORMATS.names() for suffix in FORMATS.find(name).suffixes if FORMATS.find(name).open is None
+)
 
 
 def is_foreign(path: str | os.PathLike[str]) -> bool:
     """Whether the end of a file's name stands for a format that TensorFlow cannot decode."""
+    if os.fspath(path).lower().endswith(_NATIVE):  # asked of each of many files
+        return False
     name = format_named(path)
     return name is not None and FORMATS.find(name).open is not None
 
