@@ -249,7 +249,7 @@ def test_names_with_spaces_and_letters_of_all_kinds_work(tmp_path):
 def test_formats_that_cannot_be_decoded_are_pointed_out(tmp_path):
     folder = write_pictures(tmp_path / "photos", per_class=3)
     (folder / "red" / "phone.jxl").write_bytes(b"x")
-    with pytest.warns(kt.DataWarning, match=r"red holds 1 pictures that are not read, \['.jxl'\]"):
+    with pytest.warns(kt.DataWarning, match=r"red holds 1 files that are not read, \['.jxl'\]"):
         kt.data.from_directory(folder, image_size=32)
 
 

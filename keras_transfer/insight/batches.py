@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import DataError, InputError
+from keras_transfer.data.sources.array_forms import warn_of_range
+from keras_transfer.models.stages import marks_of_stages
 
 _BATCH = 32
 FORMS = (
@@ -33,10 +35,53 @@ def batches_of(source: Any, model: keras.Model, steps: int | None = None) -> Ite
         InputError: if the source is of another form.
         DataError: if an element is no pair of inputs and labels.
     """
-    for element in islice(_elements(source, model), steps):
+    for element in islice(_batched(_elements(source, model), model), steps):
         if not isinstance(element, (tuple, list)) or len(element) not in (2, 3):
             raise DataError(f"Expected elements (images, labels). Received: {_described(element)}.")
         yield element[0], np.asarray(element[1])
+
+
+def check_images(images: Any, model: keras.Model) -> None:
+    """Checks that images have the form that a model takes, and warns if they look scaled, which its input is not.
+
+    Raises:
+        InputError: if their shape is another.
+    """
+    shape, wanted = getattr(images, "shape", None), getattr(model, "input_shape", None)
+    if not isinstance(wanted, tuple) or not wanted or isinstance(wanted[0], tuple) or shape is None:
+        return
+    if len(shape) != len(wanted) or any(
+        size not in (None, has) for size, has in zip(wanted[1:], shape[1:], strict=True)
+    ):
+        raise InputError(f"Expected inputs {('batch', *wanted[1:])}. Received: shape {tuple(shape)}.")
+    if marks_of_stages(model) and len(shape) == 4:
+        values = np.asarray(images)
+        warn_of_range(float(values.min()), float(values.max()))
+
+
+def _batched(elements: Iterable[Any], model: keras.Model) -> Iterable[Any]:
+    """Makes batches of single examples; batches stay as they are."""
+    wanted = _first_shape(model)
+    waiting: list[Any] = []
+    for element in elements:
+        single = isinstance(element, (tuple, list)) and len(element) in (2, 3) and _is_single(element[0], wanted)
+        if not single:
+            yield element
+            continue
+        waiting.append((np.asarray(element[0]), np.asarray(element[1])))
+        if len(waiting) == _BATCH:
+            yield tuple(np.stack(part) for part in zip(*waiting, strict=True))
+            waiting = []
+    if waiting:
+        yield tuple(np.stack(part) for part in zip(*waiting, strict=True))
+
+
+def _is_single(image: Any, wanted: Any) -> bool:
+    shape = getattr(image, "shape", None)
+    rank = getattr(shape, "rank", None) if hasattr(shape, "rank") else None if shape is None else len(shape)
+    if rank is None and hasattr(image, "getbands"):  # a picture of Pillow
+        return True
+    return rank is not None and rank == len(wanted) - 1
 
 
 def _elements(source: Any, model: keras.Model) -> Iterable[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError
-from keras_transfer.insight.batches import batches_of
+from keras_transfer.insight.batches import batches_of, check_images
 from keras_transfer.models.origins import check_range, classes_of
 from keras_transfer.models.stages import MODEL, check_one_way
 from keras_transfer.tasks import (
@@ -23,7 +23,7 @@ from keras_transfer.tasks import (
     ValuesReport,
     task_of_model,
 )
-from keras_transfer.tasks.labels import as_answered, renumbered
+from keras_transfer.tasks.labels import as_answered, numbers_of, renumbered
 from keras_transfer.tasks.report import checked_names
 
 
@@ -57,14 +57,21 @@ def evaluate(
         check_one_way(model)
     check_range(model, getattr(dataset, "pixel_range", None))
     task = task_of_model(model)
-    outputs, labels = [], []
+    outputs: list[np.ndarray] = []
+    labels: list[np.ndarray] = []
     for images, batch_labels in batches_of(dataset, model, steps):
+        if not outputs:
+            check_images(images, model)
         outputs.append(np.asarray(model.predict_on_batch(images)))
         labels.append(batch_labels)
     if not labels:
         raise DataError("Expected images to evaluate on. Received: an empty dataset.")
     names = getattr(dataset, "class_names", None) if class_names is None else class_names
-    return report_on(np.concatenate(outputs), np.concatenate(labels), names, task, classes_of(model))
+    found = np.concatenate(labels)
+    if found.dtype.kind in "OUS":
+        names = names or classes_of(model)
+        found = numbers_of(found, names)
+    return report_on(np.concatenate(outputs), found, names, task, classes_of(model))
 
 
 def report_on(

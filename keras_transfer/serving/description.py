@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer._version import __version__
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pixels.resizing import RESIZES
@@ -115,7 +115,9 @@ def describe(
     names = known if class_names is None else tuple(class_names)
     if count == 1 and names is not None and len(names) == 2:
         names = names[1:]  # one sigmoid output is the probability of the second class
-    names = checked_names(names, count)
+    names = tuple(name.strip() for name in checked_names(names, count))
+    if len(set(names)) < len(names) or not all(names):
+        raise DataError(f"Expected a name of its own for each output. Received: {list(names)}.")
     if None in size:
         if image_size is None:
             raise InputError(

@@ -216,10 +216,11 @@ def _read(image: str | os.PathLike[str] | bytes, pixel_range: tuple[float, float
     except FormatError as error:
         raise InputError(f"Expected an image file that can be decoded. Received: {_short(image)}, {error}.") from error
     except OSError as error:
-        raise InputError(
-            f"Expected a readable image file. Received: {os.fspath(image)!r} ({error.strerror})."
-        ) from error
+        raise InputError(f"Expected a readable image file. Received: {_short(image)} ({error.strerror}).") from error
 
 
 def _short(image: Any) -> str:
-    return f"{len(image)} bytes" if isinstance(image, bytes) else repr(os.fspath(image))
+    if isinstance(image, bytes):
+        return f"{len(image)} bytes"
+    text = os.fspath(image)
+    return repr(text) if len(text) <= 300 else f"{text[:40]!r}..., no path; base64 text is decoded first"

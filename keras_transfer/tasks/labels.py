@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_transfer._checks import DataError
+
 
 def as_answered(labels: np.ndarray, num_classes: int, one_class: bool) -> np.ndarray:
     """Brings labels to the form in which a report compares them with outputs.
@@ -27,6 +29,20 @@ def as_answered(labels: np.ndarray, num_classes: int, one_class: bool) -> np.nda
     if labels.ndim == 1 and num_classes == 1:
         return labels[:, None]  # one yes-or-no label for each image
     return labels.argmax(axis=1) if one_class and labels.ndim == 2 else labels
+
+
+def numbers_of(labels: np.ndarray, class_names: Sequence[str] | None) -> np.ndarray:
+    """Returns the numbers of classes that are given by name.
+
+    Raises:
+        DataError: if a name is of no class.
+    """
+    number = {name: index for index, name in enumerate(class_names or ())}
+    texts = [each.decode() if isinstance(each, bytes) else str(each) for each in labels.reshape(-1).tolist()]
+    strangers = sorted(set(texts) - set(number))
+    if strangers:
+        raise DataError(f"Expected labels of the classes {list(number)[:20]}. Received: {strangers[0]!r}.")
+    return np.array([number[text] for text in texts], np.int64)
 
 
 def renumbered(labels: np.ndarray, numbers: Sequence[int], count: int) -> np.ndarray:

@@ -32,7 +32,7 @@ def check_fit(model: keras.Model, data: LabelledData) -> None:
     if outputs != data.num_classes and not yes_or_no(model, data):
         raise InputError(
             f"Expected a model with {data.num_classes} outputs, one for each class of the data. Received: {outputs}. "
-            "Build it with num_classes=data.num_classes."
+            "Build it with num_classes=data.num_classes; kt.extend adds classes to a trained one."
         )
     remedy = "Bring the data into the model's order: data = data.with_classes(model.class_names)."
     check_class_order(model, data.class_names, remedy)

@@ -2,7 +2,9 @@
 
 from keras_transfer.data.formats.format import FORMATS, Format
 
-FORMATS.register("JPEG")(Format((".jpg", ".jpeg", ".jpe", ".jfif"), lambda head: head.startswith(b"\xff\xd8\xff")))
+FORMATS.register("JPEG")(
+    Format((".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), lambda head: head.startswith(b"\xff\xd8\xff"))
+)
 FORMATS.register("PNG")(Format((".png",), lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")))
 FORMATS.register("GIF")(Format((".gif",), lambda head: head.startswith(b"GIF8")))
 FORMATS.register("BMP")(Format((".bmp",), lambda head: head.startswith(b"BM")))

@@ -13,6 +13,7 @@ from keras_transfer.data.formats.pillow import frame, opened
 _MAGIC = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")  # TIFF 6.0, section 2; BigTIFF
 _BITS, _SAMPLE_FORMAT, _SAMPLES = 258, 339, 277  # tags
 _UNSIGNED, _MOST_CHANNELS = 1, 4
+_NARROW = 15  # pixels: no picture is so narrow, and no satellite has as many bands
 
 
 def open_tiff(content: bytes) -> Opened:
@@ -28,6 +29,12 @@ def open_tiff(content: bytes) -> Opened:
     tags = picture.tag_v2  # type: ignore[attr-defined]  # of TIFF files
     bits, samples = max(tags.get(_BITS, (1,))), tags.get(_SAMPLES, 1)
     unsigned = set(tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))) == {_UNSIGNED}
+    pages = getattr(picture, "n_frames", 1)
+    if pages > _NARROW and picture.width <= _NARROW:  # as tifffile writes an array of more channels than four
+        raise FormatError(
+            f"holds {pages} pages of {picture.width} x {picture.height} pixels, which look like {picture.width} "
+            "channels of one picture; read it with tifffile, and pass it to from_arrays with channels="
+        )
     exact = (bits <= 8 and samples <= _MOST_CHANNELS) or (samples == 1 and ((bits == 16 and unsigned) or bits == 32))
     if not exact:
         return _by_tifffile(content)
@@ -36,7 +43,7 @@ def open_tiff(content: bytes) -> Opened:
         values = frame(picture, index)
         return Picture(values.view(np.uint32) if values.dtype == np.int32 and unsigned else values)
 
-    return Opened(getattr(picture, "n_frames", 1), read)
+    return Opened(pages, read)
 
 
 def _by_tifffile(content: bytes) -> Opened:

@@ -20,7 +20,7 @@ from keras_transfer.data.inspection.findings import SeenImage, class_troubles, c
 from keras_transfer.data.inspection.forms import form_troubles
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pixels.headers import announced_size
-from keras_transfer.data.sources.folders import OTHER_PICTURES, class_folders, split_folders, why_no_class
+from keras_transfer.data.sources.listing import class_folders, other_files, split_folders, why_no_class
 from keras_transfer.data.splitting.duplicates import grey_copy, perceptual_hash
 
 
@@ -111,7 +111,7 @@ def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:
         for path in class_folders(folder)
         if not find_images(path)
     ]
-    others = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in OTHER_PICTURES and path.is_file()]
+    others = other_files(root)
     findings += [
         Finding("other formats", WARNING, "is not read; convert it to JPEG or PNG", (path,)) for path in others
     ]

@@ -69,6 +69,20 @@ def is_deep_png(encoded: tf.Tensor) -> tf.Tensor:
     return tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 25), r"\CPNG\C{20}\x10")
 
 
+def is_palette_bmp(encoded: tf.Tensor) -> tf.Tensor:
+    """Says whether bytes begin like a BMP file with 8 bits a pixel, which are indices of a palette."""
+    return tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 30), r"BM\C{26}\x08\x00")
+
+
+def bmp_palette(encoded: tf.Tensor) -> tf.Tensor:
+    """Reads the palette of a BMP file with 8 bits a pixel: uint8 `(256, 3)` RGB. It follows the information header."""
+    size = tf.cast(tf.io.decode_raw(tf.strings.substr(encoded, 14, 4), tf.int32)[0], tf.int32)
+    start = tf.minimum(14 + tf.maximum(size, 0), tf.strings.length(encoded))
+    held = tf.strings.join([tf.strings.substr(encoded, start, 1024), b"\0" * 1024])  # it may have fewer colours
+    colours = tf.reshape(tf.io.decode_raw(held, tf.uint8)[:1024], (256, 4))
+    return colours[:, 2::-1]  # they stand as blue, green, red, nothing
+
+
 def has_exif(encoded: tf.Tensor) -> tf.Tensor:
     """Says whether the first 4 KiB of a file hold an EXIF segment."""
     return tf.strings.regex_full_match(tf.strings.substr(encoded, 0, _EXIF_WINDOW), r"\C*Exif\x00\x00\C*")

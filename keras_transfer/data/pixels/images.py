@@ -10,7 +10,15 @@ from functools import partial
 import tensorflow as tf
 
 from keras_transfer.data.formats.format import MAX_PIXELS
-from keras_transfer.data.pixels.headers import announced_size, exif_orientation, has_exif, is_deep_png, is_jpeg
+from keras_transfer.data.pixels.headers import (
+    announced_size,
+    bmp_palette,
+    exif_orientation,
+    has_exif,
+    is_deep_png,
+    is_jpeg,
+    is_palette_bmp,
+)
 from keras_transfer.data.pixels.resizing import RESIZES
 
 MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
@@ -97,10 +105,16 @@ def _decode_other(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
         black, white = tf.unstack(pixel_range)
         return tf.cast(tf.round(tf.clip_by_value((values - black) * (255 / (white - black)), 0, 255)), tf.uint8)
 
+    def coloured() -> tf.Tensor:
+        return tf.gather(bmp_palette(encoded), tf.cast(tf.io.decode_bmp(encoded, channels=0)[..., 0], tf.int32))
+
     def plain() -> tf.Tensor:
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
-    return tf.ensure_shape(tf.cond(is_deep_png(encoded), deep, plain), (None, None, 3))
+    def no_deep() -> tf.Tensor:  # of these TensorFlow takes the indices for grey values
+        return tf.cond(is_palette_bmp(encoded), coloured, plain)
+
+    return tf.ensure_shape(tf.cond(is_deep_png(encoded), deep, no_deep), (None, None, 3))
 
 
 def _limit(size: tf.Tensor) -> tf.Operation:

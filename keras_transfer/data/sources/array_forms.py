@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataError, DataWarning, InputError, unknown
 from keras_transfer.data.classes import ordered, written
+from keras_transfer.data.sources.cells import is_missing
 from keras_transfer.tasks import TASKS, UNKNOWN, standardised
 
 _FULL = 255.0
@@ -45,10 +46,11 @@ def as_images(images: Any, pixel_range: Range | None = None, channels: int | Non
     if channels not in (3, None):
         raise InputError(f"Expected images of one size, for channels={channels}. Received: several sizes.")
     coloured = [_coloured(part[np.newaxis])[0] for part in parts]
-    if pixel_range is None and any(part.dtype.kind in "iu" and part.max(initial=0) > _FULL for part in coloured):
+    whole = all(part.dtype.kind in "iu" and part.min(initial=0) >= 0 for part in coloured)
+    if pixel_range is None and whole and any(part.max(initial=0) > _FULL for part in coloured):
         pixel_range = (0, _most(max(part.max(initial=0) for part in coloured)))
     if pixel_range is None and all(part.dtype.kind != "b" for part in coloured):
-        _warn_of_range(min(float(part.min()) for part in coloured), max(float(part.max()) for part in coloured))
+        warn_of_range(min(float(part.min()) for part in coloured), max(float(part.max()) for part in coloured))
         pixel_range = (0, _FULL)  # looked at as a whole: a dark picture among others is no sign
     found = []
     for part in coloured:  # one after the other, so that they are not held twice
@@ -91,6 +93,11 @@ def as_labels(
         found = found.argmax(axis=1)
     elif found.dtype.kind == "b" or (task is not None and np.array_equal(found, np.floor(found))):
         found = found.astype(np.int64)
+    if task == "classification" and found.dtype.kind == "f":
+        raise DataError(
+            f"Expected one class an image, as a number, a name or a one-hot row. Received: {found.dtype} {found.shape} "
+            "with others than whole numbers. Of shares of classes take the largest, labels.argmax(axis=1)."
+        )
     if found.ndim == 1 and found.dtype.kind in "iu" and len(found) == count:
         return _of_numbers(found, names)
     found = standardised(found, count)
@@ -138,6 +145,8 @@ def _coloured(images: np.ndarray, channels: int | None = None) -> np.ndarray:
         return images
     if found not in (1, 3, 4) or channels not in (3, None):
         hint = f" Pass channels={found} to keep all of them." if channels is None else f" You passed {channels=}."
+        if images.shape[1] in (1, 3, 4, channels) and found > 4:
+            hint = " Channels that come first are moved by images.transpose(0, 2, 3, 1)."
         raise InputError(f"Expected {FORMS}. Received: {images.dtype} {images.shape}.{hint}")
     return np.repeat(images, 3, axis=-1) if found == 1 else images[..., :3]
 
@@ -149,10 +158,10 @@ def _scaled(images: np.ndarray, pixel_range: Range | None) -> np.ndarray:
         raise DataError("Expected images whose values are numbers. Received: not-a-number or infinity among them.")
     if images.dtype.kind == "b":
         return images.astype(np.uint8) * np.uint8(_FULL)
-    if pixel_range is None and images.dtype.kind in "iu" and high > _FULL:
+    if pixel_range is None and images.dtype.kind in "iu" and low >= 0 and high > _FULL:
         pixel_range = (0, _most(int(high)))
     if pixel_range is None:
-        _warn_of_range(float(low), float(high))
+        warn_of_range(float(low), float(high))
     if pixel_range is None or tuple(pixel_range) == (0, _FULL):
         fits = images.dtype.kind in "iu" and low >= 0
         return images.astype(np.uint8 if fits else np.float32, copy=False)
@@ -166,7 +175,8 @@ def _most(value: int) -> int:
     return 2 ** int(value).bit_length() - 1
 
 
-def _warn_of_range(low: float, high: float) -> None:
+def warn_of_range(low: float, high: float) -> None:
+    """Warns of images whose values are not in [0, 255]."""
     if (low >= 0 and 1 < high <= _FULL) or low == high == 0:
         return
     guess = (0, 1) if low >= 0 and high <= 1 else (-1, 1) if low >= -1 and high <= 1 else (float(low), float(high))
@@ -187,7 +197,7 @@ def _is_one_hot(labels: np.ndarray) -> bool:
 
 def _of_names(labels: np.ndarray, class_names: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
     texts = [written(each.decode() if isinstance(each, bytes) else str(each)) for each in labels.tolist()]
-    if any(each is None or each != each for each in labels.tolist()):
+    if any(map(is_missing, labels.tolist())):
         raise DataError("Expected a name for each image. Received: None or not-a-number among `labels`.")
     names = ordered(texts) if class_names is None else tuple(written(str(name)) for name in class_names)
     number = {name: index for index, name in enumerate(names)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -22,19 +21,10 @@ from keras_transfer.data.formats.pages import EACH, PAGES, pages_of
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out, note_odd_formats
 from keras_transfer.data.sources.assembling import Assembly
+from keras_transfer.data.sources.listing import class_folders, other_files, split_folders, why_no_class
 from keras_transfer.data.splitting.duplicates import duplicate_groups
 from keras_transfer.data.splitting.lists import read_quarantine
 from keras_transfer.data.splitting.splits import group_ids
-
-OTHER_PICTURES = {".jxl", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".svg", ".psd", ".nii"}
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 
 
 def from_directory(
@@ -185,50 +175,22 @@ def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str
     return parts, files
 
 
-def split_folders(root: Path) -> dict[str, Path]:
-    """Returns the folder of each split by its name; without `train/` the directory itself, as "train".
-
-    Raises:
-        DataError: if there are two folders for one split.
-    """
-    found: dict[str, Path] = {}
-    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        split = SPLIT_NAMES.get(folder.name.lower())
-        if split in found:
-            raise DataError(f"Expected one {split} folder. Received: {found[split].name!r} and {folder.name!r}.")
-        if split is not None and any(path.is_dir() for path in folder.iterdir()):
-            found[split] = folder
-    return found if "train" in found else {"train": root}
-
-
 def _class_files(folder: Path) -> dict[str, list[Path]]:
     """Returns the image files of each class folder. Folders without images are not classes."""
     listed: dict[str, list[Path]] = {}
     for path in class_folders(folder):
         found = find_images(path)
-        others = [other.suffix for other in path.rglob("*") if other.suffix.lower() in OTHER_PICTURES]
-        if others:
+        others = [other.suffix or other.name for other in other_files(path)]
+        if others and found:  # where there is nothing else, it is said that there is no such class
             warnings.warn(
-                f"{path.name} holds {len(others)} pictures that are not read, {sorted(set(others))}, "
-                f"beside {len(found)} others. Convert them to JPEG or PNG to use them.",
+                f"{path.name} holds {len(others)} files that are not read, {sorted(set(others))[:5]}, "
+                f"beside {len(found)} images. If they are pictures, convert them to JPEG or PNG.",
                 DataWarning,
                 stacklevel=5,
             )
         if found:
             listed.setdefault(written(path.name), []).extend(found)
     return {name: listed[name] for name in ordered(listed)}
-
-
-def class_folders(folder: Path) -> list[Path]:
-    """Returns the folders of the classes, hidden ones aside, whether they hold images or not."""
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def why_no_class(folder: Path) -> str:
-    """Says of a class folder without usable images what it holds."""
-    others = Counter(path.suffix.lower() or path.name for path in folder.rglob("*") if path.is_file())
-    held = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(3))
-    return f"holds no image that can be used, so there is no such class; it holds {held or 'nothing'}"
 
 
 def _examples(by_class: dict[str, list[Path]], class_names: Sequence[str], unusable: set[Path]) -> Examples:

@@ -18,7 +18,8 @@ from keras_transfer.data.formats.naming import EXTENSIONS, format_named
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly
-from keras_transfer.data.sources.tables import Table, labels_of, row_name
+from keras_transfer.data.sources.cells import row_name
+from keras_transfer.data.sources.tables import Table, labels_of
 from keras_transfer.data.splitting.lists import read_quarantine
 from keras_transfer.data.splitting.splits import group_ids
 from keras_transfer.tasks import TASKS

@@ -14,7 +14,8 @@ import numpy as np
 
 from keras_transfer._checks import DataError, InputError, unknown
 from keras_transfer.data.classes import ordered, written
-from keras_transfer.data.sources.folders import SPLIT_NAMES
+from keras_transfer.data.sources.cells import class_name_in, is_missing, number_in, row_name, zero_or_one_in
+from keras_transfer.data.sources.listing import SPLIT_NAMES
 from keras_transfer.data.splitting.lists import CLASS_ID, SEPARATOR, read_columns
 from keras_transfer.tasks import UNKNOWN
 
@@ -24,8 +25,7 @@ _USUAL = {
     "label": {"class", "class_name", "category", "target", "labels", "y"},
 }
 _CELLS = (list, tuple, set, frozenset, np.ndarray)
-_ABSENT, _PRESENT = {"0", "0.0", "false", "no", "n"}, {"1", "1.0", "true", "yes", "y"}
-_NOT_KNOWN = {"-1", "-1.0", "?", "unknown"}
+_DECIMAL = re.compile(r"[+-]?[0-9]+(,[0-9]+)?")
 
 
 class Table:
@@ -44,13 +44,31 @@ class Table:
 
     def column(self, name: str) -> list[Any]:
         """Returns the values of a column. One that is called "image" or "label" may have another usual name."""
+        return self._columns[self._named(name)]
+
+    def _named(self, name: str) -> str:
         if name in self._columns:
-            return self._columns[name]
+            return name
         usual = [each for each in self._columns if str(each).strip().lower() in _USUAL.get(name, ())]
         if len(usual) != 1:
             raise unknown("column", name, [str(each) for each in self._columns])
         logging.getLogger("keras_transfer").info("the column %r is taken for %r", usual[0], name)
-        return self._columns[usual[0]]
+        return usual[0]
+
+    def read_decimal_commas(self, name: str) -> None:
+        """Writes 12,5 as 12.5 in a column of numbers of which one has other than three digits behind its comma."""
+        cells = self.column(name)
+        texts = [cell for cell in cells if isinstance(cell, str) and cell.strip()]
+        commas = [text for text in texts if "," in text]
+        if commas and all(_DECIMAL.fullmatch(text.strip()) for text in texts):
+            if all(len(text.strip().partition(",")[2]) == 3 for text in commas):
+                raise DataError(
+                    f"Expected numbers with a decimal point in the column {name!r}. Received: {commas[0]!r}, which may "
+                    "be a whole number or a fraction."
+                )
+            self._columns[self._named(name)] = [
+                cell.replace(",", ".") if isinstance(cell, str) else cell for cell in cells
+            ]
 
     def has(self, name: str) -> bool:
         """Says whether there is a column of this name."""
@@ -104,17 +122,21 @@ def labels_of(
     Labels of regression are lists of floats. Numbers are taken for them if `task` says so, or one of them is not whole.
     """
     names = (columns,) if isinstance(columns, str) else tuple(columns)
+    for name in names:
+        table.read_decimal_commas(name)
     if task == "regression" or (task is None and separator is None and _are_values(table, names)):
         return _values(table, names), tuple(map(str, names if class_names is None else class_names))
     if not isinstance(columns, str):
         names = tuple(columns)
-        by_label = [[_zero_or_one(value, name, row) for row, value in enumerate(table.column(name))] for name in names]
+        by_label = [
+            [zero_or_one_in(value, name, row) for row, value in enumerate(table.column(name))] for name in names
+        ]
         rows = zip(*by_label, strict=True)
         return [None if all(value == UNKNOWN for value in row) else list(row) for row in rows], names
     values = table.column(columns)
     if any(isinstance(value, _CELLS) for value in values):
         return _of_cells(values, columns, class_names)
-    named = [_class_name(value, columns, row) for row, value in enumerate(values)]
+    named = [class_name_in(value, columns, row) for row, value in enumerate(values)]
     split: Callable[[str], list[str]] = lambda text: [text]  # noqa: E731
     if separator is not None:
         split = lambda text: [part.strip() for part in text.split(separator) if part.strip()]  # noqa: E731
@@ -134,20 +156,10 @@ def labels_of(
     return [None if each is None else [int(name in each) for name in names] for each in parts], names
 
 
-def _number(value: Any) -> float | None:
-    """Returns the number that a cell holds; None if it holds none."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (str, int, float, np.number)):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
-
-
 def _are_values(table: Table, names: Sequence[str]) -> bool:
     """Says whether all cells of columns are numbers, and some are neither whole nor the same."""
     cells = [value for name in names for value in table.column(name) if not is_missing(value)]
-    numbers = [_number(cell) for cell in cells]
+    numbers = [number_in(cell) for cell in cells]
     if not cells or any(number is None for number in numbers):
         return False
     return len(set(numbers)) > 1 and any(number != math.floor(number) for number in numbers if number is not None)
@@ -159,7 +171,7 @@ def _values(table: Table, names: Sequence[str]) -> list[list[float] | None]:
         if any(map(is_missing, cells)):
             rows.append(None)
             continue
-        numbers = [_number(cell) for cell in cells]
+        numbers = [number_in(cell) for cell in cells]
         if any(number is None or not math.isfinite(number) for number in numbers):
             raise DataError(f"Expected numbers in {list(names)}. Received: {list(cells)} in {row_name(row)}.")
         rows.append([float(number) for number in numbers if number is not None])
@@ -173,7 +185,7 @@ def _of_cells(
     rows: list[set[str] | None] = []
     for row, value in enumerate(values):
         cells = value if isinstance(value, _CELLS) else [value]
-        names = [_class_name(each, column, row) for each in cells]
+        names = [class_name_in(each, column, row) for each in cells]
         rows.append({name for name in names if name is not None} if isinstance(value, _CELLS) or any(names) else None)
     every = ordered(name for row in rows for name in row or ())
     known = every if class_names is None else tuple(written(str(name)) for name in class_names)
@@ -192,49 +204,3 @@ def _kept_order(table: Table, named: Sequence[str | None], split: Callable[[str]
     if all(len(found) == 1 and min(found).isdecimal() for found in numbers.values()):
         return tuple(sorted(numbers, key=lambda name: int(min(numbers[name]))))
     return ordered(numbers)
-
-
-def is_missing(value: Any) -> bool:
-    """Says whether a cell is empty: None, not-a-number, the NA of pandas, or blanks."""
-    if isinstance(value, str):
-        return not value.strip()
-    return (
-        value is None
-        or type(value).__name__ in ("NAType", "NaTType")
-        or (isinstance(value, float) and math.isnan(value))
-    )
-
-
-def _class_name(value: Any, column: str, row: int) -> str | None:
-    if is_missing(value):
-        return None
-    if isinstance(value, (float, np.floating)):
-        if not float(value).is_integer():
-            raise DataError(
-                f"Expected class names or whole numbers in the column {column!r}. "
-                f"Received: {value!r} in {row_name(row)}. For regression use kt.data.from_arrays."
-            )
-        value = int(value)  # pandas turns whole numbers into floats where one is missing
-    if not isinstance(value, (str, int, np.integer)):
-        raise DataError(
-            f"Expected class names or whole numbers in the column {column!r}. Received: {type(value).__name__} in "
-            f"{row_name(row)}."
-        )
-    return written(str(value))
-
-
-def _zero_or_one(value: Any, column: str, row: int) -> int:
-    text = str(value).strip().lower()
-    if is_missing(value) or text in _NOT_KNOWN:
-        return UNKNOWN
-    if text not in _ABSENT | _PRESENT:
-        raise DataError(
-            f"Expected 0 or 1 in the column {column!r}, -1 or nothing where it is not known. "
-            f"Received: {value!r} in {row_name(row)}."
-        )
-    return int(text in _PRESENT)
-
-
-def row_name(row: int) -> str:
-    """Returns the name of a row for messages, counted from 1 below the header."""
-    return f"row {row + 1}"

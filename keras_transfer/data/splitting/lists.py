@@ -83,8 +83,9 @@ def read_quarantine(file: str | os.PathLike[str] | None, root: Path) -> list[Lef
 def read_columns(file: str | os.PathLike[str]) -> dict[str, list[str]]:
     """Returns the columns of a CSV file by the names in its first line.
 
-    The separator is the one of comma, semicolon and tab that the first line has; the encoding is UTF-8, or cp1252 where
-    it cannot be that. If the first line names an image, there is no header: the columns are `image`, `label`, `split`.
+    The separator is the one of comma, semicolon and tab that the first line has; the encoding is UTF-8, UTF-16 with its
+    mark, or cp1252 where it cannot be these. If the first line names an image, there is no header: the columns are
+    `image`, `label`, `split`.
 
     Raises:
         InputError: if it cannot be read.
@@ -94,7 +95,7 @@ def read_columns(file: str | os.PathLike[str]) -> dict[str, list[str]]:
     except OSError as error:
         raise DataError(f"Expected a CSV file in UTF-8. Received: {str(file)!r} ({error}).") from error
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
     first = text.splitlines()[0] if text.strip() else ""
