@@ -13,8 +13,18 @@ import keras_transfer as kt
 
 RNG = np.random.default_rng(0)
 # one of each way to begin; whole ones where the beginning is not that of others
-NAMES = ["MobileNet up to block1", "ResNet50 up to conv2", "EfficientNetB0 up to block2", "ConvNeXtTiny up to stage0"]
-HEAVY = ["MobileNetV3Small", "ResNet50V2", "EfficientNetV2B0", "DenseNet121", "NASNetMobile", "VGG16", "InceptionV3"]
+NAMES = ["MobileNet up to block1", "ConvNeXtTiny up to stage0"]
+HEAVY = [
+    "ResNet50 up to conv2",
+    "EfficientNetB0 up to block2",
+    "MobileNetV3Small",
+    "ResNet50V2",
+    "EfficientNetV2B0",
+    "DenseNet121",
+    "NASNetMobile",
+    "VGG16",
+    "InceptionV3",
+]
 
 
 def features(model, images):

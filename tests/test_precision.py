@@ -15,7 +15,16 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype("float
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-@pytest.mark.parametrize("name", ["toy", "ConvNeXtTiny up to stage0", "EfficientNetB0 up to block2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "toy",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("ConvNeXtTiny up to stage0", "EfficientNetB0 up to block2")
+        ),
+    ],
+)
 def test_the_copy_computes_in_float32_with_the_same_weights(policy, name):
     part = part_named(name)
     with computing_in(policy):

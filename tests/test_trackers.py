@@ -93,7 +93,8 @@ def test_autolog_of_mlflow_makes_a_run_of_each_phase_of_fine_tune_and_that_is_sa
     assert len(runs) > 1 and sorted(step for run in runs for step in run) == list(range(EPOCHS))
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.slow
+@pytest.mark.parametrize("road", ["fine_tune", "fit"])
 def test_weights_and_biases_has_every_epoch(road, data, tmp_path, monkeypatch):
     for name, value in (("WANDB_MODE", "offline"), ("WANDB_SILENT", "true"), ("WANDB_DIR", str(tmp_path))):
         monkeypatch.setenv(name, value)
@@ -108,7 +109,8 @@ def test_weights_and_biases_has_every_epoch(road, data, tmp_path, monkeypatch):
     assert found["epoch/val_loss"] == pytest.approx(history.history["val_loss"][-1], rel=1e-6)
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.slow
+@pytest.mark.parametrize("road", ["fine_tune", "fit"])
 def test_kerastuner_searches(road, data, tmp_path):
     import keras_tuner
 
