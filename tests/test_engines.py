@@ -162,6 +162,18 @@ def test_the_choice_is_made_once_and_remembered(data, tmp_path, monkeypatch, cap
     assert not (tmp_path / "engines").exists()
 
 
+def test_a_choice_that_does_not_hold_for_other_weights_is_left(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(activations, "_FEW", 10)
+    registered(monkeypatch, "wrong", wrong)
+    monkeypatch.setattr(activations, "recalled", lambda folder, prefix: "wrong")
+    model = kt.build_model(toy_backbone(), 2)
+    cached = kt.CachedDataset(model, data, cache=kt.Cache("memory", folder=tmp_path), verbose=0)
+    (features, _), *_ = cached.validation
+    expected, _ = kt.extract_features(model, data.validation, verbose=0)
+    assert np.array_equal(features, expected[: len(features)])
+    assert "cache: computed by tensorflow; The engine 'wrong' gives other numbers" in capsys.readouterr().out
+
+
 def test_few_images_are_computed_by_tensorflow(data, tmp_path):
     kt.CachedDataset(kt.build_model(toy_backbone(), 2), data, cache=kt.Cache("memory", folder=tmp_path), verbose=0)
     assert not list(tmp_path.iterdir()), "nothing is measured, nothing is remembered"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -116,6 +117,13 @@ def test_what_cannot_be_done_is_said_before_work(exported, folder, tmp_path, mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(kt.InputError, match=r"keras-transfer\[parquet\]"):
         kt.predict_folder(exported, folder, tmp_path / "p.parquet")
+
+
+def test_a_name_that_is_not_utf_8_is_a_row_too(exported, folder, tmp_path):
+    (folder / "red" / os.fsdecode(b"caf\xe9.jpg")).write_bytes((folder / "red" / "0.jpg").read_bytes())
+    rows = rows_of(kt.predict_folder(exported, folder, tmp_path / "p.csv", verbose=0))
+    (row,) = [row for row in rows if "caf" in row["file"]]
+    assert "not UTF-8" in row["error"] and len(rows) == 16
 
 
 def test_the_shell_writes_the_table(exported, folder, tmp_path):

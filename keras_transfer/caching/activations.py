@@ -9,6 +9,7 @@ from functools import cached_property
 import keras
 import numpy as np
 
+from keras_transfer._checks import InputError
 from keras_transfer._logging import say
 from keras_transfer.caching.arrays import DiskArray, DiskWriter, MemoryArray
 from keras_transfer.caching.cuts import in_order
@@ -18,7 +19,7 @@ from keras_transfer.caching.identity import key_of
 from keras_transfer.caching.settings import Cache
 from keras_transfer.caching.sharing import Kept, SharedCache
 from keras_transfer.data.labelled_data import LabelledData
-from keras_transfer.engines import Run, choose
+from keras_transfer.engines import ENGINES, Run, choose
 from keras_transfer.engines.choosing import TENSORFLOW
 from keras_transfer.models.stages import split as split_model
 
@@ -167,11 +168,16 @@ class Activations:
             return TENSORFLOW
         prefix = self._prefix(self.cuts)
         known = recalled(self._cache.path, prefix)
-        if known is not None:
+        if known == TENSORFLOW:
             return known
-        chosen = choose(prefix, self._sample(), images)
+        try:
+            chosen = choose(prefix, self._sample(), images, known or "auto")
+        except InputError as error:  # with these weights, what was chosen earlier gives other numbers
+            say(f"cache: computed by {TENSORFLOW}; {error}")
+            return TENSORFLOW
         self._runs[tuple(self.cuts)] = chosen.run
-        remember(self._cache.path, prefix, chosen)
+        if known is None:
+            remember(self._cache.path, prefix, chosen)
         if self._verbose:
             say(f"cache: computed by {chosen.name}, {chosen.why}")
         return chosen.name
@@ -184,8 +190,10 @@ class Activations:
     def _runner(self, cuts: tuple[str, ...]) -> Run:
         engine = self.engine  # the choice may have compiled it
         if cuts not in self._runs:
-            sample = np.zeros(0) if engine == TENSORFLOW else self._sample()
-            self._runs[cuts] = choose(self._prefix(cuts), sample, sum(map(self._rows, self._splits)), engine).run
+            prefix = self._prefix(cuts)
+            plain = engine == TENSORFLOW
+            compiled = ENGINES.find(engine).compile(prefix) if plain else choose(prefix, self._sample(), 0, engine).run
+            self._runs[cuts] = compiled
         return self._runs[cuts]
 
     def _run(self, split: str, writers: Mapping[str, Sequence[MemoryArray | DiskWriter]]) -> None:

@@ -15,7 +15,7 @@ from rich.progress import track
 
 from keras_transfer.data.formats.format import HEAD, MAX_PIXELS, FormatError
 from keras_transfer.data.formats.naming import file_of, format_named, image_format
-from keras_transfer.data.formats.translating import read_file, reader
+from keras_transfer.data.formats.translating import is_foreign, read_file, reader
 from keras_transfer.data.pipelines.fetching import fetched
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pipelines.order import in_turn
@@ -131,8 +131,8 @@ def decodable(
     if not len(items):
         return
 
-    plain = encoded or reader(items) is tf.io.read_file
-    look_at = _look_at(encoded, look) if plain else _with_reader(reader(items), look)
+    read = tf.identity if encoded else reader(items)
+    look_at = _look_at(read, look) if read in (tf.identity, tf.io.read_file) else _with_reader(read, look)
 
     def decoded(item: tf.Tensor, index: tf.Tensor, *_: tf.Tensor) -> tuple[tf.Tensor, Any]:
         # something of the image must be returned, because tf.data drops work that nothing needs
@@ -147,9 +147,9 @@ def decodable(
 
 
 @cache  # traced once: for a few files it takes as long as reading them
-def _look_at(encoded: bool, look: Look) -> Callable[[tf.Tensor, tf.Tensor], Any]:
+def _look_at(read: Callable[[tf.Tensor], tf.Tensor], look: Look) -> Callable[[tf.Tensor, tf.Tensor], Any]:
     return tf.function(
-        _with_reader(tf.identity if encoded else tf.io.read_file, look),
+        _with_reader(read, look),
         input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32)],
         autograph=False,
     )
@@ -165,7 +165,7 @@ def _with_reader(read: Callable[[tf.Tensor], tf.Tensor], look: Look) -> Callable
 
 def content_of(path: Path | str) -> tf.Tensor:
     """Reads a file as the bytes that TensorFlow decodes; see `reader`."""
-    return tf.constant(read_file(path)) if reader([path]) is not tf.io.read_file else tf.io.read_file(str(path))
+    return tf.constant(read_file(path)) if is_foreign(path) else tf.io.read_file(str(path))
 
 
 def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str | None:

@@ -16,7 +16,7 @@ from rich.progress import track
 from keras_transfer._arguments import PATH, VERBOSE, Kind, takes
 from keras_transfer._checks import DiskError, InputError
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import check_files, find_images
+from keras_transfer.data.files import below, check_files, find_images
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.serving.loading import ServedModel, load
 
@@ -67,7 +67,7 @@ def predict_folder(
     part = table.with_name(f".{table.stem}.unfinished.csv")
     try:
         done = _finished(part, served)
-        waiting = [file for file in files if file.relative_to(root).as_posix() not in done]
+        waiting = [file for file in files if below(file, root) not in done]
         starts: Any = range(0, len(waiting), _CHUNK)
         if verbose and len(waiting) > _CHUNK:
             starts = track(starts, "predicting", transient=True)
@@ -119,12 +119,12 @@ def _rows(served: ServedModel, files: Sequence[Path], root: Path) -> Iterator[li
     bad: dict[Path, str] = {}
     try:
         pixels = _pixels(served, files)
-    except tf.errors.OpError:
+    except (tf.errors.OpError, UnicodeEncodeError):  # a file, or its name
         bad = {item.path: item.reason for item in check_files(files, max(served.image_size))}
         pixels = _pixels(served, [file for file in files if file not in bad])
     answers = iter(served.predict_probabilities(pixels) if len(pixels) else ())
     for file in files:
-        name = file.relative_to(root).as_posix()
+        name = below(file, root)
         if file in bad:
             yield [name, "", "", bad[file], *[""] * len(served.class_names)]
             continue

@@ -76,12 +76,12 @@ class Backbone:
         except TypeError as error:
             raise InputError(f"Expected `backbone_options` of {_name(self.network)}. {error}") from error
         except Exception as error:
-            if weights not in (None, "imagenet"):
+            if not _is_about_weights(error):
+                raise  # a warning made an error, a full memory, a mistake in a network of the user
+            if weights not in (None, "imagenet"):  # a file with a classifier, perhaps
                 network = self.network(weights=None, input_shape=(*image_size, 3), **(options or {}))
                 if load_by_names(network, str(weights)):
                     return network
-            if not _is_about_weights(error):
-                raise  # a warning made an error, a full memory, a mistake in a network of the user
             raise _weights_error(_name(self.network), weights, options, error) from error
 
 
