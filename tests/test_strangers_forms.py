@@ -94,6 +94,15 @@ def test_a_decimal_comma_is_read(table):
         kt.data.from_dataframe(table(["1,000", "2,500"] * 4), label_column="weight", task="regression", image_size=16)
 
 
+def test_commas_between_labels_are_no_decimals(table):
+    path = table(["1,2", "2", "1", "3,1"] * 4)
+    data = kt.data.from_dataframe(path, label_column="weight", label_separator=",", image_size=16)
+    assert data.task.name == "several_labels" and data.class_names == ("1", "2", "3")
+    path = table(["1,25", "2,5"] * 6)
+    data = kt.data.from_dataframe(path, label_column="weight", task="classification", image_size=16)
+    assert data.class_names == ("1,25", "2,5")
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252"])
 def test_what_excel_writes_is_read(table, encoding):
     path = table(["grün", "weiß"] * 5, encoding, "image;label")

@@ -97,7 +97,6 @@ def describe(
         resize: "crop", "pad" or "stretch".
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
             none of the training images had.
-
         image_size: (height, width) in pixels for a model that takes any; that of the data.
 
     Raises:

@@ -123,10 +123,8 @@ def fine_tune(
     remember_range(model, pixel_range)
     if data.task is TASKS.find(Classification.name) and not one_unit and wants_one_hot(loss, metrics or ()):
         data = data.one_hot()
-    task, known = (
-        task_of_model(model) or task_of_labels(labels),
-        not any(has_unknown(part.labels) for part in data.splits.values()),
-    )
+    known = not any(has_unknown(part.labels) for part in data.splits.values())
+    task = task_of_model(model) or task_of_labels(labels)
     objective = Objective.of(task, options, data.train.element_spec[1], known=known)
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]

@@ -122,8 +122,9 @@ def labels_of(
     Labels of regression are lists of floats. Numbers are taken for them if `task` says so, or one of them is not whole.
     """
     names = (columns,) if isinstance(columns, str) else tuple(columns)
-    for name in names:
-        table.read_decimal_commas(name)
+    if separator is None and task in (None, "regression"):
+        for name in names:
+            table.read_decimal_commas(name)
     if task == "regression" or (task is None and separator is None and _are_values(table, names)):
         return _values(table, names), tuple(map(str, names if class_names is None else class_names))
     if not isinstance(columns, str):
