@@ -95,8 +95,8 @@ def test_a_decimal_comma_is_read(table):
 
 
 def test_commas_between_labels_are_no_decimals(table):
-    path = table(["1,2", "2", "1", "3,1"] * 4)
-    data = kt.data.from_dataframe(path, label_column="weight", label_separator=",", image_size=16)
+    path = table(["1,2", "2", "1", "3,1"] * 5)
+    data = kt.data.from_dataframe(path, label_column="weight", label_separator=",", image_size=16, validation_split=0.5)
     assert data.task.name == "several_labels" and data.class_names == ("1", "2", "3")
     path = table(["1,25", "2,5"] * 6)
     data = kt.data.from_dataframe(path, label_column="weight", task="classification", image_size=16)
