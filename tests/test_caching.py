@@ -67,6 +67,7 @@ def uncached(files):
     return train(files, False)
 
 
+@pytest.mark.xdist_group("uncached")  # which takes ten seconds
 @pytest.mark.parametrize("cache", ["memory", "disk"])
 def test_cached_and_uncached_training_end_in_the_same_weights(files, cache, uncached):
     """Fifteen steps, three phases, Dropout and noise in the stages that open, shuffled over the whole set."""
@@ -84,6 +85,7 @@ def adam(epsilon=1e-7):
     return keras.optimizers.LossScaleOptimizer(inner)
 
 
+@pytest.mark.slow
 def test_the_optimizer_and_dropout_in_the_head_do_not_notice_the_cache(data):
     """With an epsilon above the rounding of gradients, so that nothing enlarges it (see the next test)."""
     optimizer = functools.partial(adam, 1e-2)
@@ -182,6 +184,7 @@ def test_memory_if_it_fits_else_disk_else_nothing(toy, data, capsys, own_folder)
         assert len(entries(own_folder)) == files
 
 
+@pytest.mark.xdist_group("uncached")
 def test_cuts_that_do_not_fit_together_are_computed_one_by_one(files, uncached):
     small = kt.Cache("memory", limit=30 * 4 * 4 * 16 * 4 + 1)
     assert difference(uncached[0], train(files, small)[0]) <= 1e-5
@@ -300,6 +303,7 @@ def test_a_second_run_reads_what_the_first_one_wrote(toy, data, own_folder, monk
         assert np.array_equal(ours, theirs)
 
 
+@pytest.mark.xdist_group("uncached")
 def test_a_full_disk_leaves_nothing_and_training_goes_on(files, own_folder, monkeypatch, uncached):
     def full(self, rows):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -115,6 +115,7 @@ def test_the_demo_walks_the_whole_road(size, tmp_path, monkeypatch):
     assert kt.load(answer["version"]).predict([leaf])[0].class_name in {leaf.name for leaf in LEAVES}
 
 
+@pytest.mark.slow
 def test_the_demo_runs_on_own_photographs(doubles, tmp_path):
     photos = write_pictures(tmp_path / "photos", per_class=5)
     arguments = ["demo", "--data", photos, "--backbone", "MobileNet", "--backbone-option", "alpha=0.25"]

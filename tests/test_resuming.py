@@ -119,8 +119,8 @@ def end(process) -> int:
     ("door", "kills"),
     [
         ("fine_tune", [(0, False), (1, True), (5, True)]),
-        ("BackupAndRestore", [(1, False), (4, False)]),
-        ("plateau", [(2, False)]),
+        pytest.param("BackupAndRestore", [(1, False), (4, False)], marks=pytest.mark.slow),
+        pytest.param("plateau", [(2, False)], marks=pytest.mark.slow),
     ],
 )
 def test_the_resumed_run_ends_with_the_weights_of_the_uninterrupted_one(processes, coloured, tmp_path, door, kills):

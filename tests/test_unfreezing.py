@@ -146,6 +146,7 @@ NETWORKS = {
     "MobileNetV2": ("Adam", "EMA"),
     "EfficientNetB0": ("Lion", "gradient accumulation"),
 }
+QUICK = ("InceptionV3", "MobileNetV2")
 SHORT = {name.partition(" up to ")[0]: name for name in BEGINNINGS}
 WITH = [*[(name, None) for name in OPTIMIZERS], *[("Adam", option) for option in OPTIONS]]
 NETWORKS_TOO = [
@@ -160,7 +161,13 @@ NETWORKS_TOO = [
 
 @pytest.mark.parametrize(
     ("network", "name", "option"),
-    [*[(SHORT.get(network, network), *how) for network, how in NETWORKS.items()], *NETWORKS_TOO],
+    [
+        *[
+            pytest.param(SHORT.get(name, name), *how, marks=() if name in QUICK else pytest.mark.slow)
+            for name, how in NETWORKS.items()
+        ],
+        *NETWORKS_TOO,
+    ],
 )
 def test_frozen_means_still_in_real_networks(network, name, option):
     part = part_named(network)
