@@ -34,16 +34,16 @@ def fit_optimizer(model: keras.Model) -> None:
         old = model.optimizer
         ran = PROGRESS in vars(old) or has_open_variables(old)
         if not steps_of(old):
-            _start_averages(old)
+            start_averages(old)
         if _keys(old) == {old._var_key(variable) for variable in variables} and not ran:
             return
         if not old.built:
             old.build(variables)
-            _start_averages(old)
+            start_averages(old)
             return
         new, pairs = _copy_without_state(old, model)
         new.build(variables)
-        _start_averages(new)
+        start_averages(new)
         for before, after in pairs:
             _carry_over(before, after)
         replace_optimizer(model, new)
@@ -86,14 +86,14 @@ def _keys(optimizer: Optimizer) -> set[Any]:
     return {optimizer._var_key(variable) for variable in all_variables(inner_optimizer(optimizer))}
 
 
-def _start_averages(optimizer: Optimizer) -> None:
-    """Sets the moving averages of weights to the weights.
+def start_averages(optimizer: Optimizer) -> None:
+    """Sets the moving averages of the weights that are open to these weights.
 
     Keras starts them at 0, and replaces that value only in its first step.
     """
     for leaf in leaves(optimizer):
         if leaf.use_ema and leaf.built:
-            for variable, average in zip(all_variables(leaf), leaf._model_variables_moving_average, strict=True):
+            for variable, average in zip(leaf._trainable_variables, leaf._model_variables_moving_average, strict=True):
                 average.assign(variable)
 
 

@@ -35,6 +35,11 @@ def phases_of_domains(
 
 def check_phases(model: keras.Model, phases: Sequence[Phase], method: Alignment, domains: Domains) -> None:
     """Raises InputError for phases in which there is nothing to learn, or no styles to mix."""
+    if any(phase.solves for phase in phases):
+        raise InputError(
+            "Expected phases that are trained: `adapt` trains on two sets at once, and a head is solved on one. Call "
+            "fine_tune(model, source, schedule='solve') first."
+        )
     head_alone = [phase for phase in phases if open_parts(stages(model), phase.unfrozen) == (HEAD,)]
     if head_alone and not domains.sources:
         raise InputError(

@@ -15,6 +15,7 @@ from keras_transfer.schedules.named import (
     last_n,
     linear_probe_then_fine_tune,
     plan,
+    solve,
     surgical,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "linear_probe_then_fine_tune",
     "plan",
     "rates",
+    "solve",
     "surgical",
 ]

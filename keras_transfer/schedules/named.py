@@ -13,7 +13,7 @@ from keras_transfer._arguments import Number, Whole
 from keras_transfer._checks import InputError
 from keras_transfer._registry import Registry
 from keras_transfer.schedules.parts import HEAD, Unfrozen
-from keras_transfer.schedules.phases import Phase
+from keras_transfer.schedules.phases import SOLVE, Phase
 
 Schedule = Callable[[int, float, Sequence[str]], tuple[Phase, ...]]
 SCHEDULES: Registry[Schedule] = Registry(
@@ -30,6 +30,17 @@ def feature_extraction(epochs: int, learning_rate: float, stages: Sequence[str])
         (Phase(epochs=5, unfrozen='head', learning_rate=0.001, layer_decay=1.0),)
     """
     return (Phase(epochs, HEAD, learning_rate),)
+
+
+@SCHEDULES.register("solve")
+def solve(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[Phase, ...]:
+    """Solves a linear head, and trains nothing else. It counts as one epoch; the arguments are not used.
+
+    Example:
+        >>> solve(5, 1e-3, ["conv1", "conv2"])[0].solves
+        True
+    """
+    return (Phase(SOLVE, HEAD),)
 
 
 @SCHEDULES.register("fine_tune")

@@ -25,7 +25,7 @@ from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging
 from keras_transfer.training.run_identity import identity
 from keras_transfer.training.segments import plan_segments, trained_part
-from keras_transfer.training.unfreezing import UnfreezeSchedule
+from keras_transfer.training.solving import HeadSolver, Solved, TrainedAndSolvedPhases, check_solves
 
 
 def fine_tune(
@@ -114,7 +114,8 @@ def fine_tune(
     check_callbacks(model, callbacks)
     note_autologging()
     phases = phases_of(schedule, epochs, learning_rate, stages(model))
-    unfreeze = UnfreezeSchedule(phases, train_batch_norm=train_batch_norm, rate=rate)
+    unfreeze = TrainedAndSolvedPhases(phases, train_batch_norm=train_batch_norm, rate=rate)
+    check_solves(model, phases, options)
     labels = data.splits["train"].labels
     if loss is None:
         check_labels(model, data)
@@ -132,13 +133,27 @@ def fine_tune(
     best = BestEpoch(part, patience or starts(phases)[-1]) if "validation" in data.splits else None
     own += [Divergence(part, best), *([] if best is None else [best])]
     weights = options.weights_of(labels, data.class_names)
-    training = Training(model, [data], phases, unfreeze, own, callbacks, objective, weights, verbose)
+    solved = Solved()
+    training = Training(
+        model,
+        [data],
+        phases,
+        unfreeze,
+        [*own, solved],
+        callbacks,
+        objective,
+        weights,
+        verbose,
+        HeadSolver(model, data, weights, solved, verbose),
+    )
     resume = None
     if options.folder is not None:
         run = identity(model, data, phases, options.cache_settings, options.settings(weights))
         resume = Resume(options.folder, run, training.every())
-    return training.run(
+    history = training.run(
         lambda first: plan_segments(model, data, phases, options.cache_settings, first=first, verbose=verbose),
         len(data.train),
         resume,
     )
+    history.path = solved.path
+    return history

@@ -19,7 +19,7 @@ from keras_transfer.data.notes import note_changed
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.training.options import Objective
 from keras_transfer.training.resuming import Resume
-from keras_transfer.training.segments import Segment, fit_segments
+from keras_transfer.training.segments import Segment, Solve, SolvedSegment, fit_segments
 from keras_transfer.training.unfreezing import UnfreezeSchedule
 
 
@@ -37,6 +37,7 @@ class Training:
         objective: loss and metrics, of the whole and of its parts.
         class_weight: as in `fit`.
         verbose: as in `fit`.
+        solve: solves the head, in phases that do.
         history: of all phases.
     """
 
@@ -49,6 +50,7 @@ class Training:
     objective: Objective
     class_weight: dict[int, float] | None = None
     verbose: str | int = "auto"
+    solve: Solve | None = None
     history: keras.callbacks.History = field(default_factory=keras.callbacks.History)
 
     def _compile_part(self, part: keras.Model, steps: int) -> None:
@@ -59,7 +61,7 @@ class Training:
         return [*self.own, *self.callbacks, self.history]
 
     def run(
-        self, plan: Callable[[int], Sequence[Segment]], steps: int, resume: Resume | None = None
+        self, plan: Callable[[int], Sequence[Segment | SolvedSegment]], steps: int, resume: Resume | None = None
     ) -> keras.callbacks.History:
         """Trains by the segments that `plan` gives for the first epoch, counted from 0, and returns the History.
 
@@ -72,7 +74,7 @@ class Training:
             return self._run(plan, steps, resume)
 
     def _run(
-        self, plan: Callable[[int], Sequence[Segment]], steps: int, resume: Resume | None
+        self, plan: Callable[[int], Sequence[Segment | SolvedSegment]], steps: int, resume: Resume | None
     ) -> keras.callbacks.History:
         every, first = self.every(), 0
         total = starts(self.phases)[-1]
@@ -100,6 +102,7 @@ class Training:
                 first=first,
                 compile_part=self._compile_part,
                 class_weight=self.class_weight,
+                solve=self.solve,
             )
         finally:
             for data in self.data:

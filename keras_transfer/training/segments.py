@@ -15,9 +15,10 @@ import tensorflow as tf
 from keras.callbacks import CallbackList
 
 from keras_transfer._checks import DataWarning, InputError
+from keras_transfer._keras.refitting import start_averages
 from keras_transfer._keras.trainer import finalized_at_the_end
 from keras_transfer._logging import say
-from keras_transfer.caching.activations import Activations
+from keras_transfer.caching.activations import Activations, Arrays
 from keras_transfer.caching.cuts import FEATURES, frozen_cut, in_order
 from keras_transfer.caching.dataset import ordered_batches, train_batches
 from keras_transfer.caching.settings import Cache
@@ -46,6 +47,25 @@ class Segment:
     steps: int = 1
 
 
+@dataclass(frozen=True)
+class SolvedSegment:
+    """One epoch in which the head is solved.
+
+    Attributes:
+        until: epoch after it, counted from 0.
+        features: gives those of each split when its turn comes.
+        views: of each training image.
+    """
+
+    until: int
+    features: Callable[[], dict[str, Arrays]]
+    views: int
+
+
+# of the part after the features, compiled, and the segment: solves the head and returns the logs of the epoch
+Solve = Callable[[keras.Model, SolvedSegment], dict[str, float]]
+
+
 def plan_segments(
     model: keras.Model,
     data: LabelledData,
@@ -54,7 +74,7 @@ def plan_segments(
     *,
     first: int,
     verbose: str | int,
-) -> list[Segment]:
+) -> list[Segment | SolvedSegment]:
     """Returns segments that train on activations wherever something is frozen and the cache allows it.
 
     Args:
@@ -66,19 +86,18 @@ def plan_segments(
         verbose: 0 to say nothing.
     """
     edges = starts(phases)[1:]
-    cuts = [frozen_cut(model, phase.unfrozen) if cache else None for phase in phases]
-    left = [(cut, until) for cut, until in zip(cuts, edges, strict=True) if until > first]
-    wanted = [cut for cut, _ in left if cut is not None]
-    if cache and wanted and data.mixes:
-        _say(verbose, "off, since images are mixed, and mixing activations is not the same")
-        wanted = []
-    elif cache and wanted and data.augmented and not cache.views:
-        _say(verbose, "off, since images are augmented anew in every epoch; Cache(views=4) keeps 4 views of each")
-        wanted = []
-    if not cache or not wanted:
+    left = [(phase, until) for phase, until in zip(phases, edges, strict=True) if until > first]
+    off = _why_off(data, cache)
+    cuts = {phase: FEATURES if phase.solves else frozen_cut(model, phase.unfrozen) for phase, _ in left}
+    if off is not None:
+        if cache and any(cut and not phase.solves for phase, cut in cuts.items()):
+            _say(verbose, off)
+        cuts = {phase: cut if phase.solves else None for phase, cut in cuts.items()}
+    wanted = [cut for cut in cuts.values() if cut is not None]
+    if not wanted:
         return [Segment(edges[-1], lambda: (model, data.train, data.validation))]
     splits = [name for name in ("train", "validation") if name in data.splits]
-    activations = Activations(model, data, wanted, cache, splits, verbose)
+    activations = Activations(model, data, wanted, cache or Cache("memory"), splits, verbose)
 
     def feed(cut: str | None) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
         if cut is None:
@@ -107,14 +126,28 @@ def plan_segments(
 
     place = activations.place(activations.cuts)
     if place is not None:
-        views = f", {cache.views} views of each" if cache.views else ""
+        views = f", {activations.views} views of each" if activations.views > 1 else ""
         size = activations.size(activations.cuts) / 1e6
         _say(verbose, f"what enters {', '.join(activations.cuts)} is computed once{views}, {size:,.1f} MB in {place}")
-    ends = [position for position, (cut, _) in enumerate(left) if [*left, (object(), 0)][position + 1][0] != cut]
-    return [
-        Segment(until, partial(feed, cut), _HEAD_STEPS if cut in (HEAD, FEATURES) else 1)
-        for cut, until in (left[end] for end in ends)
-    ]
+    found: list[Segment | SolvedSegment] = []
+    for (phase, until), (later, _) in zip(left, [*left[1:], (None, 0)], strict=True):
+        cut = cuts[phase]
+        if phase.solves:
+            found.append(SolvedSegment(until, partial(activations.at, FEATURES), activations.views))
+        elif later is None or later.solves or cuts[later] != cut:  # what needs the same activations is one segment
+            found.append(Segment(until, partial(feed, cut), _HEAD_STEPS if cut in (HEAD, FEATURES) else 1))
+    return found
+
+
+def _why_off(data: LabelledData, cache: Cache | None) -> str | None:
+    """Says why training cannot use activations, in a few words; None where it can."""
+    if cache is None:
+        return "off, as asked"
+    if data.mixes:
+        return "off, since images are mixed, and mixing activations is not the same"
+    if data.augmented and not cache.views:
+        return "off, since images are augmented anew in every epoch; Cache(views=4) keeps 4 views of each"
+    return None
 
 
 def trained_part(model: keras.Model, phases: Sequence[Phase]) -> keras.Model:
@@ -132,12 +165,13 @@ def _say(verbose: str | int, line: str) -> None:
 
 def fit_segments(
     model: keras.Model,
-    segments: Sequence[Segment],
+    segments: Sequence[Segment | SolvedSegment],
     callbacks: CallbackList,
     *,
     first: int,
     compile_part: Callable[[keras.Model, int], None],
     class_weight: dict[int, float] | None,
+    solve: Solve | None = None,
 ) -> None:
     """Trains a compiled model segment by segment, as one `fit` would.
 
@@ -149,13 +183,17 @@ def fit_segments(
         compile_part: compiles a part with the loss and metrics of the whole and the optimizer it has then, to run a
             number of steps in one execution.
         class_weight: as in `fit`.
+        solve: solves the head, in segments that do.
     """
     model.stop_training = False
     callbacks.on_train_begin()
     with finalized_at_the_end(model), quiet_tracing():
         for segment in segments:
             if segment.until > first and not model.stop_training:
-                _fit_segment(model, segment, callbacks, first, compile_part, class_weight)
+                if isinstance(segment, Segment):
+                    _fit_segment(model, segment, callbacks, first, compile_part, class_weight)
+                elif solve is not None:
+                    _solve_segment(model, segment, callbacks, first, compile_part, solve)
                 first = segment.until
     callbacks.on_train_end()
 
@@ -185,6 +223,24 @@ def _fit_segment(
         shuffle=False,  # the data shuffles itself
         verbose=0,
     )
+
+
+def _solve_segment(
+    model: keras.Model,
+    segment: SolvedSegment,
+    callbacks: CallbackList,
+    epoch: int,
+    compile_part: Callable[[keras.Model, int], None],
+    solve: Solve,
+) -> None:
+    """Solves the head, as an epoch of which callbacks see the beginning and the end."""
+    callbacks.on_epoch_begin(epoch)
+    with model.distribute_strategy.scope():
+        part = split(model, FEATURES)[1]
+        compile_part(part, 1)
+    logs = solve(part, segment)
+    start_averages(model.optimizer)
+    callbacks.on_epoch_end(epoch, logs)
 
 
 def _build_metrics(model: keras.Model, train: tf.data.Dataset) -> None:

@@ -88,7 +88,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
     ):
         super().__init__()
         if not callable(schedule):  # raise an error for a wrong name or number now, not in `fit`
-            plan(schedule, epochs, learning_rate, ("stage",))
+            self._check_trained(plan(schedule, epochs, learning_rate, ("stage",)))
         if monitor is not None and rate not in ("constant", None):
             raise InputError(
                 "Expected rate='constant' or None with `monitor`, since the length of a phase is not known then. "
@@ -172,7 +172,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         if self.watches_steps:
             index = self._current or 0
             epochs = self._epoch - starts(self.phases)[index] + batch / self.params["steps"]
-            self._set_rate(min(epochs / self.phases[index].epochs, _END))
+            self._set_rate(min(epochs / self.phases[index].length, _END))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if not self.monitor or self._current == len(self.phases) - 1:
@@ -223,12 +223,21 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         self.model.make_train_function(force=True)
 
     def _set_rate(self, progress: float) -> None:
-        if self.rate is not None:
-            phase = self.phases[self._current or 0]
+        phase = self.phases[self._current or 0]
+        if self.rate is not None and not phase.solves:
             self._rates.set(phase, phase.learning_rate * self.rate(progress))
+
+    def _check_trained(self, phases: Sequence[Phase]) -> None:
+        """Raises InputError for phases that `fit` cannot do."""
+        if any(phase.solves for phase in phases):
+            raise InputError(
+                "Expected phases that are trained: `fit` runs an optimizer, which does not solve a head. Call "
+                "fine_tune(model, data, schedule='solve') first, then `fit` with the phases after it."
+            )
 
     def _check_fit(self) -> None:
         """Raises InputError, or warns, if the schedule does not fit the model, the data or the optimizer."""
+        self._check_trained(self.phases)
         for phase in self.phases:
             open_parts(self._stages, phase.unfrozen)
         if self.watches_steps and not self.params.get("steps"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import reduce
 
@@ -33,20 +34,12 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
         >>> [len(fold.splits["validation"]) for fold in folds(data, 4)]
         [5, 5, 5, 5]
     """
-    from sklearn.model_selection import KFold, StratifiedKFold
-
     count = Whole(2)("count", count)
     whole = reduce(Examples.followed_by, [data.splits[name] for name in ("train", "validation") if name in data.splits])
     strata = strata_of(whole)
-    one_class, labels = strata is not None, np.zeros(len(whole), int) if strata is None else strata
-    fewest = min(np.bincount(labels, minlength=data.num_classes)) if one_class else len(labels)
+    fewest = len(whole) if strata is None else min(np.bincount(strata, minlength=data.num_classes))
     if whole.groups is not None:
         fewest = len(np.unique(whole.groups))
-        pairs = group_folds(labels, whole.groups, count, data.seed)
-    elif one_class:
-        pairs = StratifiedKFold(count, shuffle=True, random_state=data.seed).split(labels, labels)
-    else:
-        pairs = KFold(count, shuffle=True, random_state=data.seed).split(labels)
     if fewest < count:
         what = "groups" if whole.groups is not None else "images of each class"
         raise DataError(f"Expected {count} {what} or more, one for each fold. Received: {fewest}.")
@@ -56,5 +49,28 @@ def folds(data: ImageData, count: int = 5) -> list[ImageData]:
                 data,
                 splits={**data.splits, "train": whole.take(train), "validation": whole.take(validation)},
             )
-            for train, validation in pairs
+            for train, validation in pairs_of(strata, whole.groups, len(whole), count, data.seed)
         ]
+
+
+def pairs_of(
+    strata: np.ndarray | None, groups: np.ndarray | None, examples: int, count: int, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields pairs of indices, to learn from and to check by; each example is once in the second.
+
+    Args:
+        strata: int `(examples,)`, of which each part has its share; None where all are alike.
+        groups: int `(examples,)`, which stay on one side; None where each stands for itself.
+        examples: their number.
+        count: of pairs.
+        seed: of the choice.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    labels = np.zeros(examples, int) if strata is None else strata
+    if groups is not None:
+        yield from group_folds(labels, groups, count, seed)
+    elif strata is not None:
+        yield from StratifiedKFold(count, shuffle=True, random_state=seed).split(labels, labels)
+    else:
+        yield from KFold(count, shuffle=True, random_state=seed).split(labels)
