@@ -19,8 +19,8 @@ STAGES = ("a", "b", "c", "d", "e")
 @pytest.mark.parametrize("epochs", [1, 2, 3, 7, 50])
 def test_phases_share_out_all_epochs_and_begin_with_the_head(name, epochs):
     phases = SCHEDULES.find(name)(epochs, 1e-3, STAGES)
-    assert sum(phase.epochs for phase in phases) == epochs
-    assert phases[0].unfrozen == "head" and phases[0].learning_rate == 1e-3
+    assert sum(phase.length for phase in phases) == (1 if name == "solve" else epochs)
+    assert phases[0].unfrozen == "head" and phases[0].learning_rate == (0 if phases[0].solves else 1e-3)
     for phase in phases:
         open_parts(STAGES, phase.unfrozen)
     rates = [phase.learning_rate for phase in phases]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,27 @@ def plot_history(history: Mapping[str, Sequence[float]], boundaries: Sequence[in
         axes.set_xlabel("epoch")
         axes.set_title(name.replace("_", " "))
         axes.legend()
+    return figure
+
+
+def plot_path(path: Sequence[Mapping[str, Any]]) -> Figure:
+    """Plots the losses of a cross-validation over the penalties of a head that was solved, with the one chosen.
+
+    Args:
+        path: `history.path` of `fine_tune`. Each penalty has `C`, its inverse; `loss`, a mean over the folds;
+            `deviation`, its standard deviation; and `chosen`.
+    """
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    strengths, losses, deviations = ([tried[name] for tried in path] for name in ("C", "loss", "deviation"))
+    axes.errorbar(strengths, losses, deviations, marker=".", capsize=3)
+    for tried in path:
+        if tried["chosen"]:
+            axes.axvline(tried["C"], color="tab:orange", linestyle=":", label=f"chosen: {tried['C']:g}")
+            axes.legend()
+    axes.set_xscale("log")
+    axes.set_xlabel("C, the inverse of the penalty")
+    axes.set_ylabel("loss on images held out")
     return figure
 
 

@@ -24,7 +24,7 @@ def plot_schedule(
 ) -> Figure:
     """Plots which parts are open in each epoch; the colour is the learning rate, frozen parts are grey.
 
-    The parts are rows, from the first stage at the bottom to the head on top.
+    The parts are rows, from the first stage at the bottom to the head on top. A head that is solved is named so.
 
     Args:
         phases: the phases, such as `kt.schedules.gradual(9, 1e-3, stages)`.
@@ -56,7 +56,8 @@ def plot_schedule(
     axes = figure.add_subplot()
     axes.set_facecolor("0.92")
     rates[rates <= 0] = np.nan
-    low, high = np.nanmin(rates), np.nanmax(rates)
+    trained = rates[np.isfinite(rates)]
+    low, high = (trained.min(), trained.max()) if trained.size else (1e-3, 1e-3)
     mesh = axes.pcolormesh(
         np.linspace(0.5, edges[-1] + 0.5, rates.shape[1] + 1),
         np.arange(len(parts) + 1) - 0.5,
@@ -67,9 +68,13 @@ def plot_schedule(
     )
     axes.set_yticks(range(len(parts)), parts)
     axes.hlines(np.arange(1, len(parts)) - 0.5, 0.5, edges[-1] + 0.5, color="white", linewidth=2)
+    for phase, begin, end in zip(phases, edges, edges[1:], strict=False):
+        if phase.solves:
+            axes.text((begin + end + 1) / 2, parts.index(HEAD), "solved", ha="center", va="center", rotation=90, size=7)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.colorbar(mesh, ax=axes, label="learning rate", pad=0.12 if history else 0.02)
+    if trained.size:
+        figure.colorbar(mesh, ax=axes, label="learning rate", pad=0.12 if history else 0.02)
     if history:
         metrics = [name for name in history if not name.startswith(("val_", "learning_rate"))]
         name = next((name for name in metrics if name != "loss"), "loss")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keras_transfer._arguments import Choice, Number, Whole, takes
+from keras_transfer._arguments import Kind, Number, Whole, takes
 from keras_transfer._checks import InputError
 from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen
 
@@ -13,7 +13,7 @@ SOLVE = "solve"
 
 
 @takes(
-    epochs=Whole(1) | Choice(SOLVE),
+    epochs=Whole(1) | Kind(lambda value: value == SOLVE, repr(SOLVE)),
     unfrozen=UNFROZEN,
     learning_rate=Number(0),
     layer_decay=Number(0, 1, above=True),

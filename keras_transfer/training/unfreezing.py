@@ -251,13 +251,5 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         total, epochs = starts(self.phases)[-1], self.params.get("epochs") or 0
         reached = sum(start < epochs for start in starts(self.phases)[:-1])
         if not self.monitor and (reached < len(self.phases) or (epochs > total and self.watches_steps)):
-            warnings.warn(
-                f"The schedule has {total} epochs and fit {epochs}: "
-                + (
-                    "its last phases are not reached."
-                    if epochs < total
-                    else "after it the rate stays at its last value."
-                ),
-                DataWarning,
-                stacklevel=2,
-            )
+            then = "its last phases are not reached" if epochs < total else "after it the rate stays at its last value"
+            warnings.warn(f"The schedule has {total} epochs and fit {epochs}: {then}.", DataWarning, stacklevel=2)
