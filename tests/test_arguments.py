@@ -43,7 +43,6 @@ WITHOUT_TABLE = {  # each checks its arguments by other means
     "adapt": "hands its settings to Options; domains are checked together",
     "adaptation_report": "domains are checked together",
     "choose_adaptation": "hands its settings to adapt",
-    "extract_features": "takes what split and the data take",
     "fine_tune": "hands its settings to Options, its schedule to plan",
     "hub_backbone": "checks its handle where it is built",
     "plot_history": "draws what it is given",

@@ -7,6 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import part_named, toy_backbone
 
 import keras_transfer as kt
@@ -96,7 +97,7 @@ def test_an_engine_with_other_numbers_or_errors_is_refused(prefix, monkeypatch):
         choose(prefix, images, 10, "failing")
     with pytest.raises(kt.InputError, match=r"pip install 'keras-transfer\[onnx\]'"):
         choose(prefix, images, 10, "absent")
-    monkeypatch.setattr(choosing, "_WORTH", 0.0)
+    monkeypatch.setattr(choosing, "WORTH", 0.0)
     for name in OTHERS:
         monkeypatch.delitem(ENGINES._parts, name)
     assert choose(prefix, images, 10**9).name == "tensorflow", "the others are passed over"
@@ -183,3 +184,33 @@ def test_few_images_are_computed_by_tensorflow(data, tmp_path):
 def test_other_engines_are_refused(engine):
     with pytest.raises(kt.InputError, match="'auto', 'tensorflow'|auto, tensorflow|auto"):
         kt.Cache(engine=engine)
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+def test_features_and_evaluation_are_the_same_with_every_engine(engine, data, monkeypatch):
+    model = kt.build_model(toy_backbone(), 2)
+    expected, labels = kt.extract_features(model, data, engine="tensorflow", verbose=0)
+    found, again = kt.extract_features(model, data, engine=engine, verbose=0)
+    assert choosing.relative_difference(found, expected) <= choosing.CLOSE and np.array_equal(labels, again)
+    plain = kt.evaluate(model, data.train, engine="tensorflow").metrics
+    assert kt.evaluate(model, data.train, engine=engine).metrics == pytest.approx(plain, rel=1e-4)
+    with pytest.raises(kt.InputError, match="engine"):
+        kt.evaluate(model, data.train, engine="tensorrt")
+
+
+def test_evaluation_turns_to_another_engine_where_many_batches_are_left(data, monkeypatch):
+    model = kt.build_model(toy_backbone(), 2)
+    asked = []
+
+    def noted(model, sample, images, engine="auto"):
+        asked.append(images)
+        return choose(model, sample, images, "tensorflow")
+
+    monkeypatch.setattr("keras_transfer.insight.evaluation.choose", noted)
+    images = np.concatenate([batch for batch, _ in data.train.as_numpy_iterator()])
+    batches = tf.data.Dataset.from_tensor_slices((images, np.arange(len(images)) % 2)).batch(2)
+    plain = kt.evaluate(model, batches).metrics
+    assert asked == []
+    monkeypatch.setattr("keras_transfer.insight.evaluation.WORTH", 0.0)
+    assert kt.evaluate(model, batches).metrics == pytest.approx(plain, rel=1e-5)
+    assert asked == [(len(images) // 2 - 2) * 2]

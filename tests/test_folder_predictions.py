@@ -11,6 +11,7 @@ import pytest
 from drawing import write_pictures
 
 import keras_transfer as kt
+from keras_transfer.engines import ENGINES
 from keras_transfer.serving import folder_predictions
 
 
@@ -46,12 +47,26 @@ def test_a_row_for_each_file(exported, folder, tmp_path):
     assert [path.name for path in table.parent.iterdir()] == ["p.csv"]
 
 
+@pytest.mark.parametrize("engine", [name for name in ENGINES.names() if name != "tensorflow"])
+def test_every_engine_gives_the_same_rows(exported, folder, tmp_path, engine):
+    whole, other = (
+        rows_of(kt.predict_folder(exported, folder, tmp_path / f"{name}.csv", engine=name, verbose=0))
+        for name in ("tensorflow", engine)
+    )
+    for expected, row in zip(whole, other, strict=True):
+        assert {name: row[name] for name in ("file", "class_name", "error")} == {
+            name: expected[name] for name in ("file", "class_name", "error")
+        }
+        if not row["error"]:
+            assert float(row["probability"]) == pytest.approx(float(expected["probability"]), abs=1e-5)
+
+
 @pytest.mark.parametrize("cut", [0, 1, 25, 60])
 def test_it_goes_on_where_it_stopped(exported, folder, tmp_path, monkeypatch, cut):
     monkeypatch.setattr(folder_predictions, "_CHUNK", 4)
     whole = kt.predict_folder(exported, folder, tmp_path / "whole.csv", verbose=0)
     answered = []
-    real = kt.ServedModel.predict_probabilities
+    real = folder_predictions._Answers.of
 
     def interrupted(self, images):
         if len(answered) == 2:
@@ -59,10 +74,10 @@ def test_it_goes_on_where_it_stopped(exported, folder, tmp_path, monkeypatch, cu
         answered.append(len(images))
         return real(self, images)
 
-    monkeypatch.setattr(kt.ServedModel, "predict_probabilities", interrupted)
+    monkeypatch.setattr(folder_predictions._Answers, "of", interrupted)
     with pytest.raises(KeyboardInterrupt):
         kt.predict_folder(exported, folder, tmp_path / "p.csv", verbose=0)
-    monkeypatch.setattr(kt.ServedModel, "predict_probabilities", real)
+    monkeypatch.setattr(folder_predictions._Answers, "of", real)
     part = tmp_path / ".p.unfinished.csv"
     assert part.exists() and not (tmp_path / "p.csv").exists()
     content = part.read_bytes()

@@ -9,13 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer._arguments import VERBOSE, takes
 from keras_transfer._checks import InputError
+from keras_transfer._logging import say
 from keras_transfer.caching.activations import Activations, Arrays
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import mapped, ready
-from keras_transfer.engines.freezing import inference
-from keras_transfer.models.stages import check_one_way
+from keras_transfer.engines import ENGINE, Run, choose
+from keras_transfer.models.stages import MODEL, check_one_way
 from keras_transfer.models.stages import split as split_model
 
 
@@ -84,8 +86,14 @@ class CachedDataset:
         self.test = ordered_batches(data, "test", arrays)
 
 
+@takes(model=MODEL, engine=ENGINE, verbose=VERBOSE)
 def extract_features(
-    model: keras.Model, dataset: LabelledData | tf.data.Dataset, at: str = "features", *, verbose: str | int = "auto"
+    model: keras.Model,
+    dataset: LabelledData | tf.data.Dataset,
+    at: str = "features",
+    *,
+    engine: str = "auto",
+    verbose: str | int = "auto",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns activations of a model, and the labels, as NumPy arrays.
 
@@ -94,6 +102,7 @@ def extract_features(
         dataset: batches of images and labels, such as `data.validation`; or ImageData, for its training images without
             augmentation, in the order of its examples.
         at: "features" for the pooled vector, or the name of a stage for its input.
+        engine: what computes; "auto" for the fastest whose numbers are TensorFlow's, as in `Cache`.
         verbose: 0 for no progress bar.
 
     Returns:
@@ -108,11 +117,18 @@ def extract_features(
     if len(prefix.outputs) > 1:
         raise InputError(f"Expected a cut that one tensor crosses. Received: at={at!r}, {len(prefix.outputs)} tensors.")
     batches = dataset.in_order("train") if isinstance(dataset, LabelledData) else dataset
-    run, features, labels = inference(prefix), [], []
+    run: Run | None = None
+    features, labels = [], []
     total = int(batches.cardinality())
     progress = keras.utils.Progbar(total if total > 0 else None, verbose=1 if verbose == "auto" else verbose)
     for step, (images, given, *_) in enumerate(batches, start=1):
-        features.append(run(tf.cast(images, tf.float32))[0].numpy())
+        given_images = np.asarray(images, np.float32)
+        if run is None:
+            chosen = choose(prefix, given_images, max(total, 0) * len(given_images), engine)
+            run = chosen.run
+            if verbose and chosen.difference is not None:
+                say(f"features: computed by {chosen.name}, {chosen.why}")
+        features.append(run(given_images)[0])
         labels.append(np.asarray(given))
         progress.update(step)
     if not features:

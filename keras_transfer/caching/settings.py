@@ -9,12 +9,11 @@ from pathlib import Path
 
 from keras_transfer._arguments import PATH, Choice, Whole, takes
 from keras_transfer._memory import available_memory
-from keras_transfer.engines import ENGINES
+from keras_transfer.engines import ENGINE
 
 _WHERE = ("auto", "memory", "disk")
 _DTYPES = ("float32", "float16")
 _MEMORY_SHARE, _DISK_SHARE = 0.25, 0.5
-ENGINE = Choice("auto", *ENGINES.names())
 
 
 @takes(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,10 +14,11 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.engines.engine import ENGINES, Run
+from keras_transfer.engines.freezing import inference
 
 TENSORFLOW = "tensorflow"
 CLOSE = 1e-5  # largest relative difference to TensorFlow's numbers
-_WORTH = 15.0  # seconds that TensorFlow must take before another engine is compiled for it
+WORTH = 15.0  # seconds that TensorFlow must take before another engine is compiled for it
 _log = logging.getLogger("keras_transfer")
 
 
@@ -37,11 +39,11 @@ class Chosen:
     difference: float | None = None
 
 
-def choose(model: keras.Model, sample: np.ndarray, images: int, asked: str = "auto") -> Chosen:
+def choose(model: keras.Model | Any, sample: np.ndarray, images: int, asked: str = "auto") -> Chosen:
     """Chooses the engine for a model.
 
     Args:
-        model: functional, with one input.
+        model: functional, with one input; or a concrete function with one input that gives a list.
         sample: float32, a batch of images as it will get them.
         images: number of them that it will run on.
         asked: name of an engine; "auto" for the one that takes the least time, compiling included.
@@ -49,25 +51,27 @@ def choose(model: keras.Model, sample: np.ndarray, images: int, asked: str = "au
     Raises:
         InputError: if the engine that is asked for is not installed, cannot run the model or gives other numbers.
     """
+    named = str(getattr(model, "name", "the function"))
+    model = inference(model)  # traced once for all
     plain = ENGINES.find(TENSORFLOW).compile(model)
     if asked == TENSORFLOW:
         return Chosen(TENSORFLOW, plain, "as asked")
     expected = plain(sample)
     if asked != "auto":
-        return _asked(model, sample, expected, asked)
+        return _asked(model, named, sample, expected, asked)
     if tf.config.list_physical_devices("GPU"):
         return Chosen(TENSORFLOW, plain, "there is a GPU")
     seconds = _seconds(plain, sample) / len(sample)
     whole = seconds * images
     best = Chosen(TENSORFLOW, plain, f"{1 / seconds:.0f} images a second")
-    if whole < _WORTH:
+    if whole < WORTH:
         return best
     for name in ENGINES.names():
         if name == TENSORFLOW or not ENGINES.find(name).installed:
             continue
         begun = perf_counter()
         try:
-            run, difference = _checked(model, sample, expected, name)
+            run, difference = _checked(model, named, sample, expected, name)
         except InputError as error:
             _log.info("%s", error)
             continue
@@ -79,30 +83,30 @@ def choose(model: keras.Model, sample: np.ndarray, images: int, asked: str = "au
     return best
 
 
-def _asked(model: keras.Model, sample: np.ndarray, expected: Sequence[np.ndarray], name: str) -> Chosen:
+def _asked(model: Any, named: str, sample: np.ndarray, expected: Sequence[np.ndarray], name: str) -> Chosen:
     engine = ENGINES.find(name)
     if not engine.installed:
         raise InputError(
             f"Expected an engine that is installed. Received: {name!r}; pip install 'keras-transfer[{engine.extra}]'."
         )
-    run, difference = _checked(model, sample, expected, name)
+    run, difference = _checked(model, named, sample, expected, name)
     return Chosen(name, run, f"as asked; differs by {difference:.0e}", difference)
 
 
-def _checked(model: keras.Model, sample: np.ndarray, expected: Sequence[np.ndarray], name: str) -> tuple[Run, float]:
+def _checked(
+    model: Any, named: str, sample: np.ndarray, expected: Sequence[np.ndarray], name: str
+) -> tuple[Run, float]:
     """Compiles a model and compares its numbers with TensorFlow's."""
     try:
         run = ENGINES.find(name).compile(model)
         found = run(sample)
     except Exception as error:  # whatever the runtime raises: TensorFlow is there
         reason = (str(error).strip().splitlines() or [""])[0][:200]
-        raise InputError(
-            f"The engine {name!r} cannot run {model.name!r} ({type(error).__name__}: {reason})."
-        ) from error
+        raise InputError(f"The engine {name!r} cannot run {named!r} ({type(error).__name__}: {reason}).") from error
     difference = max(map(relative_difference, found, expected))
     if not difference <= CLOSE:
         raise InputError(
-            f"The engine {name!r} gives other numbers than TensorFlow for {model.name!r}: they differ by "
+            f"The engine {name!r} gives other numbers than TensorFlow for {named!r}: they differ by "
             f"{difference:.0e} of the largest, and {CLOSE:g} is accepted."
         )
     return run, difference

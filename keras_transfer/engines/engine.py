@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata, util
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,12 +22,13 @@ class Engine:
     Attributes:
         packages: that it needs, the first of which tells its version.
         extra: of this package that installs them.
-        compile: from a functional model with one input to the function that runs it in float32.
+        compile: from a functional model with one input, or a concrete function that gives a list, to the function that
+            runs it in float32.
     """
 
     packages: tuple[str, ...]
     extra: str
-    compile: Callable[[keras.Model], Run]
+    compile: Callable[[keras.Model | Any], Run]
 
     @property
     def installed(self) -> bool:

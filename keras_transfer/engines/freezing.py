@@ -28,8 +28,13 @@ class FrozenGraph:
     outputs: tuple[str, ...]
 
 
-def inference(model: keras.Model) -> Any:
-    """Returns the concrete function that runs a model in inference, from any number of images to a list of float32."""
+def inference(model: keras.Model | Any) -> Any:
+    """Returns the concrete function that runs a model in inference, from any number of images to a list of float32.
+
+    A concrete function is returned as it is.
+    """
+    if not isinstance(model, keras.Model):
+        return model
 
     def run(images: tf.Tensor) -> list[tf.Tensor]:
         outputs = keras.tree.flatten(model(images, training=False))

@@ -16,7 +16,7 @@ OPSET = 18
 INPUT = "images"
 
 
-def compile_model(model: keras.Model) -> Run:
+def compile_model(model: keras.Model | Any) -> Run:
     """Converts a model to ONNX and opens it."""
     frozen = freeze(inference(model))
     names = [f"output_{index}" for index in range(len(frozen.outputs))]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError
+from keras_transfer.engines import ENGINE, Run, choose
+from keras_transfer.engines.choosing import TENSORFLOW, WORTH
 from keras_transfer.insight.batches import batches_of, check_images
 from keras_transfer.models.origins import check_range, classes_of
 from keras_transfer.models.stages import MODEL, check_one_way
@@ -27,9 +31,14 @@ from keras_transfer.tasks.labels import as_answered, numbers_of, renumbered
 from keras_transfer.tasks.report import checked_names
 
 
-@takes(model=MODEL, steps=Whole(1) | None)
+@takes(model=MODEL, steps=Whole(1) | None, engine=ENGINE)
 def evaluate(
-    model: keras.Model, dataset: Any, *, class_names: Sequence[str] | None = None, steps: int | None = None
+    model: keras.Model,
+    dataset: Any,
+    *,
+    class_names: Sequence[str] | None = None,
+    steps: int | None = None,
+    engine: str = "auto",
 ) -> Report | ValuesReport:
     """Measures a model on labelled images.
 
@@ -45,6 +54,8 @@ def evaluate(
             else their numbers. Where the model has the same classes in another order, or more of them, labels are
             renumbered.
         steps: number of batches to take; by default all. Give it for a generator that never ends.
+        engine: what computes: "tensorflow", "openvino", "onnxruntime", or "auto" for another engine than TensorFlow
+            where a dataset says that it has so many images that this is worth it; see `Cache`.
 
     Returns:
         The report: metrics, metrics by class, and the confusion matrix; for regression a `ValuesReport`.
@@ -59,10 +70,11 @@ def evaluate(
     task = task_of_model(model)
     outputs: list[np.ndarray] = []
     labels: list[np.ndarray] = []
+    predict = _Predict(model, engine, _batches_in(dataset, steps))
     for images, batch_labels in batches_of(dataset, model, steps):
         if not outputs:
             check_images(images, model)
-        outputs.append(np.asarray(model.predict_on_batch(images)))
+        outputs.append(predict(images))
         labels.append(batch_labels)
     if not labels:
         raise DataError("Expected images to evaluate on. Received: an empty dataset.")
@@ -72,6 +84,44 @@ def evaluate(
         names = names or classes_of(model)
         found = numbers_of(found, names)
     return report_on(np.concatenate(outputs), found, names, task, classes_of(model))
+
+
+class _Predict:
+    """Outputs of a model, by the engine that is worth it for a number of batches.
+
+    Args:
+        model: the model.
+        engine: that is asked for.
+        batches: number of batches; 0 where it is not known.
+    """
+
+    def __init__(self, model: keras.Model, engine: str, batches: int):
+        self._model, self._engine, self._left = model, engine, batches
+        self._run: Run | None = None
+        self._calls = 0
+
+    def __call__(self, images: Any) -> np.ndarray:
+        """Returns the outputs for a batch."""
+        if self._engine not in ("auto", TENSORFLOW) and self._run is None:
+            self._run = choose(self._model, np.asarray(images, np.float32), 0, self._engine).run
+        if self._run is not None:
+            return self._run(np.asarray(images, np.float32))[0]
+        begun = perf_counter()
+        found = np.asarray(self._model.predict_on_batch(images))
+        self._calls, self._left = self._calls + 1, self._left - 1
+        # the first call traces; the second tells how long the others will take
+        if self._calls == 2 and self._engine == "auto" and (perf_counter() - begun) * self._left > WORTH:
+            self._run = choose(self._model, np.asarray(images, np.float32), self._left * len(found)).run
+        return found
+
+
+def _batches_in(dataset: Any, steps: int | None) -> int:
+    """Returns the number of batches in a dataset; 0 where it is not known."""
+    if steps is not None:
+        return steps
+    if isinstance(dataset, tf.data.Dataset):
+        return max(int(dataset.cardinality()), 0)
+    return len(dataset) if isinstance(dataset, keras.utils.PyDataset) else 0
 
 
 def report_on(

@@ -13,7 +13,7 @@ SOLVE = "solve"
 
 
 @takes(
-    epochs=Whole(1) | Kind(lambda value: value == SOLVE, repr(SOLVE)),
+    epochs=Whole(1) | Kind(lambda value: isinstance(value, str) and value == SOLVE, repr(SOLVE)),
     unfrozen=UNFROZEN,
     learning_rate=Number(0),
     layer_decay=Number(0, 1, above=True),

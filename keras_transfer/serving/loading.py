@@ -83,6 +83,14 @@ class ServedModel:
         """
         return [self._prediction(row) for row in self.predict_probabilities(images)]
 
+    @property
+    def function(self) -> Any:
+        """Concrete function from images float32 `(batch, height, width, channels)` to a list of the outputs."""
+        signature, output = self._module.signatures["predict_images"], self.description.output
+        images = tf.TensorSpec((None, *self.image_size, self.description.channels), tf.float32)
+        answer = tf.function(lambda images: [signature(images=images)[output]])
+        return answer.get_concrete_function(images)
+
     def predict_probabilities(self, images: Images | np.ndarray) -> np.ndarray:
         """Returns the outputs for images as an array.
 
