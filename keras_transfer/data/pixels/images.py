@@ -5,6 +5,7 @@ Everything here is made of TensorFlow operations, so that the same function runs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import tensorflow as tf
@@ -19,7 +20,7 @@ from keras_transfer.data.pixels.headers import (
     is_jpeg,
     is_palette_bmp,
 )
-from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.data.pixels.resizing import RESIZES, centred, crop
 
 MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
 
@@ -51,8 +52,38 @@ def load_pixels(
     encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] | None = None
 ) -> tf.Tensor:
     """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines."""
-    image = RESIZES.find(resize)(decode(encoded, max(image_size), pixel_range), image_size)
-    return tf.ensure_shape(tf.cast(tf.round(image), tf.uint8), (*image_size, 3))
+
+    def any_image(encoded: tf.Tensor) -> tf.Tensor:
+        return _rounded(RESIZES.find(resize)(decode(encoded, max(image_size), pixel_range), image_size))
+
+    if RESIZES.find(resize) is not crop:
+        image = any_image(encoded)
+    else:  # the usual photograph takes a path of few operations; the others are one call
+        other = _apart(any_image, input_signature=[_ENCODED])
+        upright = is_jpeg(encoded) & ~has_exif(encoded)
+        image = tf.cond(upright, lambda: _cropped_jpeg(encoded, image_size, other), lambda: other(encoded))
+    return tf.ensure_shape(image, (*image_size, 3))
+
+
+def _cropped_jpeg(encoded: tf.Tensor, image_size: tuple[int, int], other: Callable[..., tf.Tensor]) -> tf.Tensor:
+    """Decodes the part of a JPEG alone that `crop` keeps, where it is resized without antialiasing.
+
+    The decoder computes the colours at the border of the part from the pixels within, so that the outermost row and
+    column may differ a little from those of the whole picture.
+    """
+    size = tf.image.extract_jpeg_shape(encoded)[:2]
+    window, plain = centred(size, image_size)
+
+    def part() -> tf.Tensor:
+        with tf.control_dependencies([_limit(size)]):
+            pixels = tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
+        return _rounded(tf.image.resize(pixels, image_size))
+
+    return tf.cond(plain, part, lambda: other(encoded))
+
+
+def _rounded(image: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.round(image), tf.uint8)
 
 
 def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, float] | None = None) -> tf.Tensor:

@@ -22,14 +22,29 @@ def crop(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     scale = tf.reduce_max(wanted / whole)
 
     def from_whole_pixels() -> tf.Tensor:
-        part = tf.clip_by_value(tf.round(wanted / scale), 1, whole)
-        begin, size = tf.cast((whole - part) / 2, tf.int32), tf.cast(part, tf.int32)
-        return tf.image.resize(tf.slice(image, tf.concat([begin, [0]], 0), tf.concat([size, [-1]], 0)), image_size)
+        begin, part = tf.split(centred(tf.shape(image)[:2], image_size)[0], 2)
+        return tf.image.resize(tf.slice(image, tf.concat([begin, [0]], 0), tf.concat([part, [-1]], 0)), image_size)
 
     def from_between_pixels() -> tf.Tensor:
         return _antialiased(image, image_size, tf.stack([scale, scale]), (wanted - whole * scale) / 2)
 
     return tf.cond(scale < 1 / _SKIPS, from_between_pixels, from_whole_pixels)
+
+
+def centred(size: tf.Tensor, image_size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the part of a picture that `crop` keeps, and whether it is resized without antialiasing.
+
+    Args:
+        size: height and width of the picture, int32 `(2,)`.
+        image_size: (height, width) wanted.
+
+    Returns:
+        Top, left, height and width in whole pixels, int32 `(4,)`; and a scalar bool.
+    """
+    wanted, whole = tf.constant(image_size, tf.float32), tf.cast(size, tf.float32)
+    scale = tf.reduce_max(wanted / whole)
+    part = tf.clip_by_value(tf.round(wanted / scale), 1, whole)
+    return tf.cast(tf.concat([(whole - part) / 2, part], 0), tf.int32), scale >= 1 / _SKIPS
 
 
 @RESIZES.register("pad")
