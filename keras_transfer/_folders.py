@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -11,6 +12,13 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from keras_transfer._checks import DiskError, InputError
+
+
+def cache_folder() -> Path:
+    """Returns the folder of what is computed once: `KERAS_TRANSFER_CACHE`, or `keras_transfer` in the user's cache."""
+    given = os.environ.get("KERAS_TRANSFER_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(given or Path(base) / "keras_transfer").expanduser()
 
 
 def writable_folder(root: Path) -> Path:

@@ -129,6 +129,14 @@ def _leave_the_past_alone():
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """What is computed once lies in a folder of the test run, not in the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_TRANSFER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _warm_probe():
     """One probing process answers for all exports of a session."""
     warm = WarmProbe()

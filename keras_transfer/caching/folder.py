@@ -18,6 +18,7 @@ import psutil
 from keras_transfer._checks import DiskError
 from keras_transfer._folders import writable_folder
 from keras_transfer.caching.arrays import DiskArray
+from keras_transfer.data import known_files
 
 _ABOUT = "about.json"
 _OWNER = "owner"
@@ -53,12 +54,13 @@ def entries(folder: Path) -> list[Entry]:
 
 
 def clear(folder: Path) -> list[Entry]:
-    """Deletes all entries of a cache folder, the records of engines, and what killed processes left.
+    """Deletes all entries of a cache folder, the records of engines and files, and what killed processes left.
 
     Returns:
         The entries that are gone.
     """
-    shutil.rmtree(folder / ENGINES_KNOWN, ignore_errors=True)
+    for records in (ENGINES_KNOWN, known_files.FOLDER):
+        shutil.rmtree(folder / records, ignore_errors=True)
     found = entries(folder)
     for entry in found:
         shutil.rmtree(entry.path, ignore_errors=True)  # those of another user may stay

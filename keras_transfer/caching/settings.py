@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from keras_transfer._arguments import PATH, Choice, Whole, takes
+from keras_transfer._folders import cache_folder
 from keras_transfer._memory import available_memory
 from keras_transfer.engines import ENGINE
 
@@ -56,7 +57,7 @@ class Cache:
     @property
     def path(self) -> Path:
         """The folder on disk."""
-        return Path(self.folder).expanduser() if self.folder is not None else default_folder()
+        return Path(self.folder).expanduser() if self.folder is not None else cache_folder()
 
     def memory_budget(self) -> int:
         """Returns the number of bytes that may be stored in memory."""
@@ -75,10 +76,3 @@ class Cache:
             return self.limit
         existing = next(folder for folder in (self.path, *self.path.parents) if folder.exists())
         return int(shutil.disk_usage(existing).free * _DISK_SHARE)
-
-
-def default_folder() -> Path:
-    """Returns the default folder for activations on disk."""
-    given = os.environ.get("KERAS_TRANSFER_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(given or Path(base) / "keras_transfer").expanduser()

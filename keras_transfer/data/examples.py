@@ -35,7 +35,7 @@ class Examples:
 
     def __post_init__(self) -> None:
         if self.in_files and (self._listed is None or self._listed[0] is not self.items):
-            object.__setattr__(self, "_listed", (self.items, _stamps_of(self.items)))
+            object.__setattr__(self, "_listed", (self.items, stamps_of(self.items)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,7 +59,7 @@ class Examples:
         """
         if self._listed is None:
             return np.zeros(0, np.int64)
-        return np.flatnonzero((_stamps_of(self.items) != self._listed[1]).any(axis=1))
+        return np.flatnonzero((stamps_of(self.items) != self._listed[1]).any(axis=1))
 
     def take(self, indices: np.ndarray) -> Examples:
         """Returns the examples at these indices."""
@@ -93,7 +93,7 @@ class Examples:
         return found.digest()
 
 
-def _stamps_of(paths: Iterable[str | bytes | os.PathLike[str]]) -> np.ndarray:
+def stamps_of(paths: Iterable[str | bytes | os.PathLike[str]]) -> np.ndarray:
     """Returns what tells of a change of files, without reading them: int64 `(count, 4)`, -1 where there is no file."""
     return np.array([_stamp(path) for path in paths], np.int64).reshape(-1, len(_MISSING))
 

@@ -16,6 +16,7 @@ from rich.progress import track
 from keras_transfer.data.formats.format import HEAD, MAX_PIXELS, FormatError
 from keras_transfer.data.formats.naming import file_of, format_named, image_format
 from keras_transfer.data.formats.translating import is_foreign, read_file, reader
+from keras_transfer.data.known_files import KnownFiles
 from keras_transfer.data.pipelines.fetching import fetched
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pipelines.order import in_turn
@@ -67,13 +68,20 @@ def check_files(paths: Sequence[Path], side: int) -> list[LeftOut]:
     """Decodes every file as training will and returns those that cannot be used.
 
     A file is left out if it cannot be read, if its content is of another format than its name says, or if TensorFlow
-    cannot decode it to the end. Nothing is moved or deleted.
+    cannot decode it to the end. Nothing is moved or deleted. Files that could be decoded and have not changed since are
+    not looked at again.
 
     Args:
         paths: of the files.
         side: the longer side of the size wanted, in pixels.
     """
-    return examine_files(paths, side, _corner)[0]
+    native = [path for path in paths if not is_foreign(path)]
+    known = KnownFiles(native, side)
+    unknown = [path for path in paths if path not in known]
+    left_out = examine_files(unknown, side, _corner)[0] if unknown else []
+    bad = {item.path for item in left_out}
+    known.remember([path for path in native if path not in bad])
+    return left_out
 
 
 def examine_files(paths: Sequence[Path], side: int, look: Look) -> tuple[list[LeftOut], dict[Path, Any]]:

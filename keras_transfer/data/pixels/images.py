@@ -6,7 +6,7 @@ Everything here is made of TensorFlow operations, so that the same function runs
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 
 import tensorflow as tf
 
@@ -53,16 +53,23 @@ def load_pixels(
 ) -> tf.Tensor:
     """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines."""
 
+    other = _any_image(tuple(image_size), resize, pixel_range)
+    if RESIZES.find(resize) is crop:  # the usual photograph takes a path of few operations; others are one call
+        usual = is_jpeg(encoded) & ~has_exif(encoded)
+        image = tf.cond(usual, lambda: _cropped_jpeg(encoded, image_size, other), lambda: other(encoded))
+    else:
+        image = other(encoded)
+    return tf.ensure_shape(image, (*image_size, 3))
+
+
+@cache  # traced once, also where it is called outside a graph
+def _any_image(
+    image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] | None
+) -> Callable[[tf.Tensor], tf.Tensor]:
     def any_image(encoded: tf.Tensor) -> tf.Tensor:
         return _rounded(RESIZES.find(resize)(decode(encoded, max(image_size), pixel_range), image_size))
 
-    if RESIZES.find(resize) is not crop:
-        image = any_image(encoded)
-    else:  # the usual photograph takes a path of few operations; the others are one call
-        other = _apart(any_image, input_signature=[_ENCODED])
-        upright = is_jpeg(encoded) & ~has_exif(encoded)
-        image = tf.cond(upright, lambda: _cropped_jpeg(encoded, image_size, other), lambda: other(encoded))
-    return tf.ensure_shape(image, (*image_size, 3))
+    return _apart(any_image, input_signature=[_ENCODED])
 
 
 def _cropped_jpeg(encoded: tf.Tensor, image_size: tuple[int, int], other: Callable[..., tf.Tensor]) -> tf.Tensor:
