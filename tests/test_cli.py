@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import platform
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 
 import keras_transfer as kt
 from keras_transfer.cli import app
+from keras_transfer.cli.memory import keep_memory
 
 ALPHA = ["--backbone", "MobileNet", "--backbone-option", "alpha=0.25", "--weights", "none", "--image-size", "32"]
 
@@ -181,3 +183,9 @@ def test_the_cache_is_listed_and_cleared(tmp_path, monkeypatch, pictures):
     cleared = CliRunner().invoke(app, ["cache", "clear"])
     assert "deleted 2 entries" in cleared.output and list((tmp_path / "cache").iterdir()) == []
     assert "0.0 MB" in CliRunner().invoke(app, ["cache", "list", "--folder", str(tmp_path / "nowhere")]).output
+
+
+def test_the_allocator_keeps_memory_unless_it_is_switched_off(monkeypatch):
+    assert keep_memory() is (platform.libc_ver()[0] == "glibc")
+    monkeypatch.setenv("KERAS_TRANSFER_MALLOC", "system")
+    assert not keep_memory()

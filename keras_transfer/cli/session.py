@@ -17,6 +17,7 @@ import typer
 
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._version import __version__
+from keras_transfer.cli.memory import keep_memory
 
 app = typer.Typer(
     name="keras-transfer",
@@ -54,6 +55,7 @@ def session(as_json: bool) -> Iterator[Any]:
     exit code 2. Ctrl+C ends the command with exit code 130.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    keep_memory()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
