@@ -74,7 +74,7 @@ def prefix():
 
 
 def registered(monkeypatch, name, compile_model, packages=("numpy",)):
-    monkeypatch.setitem(ENGINES._parts, name, Engine(packages, "onnx", compile_model))
+    monkeypatch.setitem(ENGINES._parts, name, Engine(packages, "onnx", compile_model, 2.0))
 
 
 def wrong(model):
@@ -97,10 +97,12 @@ def test_an_engine_with_other_numbers_or_errors_is_refused(prefix, monkeypatch):
         choose(prefix, images, 10, "failing")
     with pytest.raises(kt.InputError, match=r"pip install 'keras-transfer\[onnx\]'"):
         choose(prefix, images, 10, "absent")
-    monkeypatch.setattr(choosing, "WORTH", 0.0)
+    monkeypatch.setattr(choosing, "_WORTH", 0.0)
     for name in OTHERS:
         monkeypatch.delitem(ENGINES._parts, name)
-    assert choose(prefix, images, 10**9).name == "tensorflow", "the others are passed over"
+    found = choose(prefix, images, 10**9)
+    assert found.name == "tensorflow", "the others are passed over"
+    assert "'wrong' gives other numbers" in found.why and "RuntimeError: no such operation" in found.why
 
 
 def test_the_fastest_is_chosen_where_there_is_work_for_it(prefix, monkeypatch):
@@ -152,7 +154,7 @@ def test_the_choice_is_made_once_and_remembered(data, tmp_path, monkeypatch, cap
     for _ in range(2):
         cached = kt.CachedDataset(model, data, cache=kt.Cache("memory", folder=tmp_path))
         (features, _), *_ = cached.validation
-    assert asked == [("auto", 24), ("openvino", 24)], "the second run takes what the first one chose"
+    assert asked == [("auto", 24), ("openvino", 0)], "the second run takes what the first one chose"
     assert "cache: computed by openvino, as asked; differs by" in capsys.readouterr().out
     (record,) = (tmp_path / "engines").iterdir()
     assert json.loads(record.read_text())["engine"] == "openvino"
@@ -211,6 +213,6 @@ def test_evaluation_turns_to_another_engine_where_many_batches_are_left(data, mo
     batches = tf.data.Dataset.from_tensor_slices((images, np.arange(len(images)) % 2)).batch(2)
     plain = kt.evaluate(model, batches).metrics
     assert asked == []
-    monkeypatch.setattr("keras_transfer.insight.evaluation.WORTH", 0.0)
+    monkeypatch.setattr("keras_transfer.insight.evaluation._WORTH", 0.0)
     assert kt.evaluate(model, batches).metrics == pytest.approx(plain, rel=1e-5)
     assert asked == [(len(images) // 2 - 2) * 2]

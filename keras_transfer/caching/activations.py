@@ -19,7 +19,7 @@ from keras_transfer.caching.identity import key_of
 from keras_transfer.caching.settings import Cache
 from keras_transfer.caching.sharing import Kept, SharedCache
 from keras_transfer.data.labelled_data import LabelledData
-from keras_transfer.engines import ENGINES, Run, choose
+from keras_transfer.engines import ENGINES, Chosen, Run, choose
 from keras_transfer.engines.choosing import TENSORFLOW
 from keras_transfer.models.stages import split as split_model
 
@@ -111,6 +111,7 @@ class Activations:
         if not set(keys.values()) <= set(kept):
             kept.clear()  # first: both together would take more than the limit
             self._compute_all(cuts, "memory")
+            keys = {(cut, split): self._key(cut, split) for cut, split in keys}  # another engine may have computed
             kept.update({key: self._held[place] for place, key in keys.items()})
         self._held.update({place: kept[key] for place, key in keys.items()})
 
@@ -127,13 +128,19 @@ class Activations:
         rows = self._rows(split)
         shapes = {cut: self._shapes(cut) for cut in cuts}
         if place == "memory":
+            self._prepare(tuple(cuts))
             held = {cut: [MemoryArray(rows, shape, self._cache.dtype) for shape in shapes[cut]] for cut in cuts}
             self._run(split, held)
             self._held.update({(cut, split): arrays for cut, arrays in held.items()})
             return
-        folder = self._cache.path
+        folder, engine = self._cache.path, self.engine
         keys = {cut: self._key(cut, split) for cut in cuts}
         missing = [cut for cut in cuts if open_entry(folder, keys[cut]) is None]
+        if missing:
+            self._prepare(tuple(missing))
+        if self.engine != engine:
+            self._compute(split, cuts, place)
+            return
         with ExitStack() as stack:
             writers: dict[str, list[DiskWriter]] = {}
             for cut in missing:
@@ -168,36 +175,44 @@ class Activations:
             return TENSORFLOW
         prefix = self._prefix(self.cuts)
         known = recalled(self._cache.path, prefix)
-        if known == TENSORFLOW:
-            return known
-        try:
-            chosen = choose(prefix, self._sample(), images, known or "auto")
-        except InputError as error:  # with these weights, what was chosen earlier gives other numbers
-            say(f"cache: computed by {TENSORFLOW}; {error}")
-            return TENSORFLOW
+        if known is not None:
+            return known  # it is compiled where something is to be computed
+        chosen = choose(prefix, self._sample(), images)
         self._runs[tuple(self.cuts)] = chosen.run
-        if known is None:
-            remember(self._cache.path, prefix, chosen)
+        remember(self._cache.path, prefix, chosen)
+        self._say_chosen(chosen)
+        return chosen.name
+
+    def _say_chosen(self, chosen: Chosen) -> None:
         if self._verbose:
             say(f"cache: computed by {chosen.name}, {chosen.why}")
-        return chosen.name
 
     def _sample(self) -> np.ndarray:
         """Returns a batch of images, as the engine will get them."""
         with self._data.naming_bad_files("train"):
             return next(iter(self._data.in_order("train")))[0].numpy()
 
-    def _runner(self, cuts: tuple[str, ...]) -> Run:
+    def _prepare(self, cuts: tuple[str, ...]) -> None:
+        """Compiles what computes the activations at some cuts; where the engine no longer fits, it is TensorFlow."""
         engine = self.engine  # the choice may have compiled it
-        if cuts not in self._runs:
-            prefix = self._prefix(cuts)
-            plain = engine == TENSORFLOW
-            compiled = ENGINES.find(engine).compile(prefix) if plain else choose(prefix, self._sample(), 0, engine).run
-            self._runs[cuts] = compiled
-        return self._runs[cuts]
+        if cuts in self._runs:
+            return
+        prefix = self._prefix(cuts)
+        if engine != TENSORFLOW:
+            try:
+                chosen = choose(prefix, self._sample(), 0, engine)
+                self._runs[cuts] = chosen.run
+                self._say_chosen(chosen)
+                return
+            except InputError as error:  # with these weights, what was chosen earlier gives other numbers
+                if self._cache.engine != "auto":
+                    raise
+                say(f"cache: computed by {TENSORFLOW}; {error}")
+                self.engine = TENSORFLOW
+        self._runs[cuts] = ENGINES.find(TENSORFLOW).compile(prefix)
 
     def _run(self, split: str, writers: Mapping[str, Sequence[MemoryArray | DiskWriter]]) -> None:
-        run = self._runner(tuple(writers))
+        run = self._runs[tuple(writers)]
         flat = [array for arrays in writers.values() for array in arrays]
         verbose = 1 if self._verbose == "auto" else self._verbose
         progress = keras.utils.Progbar(self._rows(split), verbose=verbose, unit_name="image")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -18,8 +17,7 @@ from keras_transfer.engines.freezing import inference
 
 TENSORFLOW = "tensorflow"
 CLOSE = 1e-5  # largest relative difference to TensorFlow's numbers
-WORTH = 15.0  # seconds that TensorFlow must take before another engine is compiled for it
-_log = logging.getLogger("keras_transfer")
+_WORTH = 3.0  # times of compiling an engine that the work ahead must take
 
 
 @dataclass(frozen=True)
@@ -64,23 +62,23 @@ def choose(model: keras.Model | Any, sample: np.ndarray, images: int, asked: str
     seconds = _seconds(plain, sample) / len(sample)
     whole = seconds * images
     best = Chosen(TENSORFLOW, plain, f"{1 / seconds:.0f} images a second")
-    if whole < WORTH:
-        return best
-    for name in ENGINES.names():
-        if name == TENSORFLOW or not ENGINES.find(name).installed:
-            continue
+    refused = ""
+    others = [name for name in ENGINES.names() if name != TENSORFLOW and ENGINES.find(name).installed]
+    for name in sorted(others, key=lambda name: ENGINES.find(name).compiling):
+        if whole < _WORTH * ENGINES.find(name).compiling:
+            break
         begun = perf_counter()
         try:
             run, difference = _checked(model, named, sample, expected, name)
         except InputError as error:
-            _log.info("%s", error)
+            refused += f"; {error}"
             continue
         its_seconds = _seconds(run, sample) / len(sample)
         if perf_counter() - begun + its_seconds * images < whole:
             whole = its_seconds * images  # what is spent is spent
             why = f"{1 / its_seconds:.0f} images a second, TensorFlow {1 / seconds:.0f}; differs by {difference:.0e}"
             best = Chosen(name, run, why, difference)
-    return best
+    return replace(best, why=best.why + refused)
 
 
 def _asked(model: Any, named: str, sample: np.ndarray, expected: Sequence[np.ndarray], name: str) -> Chosen:

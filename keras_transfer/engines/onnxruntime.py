@@ -67,4 +67,4 @@ def _without_erfc(graph: Any) -> Any:
     return changed
 
 
-ENGINES.register("onnxruntime")(Engine(("onnxruntime", "tf2onnx", "onnx"), "onnx", compile_model))
+ENGINES.register("onnxruntime")(Engine(("onnxruntime", "tf2onnx", "onnx"), "onnx", compile_model, 3.0))

@@ -35,4 +35,4 @@ def compile_model(model: keras.Model | Any) -> Run:
     return run
 
 
-ENGINES.register("openvino")(Engine(("openvino",), "openvino", compile_model))
+ENGINES.register("openvino")(Engine(("openvino",), "openvino", compile_model, 2.0))

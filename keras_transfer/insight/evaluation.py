@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError
 from keras_transfer.engines import ENGINE, Run, choose
-from keras_transfer.engines.choosing import TENSORFLOW, WORTH
+from keras_transfer.engines.choosing import TENSORFLOW
 from keras_transfer.insight.batches import batches_of, check_images
 from keras_transfer.models.origins import check_range, classes_of
 from keras_transfer.models.stages import MODEL, check_one_way
@@ -29,6 +29,8 @@ from keras_transfer.tasks import (
 )
 from keras_transfer.tasks.labels import as_answered, numbers_of, renumbered
 from keras_transfer.tasks.report import checked_names
+
+_WORTH = 6.0  # seconds of work from which another engine is tried
 
 
 @takes(model=MODEL, steps=Whole(1) | None, engine=ENGINE)
@@ -110,7 +112,7 @@ class _Predict:
         found = np.asarray(self._model.predict_on_batch(images))
         self._calls, self._left = self._calls + 1, self._left - 1
         # the first call traces; the second tells how long the others will take
-        if self._calls == 2 and self._engine == "auto" and (perf_counter() - begun) * self._left > WORTH:
+        if self._calls == 2 and self._engine == "auto" and (perf_counter() - begun) * self._left > _WORTH:
             self._run = choose(self._model, np.asarray(images, np.float32), self._left * len(found)).run
         return found
 
