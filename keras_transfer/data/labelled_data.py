@@ -69,6 +69,17 @@ class LabelledData(ABC):
         labels = self.splits[split].labels
         return np.eye(self.num_classes, dtype=np.float32)[labels] if self.mixes or self.shares else labels
 
+    @property
+    def label_spec(self) -> tf.TensorSpec:
+        """Shape and dtype of the labels in a training batch, told without making the pipeline."""
+        labels = self.batch_labels("train")
+        return tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
+
+    @property
+    def steps(self) -> int:
+        """Number of training batches in an epoch."""
+        return -(-len(self.splits["train"]) // self.batch_size)
+
     def one_hot(self) -> Self:
         """Returns the same data with labels float32 `(batch, num_classes)`: 1 for its class, 0 for others.
 

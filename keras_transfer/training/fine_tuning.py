@@ -129,7 +129,7 @@ def fine_tune(
         data = data.one_hot()
     known = not any(has_unknown(part.labels) for part in data.splits.values())
     task = task_of_model(model) or task_of_labels(labels)
-    objective = Objective.of(task, options, data.train.element_spec[1], known=known)
+    objective = Objective.of(task, options, data.label_spec, known=known)
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
     part = trained_part(model, phases)
@@ -155,7 +155,7 @@ def fine_tune(
         resume = Resume(options.folder, run, training.every())
     history = training.run(
         lambda first: plan_segments(model, data, phases, options.cache_settings, first=first, verbose=verbose),
-        len(data.train),
+        data.steps,
         resume,
     )
     history.path = solved.path
