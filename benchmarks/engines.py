@@ -21,9 +21,7 @@ def main() -> None:
     """Prints a row for each network and engine that is installed."""
     engines = [name for name in ENGINES.names() if ENGINES.find(name).installed]
     columns = ("network", "engine", "images a second", "of TensorFlow", "compiling", "difference")
-    print(f"engines
-| {' | '.join(columns)} |
-{'|---' * len(columns)}|")
+    print("engines", f"| {' | '.join(columns)} |", f"{'|---' * len(columns)}|", sep="\n")
     found: dict[str, dict[str, list[float]]] = {}
     for network in NETWORKS:
         prefix = kt.split(kt.build_model(network, 2, weights=None, image_size=SIZE), "features")[0]
