@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
+
+_READING = Lock()  # NumPy parses a header as Python, which CPython 3.11 cannot do in two threads (gh-106905)
 
 
 class MemoryArray:
@@ -76,7 +79,8 @@ class DiskArray:
         read: Callable = np.lib.format.read_array_header_1_0
         if version != (1, 0):
             raise ValueError(f"Expected a .npy file of version 1.0. Received: {version} in {str(path)!r}.")
-        whole, _, self._dtype = read(self._file)
+        with _READING:
+            whole, _, self._dtype = read(self._file)
         self._whole, self._start = whole, self._file.tell()
         self.shape = whole[1:]
         expected = self._start + int(np.prod(whole, dtype=np.int64)) * self._dtype.itemsize

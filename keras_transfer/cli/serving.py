@@ -62,5 +62,6 @@ def _show_log() -> None:
     """Prints log messages about loaded, unloaded and broken versions to standard error."""
     log = logging.getLogger("keras_transfer.server")
     log.setLevel(logging.INFO)
+    log.propagate = False  # the package's own handler writes to standard output, which is for JSON
     if not log.handlers:
         log.addHandler(logging.StreamHandler())
