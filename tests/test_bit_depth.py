@@ -71,6 +71,7 @@ def test_the_export_and_its_description_have_the_range(tmp_path):
     assert np.abs(trained_on - whole).max() > 100, "16 bits taken as a whole are nearly black"
 
 
+@pytest.mark.slow
 def test_a_set_that_is_scaled_otherwise_than_the_training_data_is_said(tmp_path):
     data = kt.data.from_directory(folder_of(tmp_path / "x", 12), **SAME)
     other = kt.data.from_directory(folder_of(tmp_path / "y", 10), **SAME)

@@ -454,6 +454,7 @@ def test_activations_of_a_phase_are_gone_before_those_of_the_next_are_computed(d
     assert not memory.arrays
 
 
+@pytest.mark.slow
 def test_activations_of_two_domains_are_gone_before_the_next_are_computed(data, monkeypatch, uncollected):
     limit = 30 * 8 * 16 * 16 * 4
     target = dataclasses.replace(data, splits={"train": data.splits["train"], "validation": data.splits["validation"]})

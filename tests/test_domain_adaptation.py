@@ -422,6 +422,7 @@ def kill_after_one(epoch: int, logs: dict[str, float]) -> None:
         raise Killed
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_with_the_weights_it_would_have_had(source, target, tmp_path):
     """The discriminator and its Adam are part of what is kept."""
     options = {"schedule": (kt.Phase(3, 1, 1e-2),), "resume_dir": tmp_path / "run"}

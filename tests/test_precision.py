@@ -41,6 +41,7 @@ def test_a_model_in_float32_is_itself():
     assert in_float32(model) is model
 
 
+@pytest.mark.slow
 def test_a_model_trained_in_half_precision_is_exported_and_converted(tmp_path):
     data = kt.data.from_arrays(IMAGES[[0, 1, 2, 3] * 4].astype("uint8"), np.arange(16) % 2)
     with computing_in("mixed_float16"):

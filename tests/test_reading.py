@@ -87,6 +87,7 @@ def test_copies_of_data_have_epochs_of_their_own(data):
     data.start_epoch(0)
 
 
+@pytest.mark.slow
 def test_arrays_are_held_once_whatever_is_read():
     """In a process of its own, which reads its pipelines in several ways; peaks are of the whole process."""
     code = """

@@ -146,6 +146,7 @@ def test_the_resumed_run_ends_with_the_weights_of_the_uninterrupted_one(processe
             assert np.abs(theirs[name] - ours[name]).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_it_goes_on_from_within_a_phase_and_from_its_first_epoch(toy, data, tmp_path):
     """With an exception in place of the signal, in one process."""
 
