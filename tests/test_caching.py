@@ -591,3 +591,15 @@ def test_features_for_numpy(toy, data):
 def test_wrong_settings_are_refused(toy, data, cache, message):
     with pytest.raises(kt.InputError, match=message):
         kt.fine_tune(toy, data, cache=cache(), verbose=0)
+
+
+def test_what_enters_several_stages_is_one_vector(toy, data):
+    names = ("middle", "late", "features")
+    found, labels = kt.extract_features(toy, data, at=names, verbose=0)
+    each = [kt.extract_features(toy, data, at=name, verbose=0)[0] for name in names]
+    expected = np.concatenate([part.mean(axis=(1, 2)) if part.ndim == 4 else part for part in each], axis=1)
+    assert np.allclose(found, expected, atol=1e-5) and len(labels) == len(found)
+    with pytest.raises(kt.InputError, match="stage"):
+        kt.extract_features(toy, data, at=("middle", "block9"), verbose=0)
+    with pytest.raises(kt.InputError, match="empty"):
+        kt.extract_features(toy, data, at=(), verbose=0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from weakref import ref
 
 import keras
@@ -90,7 +90,7 @@ class CachedDataset:
 def extract_features(
     model: keras.Model,
     dataset: LabelledData | tf.data.Dataset,
-    at: str = "features",
+    at: str | Sequence[str] = "features",
     *,
     engine: str = "auto",
     verbose: str | int = "auto",
@@ -101,7 +101,8 @@ def extract_features(
         model: a model made by `build_model`.
         dataset: batches of images and labels, such as `data.validation`; or ImageData, for its training images without
             augmentation, in the order of its examples.
-        at: "features" for the pooled vector, or the name of a stage for its input.
+        at: "features" for the pooled vector, or the name of a stage for its input. A tuple of such names gives what
+            enters several stages, each averaged over height and width, one after another in one vector.
         engine: what computes; "auto" for the fastest whose numbers are TensorFlow's, as in `Cache`.
         verbose: 0 for no progress bar.
 
@@ -109,9 +110,18 @@ def extract_features(
         The activations, float32 `(count, ...)`, and the labels, `(count, ...)`.
 
     Raises:
-        InputError: if the stage is unknown, it has several input tensors (NASNet), or there are no images.
+        InputError: if a stage is unknown, it has several input tensors (NASNet) and is not one of a tuple, or there
+            are no images.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_transfer import build_model
+        >>> model = build_model("MobileNet", 2, weights=None, image_size=32, backbone_options={"alpha": 0.25})
+        >>> images = tf.data.Dataset.from_tensors((np.zeros((4, 32, 32, 3)), np.zeros(4)))
+        >>> extract_features(model, images, at=("block4", "block5", "features"), verbose=0)[0].shape
+        (4, 448)
     """
-    prefix = split_model(model, at)[0]
+    prefix = split_model(model, at)[0] if isinstance(at, str) else _pooled(model, at)
     if len(prefix.inputs) > 1:
         check_one_way(model)
     if len(prefix.outputs) > 1:
@@ -134,6 +144,18 @@ def extract_features(
     if not features:
         raise InputError("Expected images. Received: a dataset without any.")
     return np.concatenate(features), np.concatenate(labels)
+
+
+def _pooled(model: keras.Model, cuts: Sequence[str]) -> keras.Model:
+    """Returns the model from the images to one vector of what crosses several cuts, averaged over all places."""
+    if not cuts:
+        raise InputError("Expected one stage or more. Received: an empty `at`.")
+    tensors = [tensor for cut in cuts for tensor in split_model(model, cut)[0].outputs]
+    vectors = [
+        tensor if len(tensor.shape) == 2 else keras.ops.mean(tensor, axis=tuple(range(1, len(tensor.shape) - 1)))
+        for tensor in tensors
+    ]
+    return keras.Model(model.inputs, keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0])
 
 
 def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dataset:
