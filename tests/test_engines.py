@@ -208,7 +208,7 @@ def test_evaluation_turns_to_another_engine_where_many_batches_are_left(data, mo
         asked.append(images)
         return choose(model, sample, images, "tensorflow")
 
-    monkeypatch.setattr("keras_transfer.insight.evaluation.choose", noted)
+    monkeypatch.setattr("keras_transfer.engines.choosing.choose", noted)
     images = np.concatenate([batch for batch, _ in data.train.as_numpy_iterator()])
     batches = tf.data.Dataset.from_tensor_slices((images, np.arange(len(images)) % 2)).batch(2)
     plain = kt.evaluate(model, batches).metrics

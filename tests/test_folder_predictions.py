@@ -66,18 +66,18 @@ def test_it_goes_on_where_it_stopped(exported, folder, tmp_path, monkeypatch, cu
     monkeypatch.setattr(folder_predictions, "_CHUNK", 4)
     whole = kt.predict_folder(exported, folder, tmp_path / "whole.csv", verbose=0)
     answered = []
-    real = folder_predictions._Answers.of
+    real = folder_predictions._outputs
 
-    def interrupted(self, images):
+    def interrupted(run, images):
         if len(answered) == 2:
             raise KeyboardInterrupt
         answered.append(len(images))
-        return real(self, images)
+        return real(run, images)
 
-    monkeypatch.setattr(folder_predictions._Answers, "of", interrupted)
+    monkeypatch.setattr(folder_predictions, "_outputs", interrupted)
     with pytest.raises(KeyboardInterrupt):
         kt.predict_folder(exported, folder, tmp_path / "p.csv", verbose=0)
-    monkeypatch.setattr(folder_predictions._Answers, "of", real)
+    monkeypatch.setattr(folder_predictions, "_outputs", real)
     part = tmp_path / ".p.unfinished.csv"
     assert part.exists() and not (tmp_path / "p.csv").exists()
     content = part.read_bytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 
@@ -34,6 +33,15 @@ def cache(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def copied(photographs, cache, looked_at, tmp_path):
+    """A folder of one's own that has been read before."""
+    shutil.copytree(photographs, tmp_path / "copy")
+    read(tmp_path / "copy")
+    looked_at.clear()
+    return tmp_path / "copy"
+
+
+@pytest.fixture
 def looked_at(monkeypatch):
     """The files that were decoded to be checked."""
     seen = []
@@ -60,32 +68,24 @@ def test_files_are_checked_once(photographs, cache, looked_at):
     assert len(looked_at) == 2 * COUNT, "another size is decoded in another way"
 
 
-def test_a_file_that_changes_is_checked_anew_and_others_are_not(photographs, cache, looked_at, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(photographs, folder)
-    read(folder)
-    looked_at.clear()
-    bad = folder / "a" / "00.png"
+def test_a_file_that_changes_is_checked_anew_and_others_are_not(copied, looked_at):
+    bad = copied / "a" / "00.png"
     before = bad.stat()
     bad.write_bytes(bad.read_bytes()[:-40].ljust(before.st_size, b"\0"))
     os.utime(bad, ns=(before.st_atime_ns, before.st_mtime_ns))  # the same size and time: what is left is the change's
     with pytest.warns(kt.DataWarning):
-        data = read(folder)
+        data = read(copied)
     assert looked_at == [bad] and [item.path for item in data.left_out] == [bad]
     looked_at.clear()
     with pytest.warns(kt.DataWarning):
-        read(folder)
+        read(copied)
     assert looked_at == [bad], "what is left out is looked at each time, to say why"
 
 
-def test_new_files_are_checked(photographs, cache, looked_at, tmp_path):
-    folder = tmp_path / "copy"
-    shutil.copytree(photographs, folder)
-    read(folder)
-    looked_at.clear()
-    new = folder / "b" / "new.png"
-    shutil.copy(folder / "b" / "01.png", new)
-    read(folder)
+def test_new_files_are_checked(copied, looked_at):
+    new = copied / "b" / "new.png"
+    shutil.copy(copied / "b" / "01.png", new)
+    read(copied)
     assert looked_at == [new]
 
 
@@ -96,7 +96,16 @@ def test_a_damaged_record_is_no_record(photographs, cache, looked_at, content):
     record.write_text(content)
     looked_at.clear()
     assert len(read(photographs).splits["train"]) and len(looked_at) == COUNT
-    assert len(json.loads(record.read_text())) == COUNT
+    read(photographs)
+    assert len(looked_at) == COUNT, "the record is whole again"
+
+
+def test_a_part_of_a_folder_does_not_forget_the_rest(photographs, cache, looked_at):
+    read(photographs)
+    with pytest.warns(kt.DataWarning, match="is excluded"):
+        kt.data.from_directory(photographs, image_size=16, exclude=["00.png"])
+    read(photographs)
+    assert len(looked_at) == COUNT
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(photographs, cache, looked_at):

@@ -164,13 +164,21 @@ def test_classes_with_one_image_are_learnt_and_not_checked():
     for fold in solved._folds(rows_of(features, labels, labels), 0):
         assert 60 not in fold.check
     assert (features[60:] @ found.kernel + found.bias).argmax() == 3
+    assert "without 1 of classes that have no other image" in found.chosen_by
+
+
+def test_classes_that_weigh_nothing_are_passed_over():
+    features, labels = made()
+    found = solved_by_softmax(features, labels, weights=np.array([1, 1, 0], np.float32)[labels])
+    assert np.isfinite(found.kernel).all() and all(np.isfinite(tried.loss) for tried in found.path)
+    assert (features @ found.kernel + found.bias).argmax(axis=1).max() == 1
 
 
 def test_one_image_of_each_class_is_solved_unchecked():
     features, _ = made(5)
     found = solved_by_softmax(features, np.arange(5), classes=5)
     assert found.path == () and found.C == strengths.UNCHECKED
-    assert "no class has two images" in found.chosen_by
+    assert "no two images" in found.chosen_by
     assert ((features @ found.kernel + found.bias).argmax(axis=1) == np.arange(5)).all()
 
 

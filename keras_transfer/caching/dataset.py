@@ -11,12 +11,11 @@ import tensorflow as tf
 
 from keras_transfer._arguments import VERBOSE, takes
 from keras_transfer._checks import InputError
-from keras_transfer._logging import say
 from keras_transfer.caching.activations import Activations, Arrays
 from keras_transfer.caching.settings import Cache
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import mapped, ready
-from keras_transfer.engines import ENGINE, Run, choose
+from keras_transfer.engines import ENGINE, Runner
 from keras_transfer.models.stages import MODEL, check_one_way
 from keras_transfer.models.stages import split as split_model
 
@@ -127,18 +126,13 @@ def extract_features(
     if len(prefix.outputs) > 1:
         raise InputError(f"Expected a cut that one tensor crosses. Received: at={at!r}, {len(prefix.outputs)} tensors.")
     batches = dataset.in_order("train") if isinstance(dataset, LabelledData) else dataset
-    run: Run | None = None
     features, labels = [], []
     total = int(batches.cardinality())
     progress = keras.utils.Progbar(total if total > 0 else None, verbose=1 if verbose == "auto" else verbose)
     for step, (images, given, *_) in enumerate(batches, start=1):
-        given_images = np.asarray(images, np.float32)
-        if run is None:
-            chosen = choose(prefix, given_images, max(total, 0) * len(given_images), engine)
-            run = chosen.run
-            if verbose and chosen.difference is not None:
-                say(f"features: computed by {chosen.name}, {chosen.why}")
-        features.append(run(given_images)[0])
+        if step == 1:
+            run = Runner(prefix, max(total, 0) * len(images), engine, "features" if verbose else None)
+        features.append(run(images)[0])
         labels.append(np.asarray(given))
         progress.update(step)
     if not features:

@@ -31,11 +31,12 @@ class KnownFiles:
     """
 
     def __init__(self, paths: Sequence[Path], side: int):
-        whole = [str(path.absolute()) for path in paths]
-        self._root = os.path.commonpath(whole) if whole else ""
-        self._names = dict(zip(paths, (os.path.relpath(path, self._root) for path in whole), strict=True))
+        self._names = {path: str(path.absolute()) for path in paths}
+        root = ""
+        with suppress(ValueError):  # there are none, or they are on several drives
+            root = os.path.commonpath(self._names.values())
         self._stamps = dict(zip(paths, stamps_of(paths).tolist(), strict=True))
-        about = json.dumps([self._root, side, tf.__version__, __version__])
+        about = json.dumps([root, side, tf.__version__, __version__])
         name = blake2b(about.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
         self._record = cache_folder() / FOLDER / f"{name}.json"
         self._known: dict[str, list[int]] = {}
@@ -52,6 +53,6 @@ class KnownFiles:
         """Writes down files that can be decoded, if there are new ones; where that fails, they are checked again."""
         if len(self._names) < _FEWEST or all(path in self for path in good):
             return
-        self._known = {self._names[path]: self._stamps[path] for path in good}
+        self._known |= {self._names[path]: self._stamps[path] for path in good}  # others of the same folder stay
         with suppress(DiskError, UnicodeEncodeError):
             write_whole(self._record, json.dumps(self._known))

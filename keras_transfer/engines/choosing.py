@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer._logging import say
 from keras_transfer.engines.engine import ENGINES, Run
 from keras_transfer.engines.freezing import inference
 
@@ -79,6 +80,31 @@ def choose(model: keras.Model | Any, sample: np.ndarray, images: int, asked: str
             why = f"{1 / its_seconds:.0f} images a second, TensorFlow {1 / seconds:.0f}; differs by {difference:.0e}"
             best = Chosen(name, run, why, difference)
     return replace(best, why=best.why + refused)
+
+
+class Runner:
+    """Runs a model over batches, by the engine that the first of them chooses.
+
+    Args:
+        model: as for `choose`.
+        images: number of them that will come; 0 where that is not known.
+        asked: name of an engine, or "auto".
+        saying: what is computed, for a line that tells the engine if it is not TensorFlow; None to say nothing.
+    """
+
+    def __init__(self, model: keras.Model | Any, images: int, asked: str, saying: str | None):
+        self._model, self._images, self._asked, self._saying = model, images, asked, saying
+        self._run: Run | None = None
+
+    def __call__(self, images: Any) -> Sequence[np.ndarray]:
+        """Returns the outputs for a batch."""
+        batch = np.asarray(images, np.float32)
+        if self._run is None:
+            chosen = choose(self._model, batch, self._images, self._asked)
+            self._run = chosen.run
+            if self._saying and chosen.difference is not None:
+                say(f"{self._saying}: computed by {chosen.name}, {chosen.why}")
+        return self._run(batch)
 
 
 def _asked(model: Any, named: str, sample: np.ndarray, expected: Sequence[np.ndarray], name: str) -> Chosen:

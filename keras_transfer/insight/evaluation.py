@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError
-from keras_transfer.engines import ENGINE, Run, choose
+from keras_transfer.engines import ENGINE, Runner
 from keras_transfer.engines.choosing import TENSORFLOW
 from keras_transfer.insight.batches import batches_of, check_images
 from keras_transfer.models.origins import check_range, classes_of
@@ -99,21 +99,19 @@ class _Predict:
 
     def __init__(self, model: keras.Model, engine: str, batches: int):
         self._model, self._engine, self._left = model, engine, batches
-        self._run: Run | None = None
         self._calls = 0
+        self._run = None if engine in ("auto", TENSORFLOW) else Runner(model, 0, engine, None)
 
     def __call__(self, images: Any) -> np.ndarray:
         """Returns the outputs for a batch."""
-        if self._engine not in ("auto", TENSORFLOW) and self._run is None:
-            self._run = choose(self._model, np.asarray(images, np.float32), 0, self._engine).run
         if self._run is not None:
-            return self._run(np.asarray(images, np.float32))[0]
+            return self._run(images)[0]
         begun = perf_counter()
         found = np.asarray(self._model.predict_on_batch(images))
         self._calls, self._left = self._calls + 1, self._left - 1
         # the first call traces; the second tells how long the others will take
         if self._calls == 2 and self._engine == "auto" and (perf_counter() - begun) * self._left > _WORTH:
-            self._run = choose(self._model, np.asarray(images, np.float32), self._left * len(found)).run
+            self._run = Runner(self._model, self._left * len(found), self._engine, None)
         return found
 
 

@@ -15,11 +15,10 @@ from rich.progress import track
 
 from keras_transfer._arguments import PATH, VERBOSE, Kind, takes
 from keras_transfer._checks import DiskError, InputError
-from keras_transfer._logging import say
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.files import below, check_files, find_images
 from keras_transfer.data.pipelines.reading import read_pixels
-from keras_transfer.engines import ENGINE, Run, choose
+from keras_transfer.engines import ENGINE, Runner
 from keras_transfer.serving.loading import ServedModel, load
 
 _CHUNK = 256  # files that are read, answered and written down together
@@ -80,13 +79,13 @@ def predict_folder(
     try:
         done = _finished(part, served)
         waiting = [file for file in files if below(file, root) not in done]
-        answers = _Answers(served, len(waiting), engine, verbose)
+        run = Runner(served.function, len(waiting), engine, "predictions" if verbose else None)
         starts: Any = range(0, len(waiting), _CHUNK)
         if verbose and len(waiting) > _CHUNK:
             starts = track(starts, "predicting", transient=True)
         with part.open("a", newline="", encoding="utf-8") as rows:
             for start in starts:
-                _write(rows, list(_rows(answers, waiting[start : start + _CHUNK], root)))
+                _write(rows, list(_rows(served, run, waiting[start : start + _CHUNK], root)))
         if table.suffix == ".parquet":
             _as_parquet(part, table)
         else:
@@ -128,41 +127,14 @@ def _finished(part: Path, served: ServedModel) -> set[str]:
     return done
 
 
-class _Answers:
-    """Outputs for images, computed by the engine that the first of them choose.
-
-    Args:
-        served: the version.
-        images: number of them.
-        engine: that is asked for.
-        verbose: 0 to say nothing.
-    """
-
-    def __init__(self, served: ServedModel, images: int, engine: str, verbose: str | int):
-        self.served = served
-        self._images, self._engine, self._verbose = images, engine, verbose
-        self._run: Run | None = None
-
-    def of(self, pixels: np.ndarray) -> np.ndarray:
-        """Returns float32 `(count, num_classes)`."""
-        batches = [pixels[start : start + _BATCH].astype(np.float32) for start in range(0, len(pixels), _BATCH)]
-        if self._run is None:
-            chosen = choose(self.served.function, batches[0], self._images, self._engine)
-            self._run = chosen.run
-            if self._verbose and chosen.difference is not None:
-                say(f"predictions: computed by {chosen.name}, {chosen.why}")
-        return np.concatenate([self._run(batch)[0] for batch in batches])
-
-
-def _rows(answers: _Answers, files: Sequence[Path], root: Path) -> Iterator[list[Any]]:
-    served = answers.served
+def _rows(served: ServedModel, run: Runner, files: Sequence[Path], root: Path) -> Iterator[list[Any]]:
     bad: dict[Path, str] = {}
     try:
         pixels = _pixels(served, files)
     except (tf.errors.OpError, UnicodeEncodeError):  # a file, or its name
         bad = {item.path: item.reason for item in check_files(files, max(served.image_size))}
         pixels = _pixels(served, [file for file in files if file not in bad])
-    outputs = iter(answers.of(pixels) if len(pixels) else ())
+    outputs = iter(_outputs(run, pixels))
     for file in files:
         name = below(file, root)
         if file in bad:
@@ -171,6 +143,11 @@ def _rows(answers: _Answers, files: Sequence[Path], root: Path) -> Iterator[list
         row = next(outputs)
         best = int(row.argmax())
         yield [name, served.class_names[best], f"{row[best]:.7g}", "", *(f"{value:.7g}" for value in row)]
+
+
+def _outputs(run: Runner, pixels: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(pixels), _BATCH):
+        yield from run(pixels[start : start + _BATCH])[0]
 
 
 def _pixels(served: ServedModel, files: Sequence[Path]) -> np.ndarray:

@@ -71,15 +71,6 @@ def check_solves(model: keras.Model, phases: Sequence[Phase], options: Options) 
         )
 
 
-def is_solvable(model: keras.Model) -> bool:
-    """Returns whether the head of a model is linear, so that it can be solved."""
-    try:
-        dense = _dense_of(model)
-    except InputError:
-        return False
-    return dense.kernel_constraint is None
-
-
 @dataclass(frozen=True, eq=False)
 class HeadSolver:
     """Gives the head of a model the weights with the smallest loss on the training images.

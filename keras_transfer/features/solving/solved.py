@@ -68,8 +68,10 @@ def solve(rows: Rows, objective: Objective, outputs: int, *, biased: bool = True
     chosen = _sample(rows, outputs, seed)
     whole = len(chosen) == rows.examples
     with threadpool_limits(1, "blas"):  # each fold has a thread of its own; those of BLAS would wait for each other
-        compact, directions = _compact(rows.take(chosen), scaling, objective, biased)
-        folds = _folds(rows.take(chosen), seed)
+        few = rows.take(chosen)
+        compact, directions = _compact(few, scaling, objective, biased)
+        folds = _folds(few, seed)
+        unchecked = len(few) - sum(len(fold.check) for fold in folds)
         folds = folds if compact.features.size * outputs <= _FEW_FOLDS else folds[:2]
         path = path_of(compact, folds, outputs) if folds else []
         best = min(path, key=lambda candidate: candidate.loss).C if path else UNCHECKED
@@ -84,12 +86,16 @@ def solve(rows: Rows, objective: Objective, outputs: int, *, biased: bool = True
     kernel = linear.kernel * scaling.factor[:, None]
     bias = linear.bias - scaling.mean @ kernel if biased else linear.bias
     said = f"{len(folds)} folds" + ("" if whole else f" of {len(chosen):,} images")
+    if unchecked:
+        said += f", without {unchecked} of classes that have no other image to learn from"
     return Solution(
         (kernel * spread).astype(np.float32),
         (bias * spread + centre).astype(np.float32),
         best,
         tuple(path),
-        f"the smallest loss in {said}" if path else "nothing: no class has two images",
+        f"the smallest loss in {said}"
+        if path
+        else "nothing: there are no two images, or groups, to check one by the other",
     )
 
 

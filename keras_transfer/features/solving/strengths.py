@@ -66,13 +66,16 @@ class Compact:
 
     def problem(self, rows: np.ndarray | slice = slice(None)) -> Problem:
         """Returns the problem of some of the rows."""
-        weights = self.weights[rows]
-        block = (self.features[rows], self.labels[rows], weights / weights.sum(dtype=np.float64).astype(np.float32))
+        weights = self.weights[rows] / np.float32(self._total(rows))
+        block = (self.features[rows], self.labels[rows], weights)
         return Problem(lambda: [block], self.objective, self.variances, biased=self.biased)
 
     def penalty(self, strength: float, rows: np.ndarray | slice = slice(None)) -> float:
         """Returns the penalty beside the weighted mean loss of some rows."""
-        return 1 / (strength * float(self.weights[rows].sum(dtype=np.float64)))
+        return 1 / (strength * self._total(rows))
+
+    def _total(self, rows: np.ndarray | slice) -> float:
+        return max(float(self.weights[rows].sum(dtype=np.float64)), 1e-12)  # all of them may weigh nothing
 
 
 def path_of(rows: Compact, folds: Sequence[Fold], outputs: int) -> list[Candidate]:
