@@ -7,12 +7,9 @@ to start anew. `python benchmarks/adaptation.py digits`, `pacs`, `augmented` or 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
-import time
-import warnings
 from collections.abc import Callable
 from datetime import date
 from functools import cache, partial
@@ -28,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 from accuracy import DATA, WEIGHTS
 from keras import layers
+from runs import Runs
 
 # the machine's facts are those of `measure`, which takes arguments of its own
 ARGUMENTS, sys.argv[1:] = sys.argv[1:], []
@@ -36,7 +34,7 @@ from measure import machine  # noqa: E402
 import keras_transfer as kt  # noqa: E402
 
 HERE = Path(__file__).parent
-RUNS = HERE / "adaptation_runs.jsonl"
+RUNS = Runs(HERE / "adaptation_runs.jsonl")
 SEEDS = (0, 1, 2)
 WITHOUT_SOURCE = "information_maximization, no source"
 METHODS = ("none", *(name for name in kt.available("alignment") if name != "none"), WITHOUT_SOURCE)
@@ -187,28 +185,6 @@ def lasted(history: keras.callbacks.History) -> dict[str, Any]:
     return {"epoch": int(np.argmax(values)) + 1 if values else 0}
 
 
-def known() -> list[dict[str, Any]]:
-    """Returns the runs that are there."""
-    return [json.loads(line) for line in RUNS.read_text().splitlines()] if RUNS.exists() else []
-
-
-def once(task: str, method: str, seed: int, run: Any) -> None:
-    """Does a run unless it is there, and keeps its result."""
-    if any((row["task"], row["method"], row["seed"]) == (task, method, seed) for row in known()):
-        return
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
-    begin = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", kt.DataWarning)
-        found = run()
-    signs = [str(item.message) for item in caught if issubclass(item.category, kt.DataWarning)]
-    row = {"task": task, "method": method, "seed": seed, **found, "seconds": time.perf_counter() - begin}
-    with RUNS.open("a") as file:
-        file.write(json.dumps({**row, "warnings": signs}) + "\n")
-    print(f"{task:<28} {method:<36} seed {seed}  {found['accuracy']:.3f}  {row['seconds']:.0f} s", flush=True)
-
-
 def main() -> None:
     """Does the runs that are asked for and not there yet, then writes the page."""
     wanted = ARGUMENTS or ["digits", "pacs", "augmented", "light"]
@@ -224,8 +200,8 @@ def main() -> None:
         tasks, methods = parts[part]
         for task, seed, method in product(tasks, SEEDS, methods):
             run = partial(pacs, method, seed) if task is None else partial(digits, *task, method, seed)
-            once(name_of(task), method, seed, run)
-    (HERE / "adaptation.md").write_text(page(known()), encoding="utf-8")
+            RUNS.once({"task": name_of(task), "method": method, "seed": seed}, run)
+    (HERE / "adaptation.md").write_text(page(RUNS.known()), encoding="utf-8")
 
 
 def name_of(task: tuple[str, str, str] | None) -> str:

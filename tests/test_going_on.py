@@ -23,7 +23,7 @@ def known(head="linear", activation="softmax", **options):
     return model
 
 
-@pytest.mark.parametrize("head", ["linear", "mlp", "cosine"])
+@pytest.mark.parametrize("head", ["linear", "mlp", "cosine", "multilayer"])
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid", "linear"])
 def test_more_classes_keep_what_is_known_of_the_others(head, activation):
     model = known(head, activation)

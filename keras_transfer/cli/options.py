@@ -16,7 +16,7 @@ ImageSize = Annotated[
     int | None, typer.Option(min=1, help="Height and width in pixels; by default the network's default size.")
 ]
 Resize = Annotated[str, typer.Option(help="How images are resized: crop, pad or stretch.")]
-HeadName = Annotated[str, typer.Option(help="Layers after the pooling: linear, mlp or cosine.")]
+HeadName = Annotated[str, typer.Option(help="Layers after the pooling: linear, multilayer, mlp or cosine.")]
 ScheduleName = Annotated[str, typer.Option(help="When stages are unfrozen: feature_extraction, gradual, ...")]
 Epochs = Annotated[int, typer.Option(help="Number of epochs of all phases together.")]
 LearningRate = Annotated[float, typer.Option(help="Learning rate of the first phase.")]

@@ -77,8 +77,8 @@ def build_model(
     Returns:
         A functional model, all of it trainable (see `set_trainable`). Its input `images` is
         `(batch, height, width, channels)` in [0, 255], uint8 or float32; the model contains the backbone's
-        preprocessing. Its layer `features` returns the pooled vector `(batch, channels)`, its last layer `predictions`
-        the output, float32 `(batch, num_classes)`.
+        preprocessing. Its layer `features` returns the pooled vector `(batch, channels)`, or with head="multilayer" the
+        averages of all stages, its last layer `predictions` the output, float32 `(batch, num_classes)`.
 
     Raises:
         InputError: if a name is unknown, the image size is below the backbone's minimum, or the file of weights does
@@ -119,7 +119,7 @@ def build_model(
         raise InputError(
             "Expected a pooling that gives vectors of one length. Received: 'flatten' with any image size."
         )
-    features = pool(feature_map, pooling)
+    features = pool(feature_map, pooling, getattr(apply_head, "gather", None))
     # the head
     logits = apply_head(features, num_classes)
     if logits.shape != (None, num_classes):

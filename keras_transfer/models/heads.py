@@ -1,6 +1,7 @@
 """Heads: the layers from the vector `features` to one number for each class, before the activation.
 
-A head is a function `(features, num_classes) -> logits` that uses Keras layers.
+A head is a function `(features, num_classes) -> logits` that uses Keras layers. Its attribute `gather`, if it has
+one, makes `features` of the pooled vector, such as by adding what earlier stages give.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from keras import KerasTensor, constraints, layers, regularizers
 
 from keras_transfer._checks import unknown
 from keras_transfer._registry import Registry
+from keras_transfer.models.pooling import average
+from keras_transfer.models.stages import TAP, ends_of_stages
 
 Head = Callable[[KerasTensor, int], KerasTensor]
 HEADS: Registry[Head] = Registry("head", callable, "a function (features, num_classes) -> logits")
@@ -25,6 +28,31 @@ def linear(features: KerasTensor, num_classes: int) -> KerasTensor:
     the variation between seeds.
     """
     return layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name="logits")(features)
+
+
+def every_stage(pooled: KerasTensor) -> KerasTensor:
+    """Puts the averages of what all stages but the last give before the pooled vector: `(batch, sum of channels)`."""
+    *earlier, _ = ends_of_stages(pooled).items()
+    taps = [average(end, TAP + name) for name, end in earlier]
+    return layers.Concatenate(dtype="float32", name="every_stage")([*taps, pooled]) if taps else pooled
+
+
+def multilayer(features: KerasTensor, num_classes: int) -> KerasTensor:
+    """One dense layer on what all stages give, each averaged over all places: for tasks far from the pretrained one.
+
+    Solve it (`schedule="solve"`), which standardises the features: those of different stages differ in their scale.
+
+    Evci, Dumoulin, Larochelle, Mozer, "Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning"
+    (2022), section 3, https://arxiv.org/abs/2201.03529. Kept: a linear head on the pooled activations of the layers.
+    Departures: the ends of stages in place of all layers; one average for each channel in place of several windows; a
+    penalty that cross-validation chooses in place of the selection of features by group lasso; and each feature is
+    standardised, in place of the layers' vectors being scaled to length 1.
+    """
+    return linear(features, num_classes)
+
+
+multilayer.__dict__["gather"] = every_stage
+HEADS.register("multilayer")(multilayer)
 
 
 @HEADS.register("mlp")

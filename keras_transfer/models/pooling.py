@@ -68,16 +68,26 @@ def flatten(feature_map: KerasTensor) -> KerasTensor:
     return layers.Flatten()(feature_map)
 
 
-def pool(output: KerasTensor, pooling: str | Pooling) -> KerasTensor:
+def average(tensor: KerasTensor, name: str | None = None) -> KerasTensor:
+    """Averages over all places between the batch and the channels: `(batch, ..., channels)` to `(batch, channels)`."""
+    kinds = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D, 5: layers.GlobalAveragePooling3D}
+    return kinds.get(len(tensor.shape), layers.Identity)(name=name)(tensor)
+
+
+def pool(
+    output: KerasTensor, pooling: str | Pooling, gather: Callable[[KerasTensor], KerasTensor] | None = None
+) -> KerasTensor:
     """Applies a pooling to a backbone's output, and names the result `features`; its dtype is that of the pooling.
 
     Args:
         output: a feature map `(batch, height, width, channels)`, or a vector `(batch, channels)`, which is not pooled.
         pooling: name of a pooling, or a function.
+        gather: makes the features of the pooled vector; None where they are that vector.
 
     Raises:
         InputError: if the name is unknown.
     """
     apply = POOLINGS.find(pooling)
     vector = output if len(output.shape) == 2 else apply(output)
+    vector = gather(vector) if gather else vector
     return keras.layers.Identity(name="features", dtype=vector.dtype)(vector)

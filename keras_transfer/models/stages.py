@@ -10,10 +10,11 @@ from keras import KerasTensor, layers
 
 from keras_transfer._arguments import Kind, takes
 from keras_transfer._checks import InputError, unknown
-from keras_transfer._keras.graph import crossing, nodes_before
+from keras_transfer._keras.graph import Node, crossing, nodes, nodes_before
 from keras_transfer.schedules.parts import HEAD
 
 _MARK = "stage_"
+TAP = "tap_"  # starts the name of a layer that pools the end of a stage for the head
 MODEL = Kind(keras.Model, "a keras.Model, such as build_model returns")
 
 
@@ -39,6 +40,12 @@ def marks_of_stages(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in getattr(model, "layers", []) if _is_mark(layer)]
 
 
+def ends_of_stages(tensor: KerasTensor) -> dict[str, KerasTensor]:
+    """Returns the outputs of the stages that a tensor is computed from, by their names, from input to output."""
+    model = keras.Model(keras.utils.get_source_inputs(tensor), tensor)
+    return {name_of_mark(mark): mark.output for mark in marks_of_stages(model)}
+
+
 def name_of_mark(mark: keras.layers.Layer) -> str:
     """Returns the name of the stage whose end a layer marks."""
     return mark.name.removeprefix(_MARK)
@@ -53,20 +60,31 @@ def split(model: keras.Model, at: str) -> tuple[keras.Model, keras.Model]:
         at: name of the first stage of the suffix, or "features" for a suffix from the pooled vector to the output.
 
     Returns:
-        `(prefix, suffix)`. If several tensors cross the split (NASNet), the prefix returns a list of tensors and the
-        suffix takes it. Of a model with several inputs, the prefix takes those that come before the split; the suffix
-        takes the tensors that cross it and then the other inputs, in a list.
+        `(prefix, suffix)`. If several tensors cross the split, the prefix returns a list of tensors and the suffix
+        takes it: in NASNet, and with head="multilayer", where the pooled vectors of earlier stages cross it too. Of a
+        model with several inputs, the prefix takes those that come before the split; the suffix takes the tensors that
+        cross it and then the other inputs, in a list.
 
     Raises:
         InputError: if the model has no such stage.
     """
-    before = nodes_before(model, _start(model, at))
+    before = _with_taps(model, nodes_before(model, _start(model, at)))
     made = {id(tensor) for node in before for tensor in node.output_tensors}
     inputs = [tensor for tensor in model.inputs if id(tensor) in made]
     others = [tensor for tensor in model.inputs if id(tensor) not in made]
     cut = crossing(model, before)
     first, second, last = _one_or_all(inputs), _one_or_all([*cut, *others]), _one_or_all(model.outputs)
     return keras.Model(first, _one_or_all(cut), name=f"before_{at}"), keras.Model(second, last, name=f"from_{at}")
+
+
+def _with_taps(model: keras.Model, before: list[Node]) -> list[Node]:
+    """Adds the pooling of earlier stages, where nothing else after the split needs what is pooled."""
+    inside = {id(node) for node in before}
+    later = [node for node in nodes(model) if id(node) not in inside]
+    taps = [node for node in later if node.operation.name.startswith(TAP)]
+    needed = {id(tensor) for node in later if node not in taps for tensor in node.input_tensors}
+    made = {id(tensor) for node in before for tensor in node.output_tensors} - needed
+    return [*before, *(node for node in taps if id(node.input_tensors[0]) in made)]
 
 
 def _one_or_all(tensors: list[KerasTensor]) -> KerasTensor | list[KerasTensor]:
