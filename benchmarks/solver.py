@@ -18,7 +18,7 @@ from keras_transfer.features.solving import OBJECTIVES, Rows, solve
 from keras_transfer.features.solving.rows import Held
 
 WIDTH, CLASSES, EPOCHS, HELD_OUT = 1280, 10, 20, 5000
-SIZES = tuple(map(int, sys.argv[1:])) or (500, 5_000, 50_000)
+SIZES = tuple(map(int, sys.argv[1:])) or (500, 5_000, 50_000, 200_000)
 
 
 def features(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -43,6 +43,26 @@ def test_every_engine_gives_tensorflows_numbers(engine, name):
     assert found.dtype == np.float32 and found.std() > 0
 
 
+@pytest.mark.parametrize("name", ["toy", *(pytest.param(name, marks=pytest.mark.slow) for name in BACKBONES.names())])
+def test_training_on_every_engines_activations_ends_in_the_weights_of_training_on_images(name):
+    """Six steps of SGD, at rates of 1e-2 for the head and 1e-3 with the last stage.
+
+    An engine that is refused would be a warning, which is an error here.
+    """
+    part = part_named(name)
+    model = kt.build_model(part, 2, weights=None, image_size=max(32, part.min_image_size))
+    data = kt.data.from_arrays(images_for(model, 8).astype("uint8"), np.arange(8) % 2, batch_size=4, seed=0)
+    phases = (kt.Phase(2, "head", 1e-2), kt.Phase(1, min(1, len(kt.stages(model)) - 1), 1e-3))
+    start, ends = model.get_weights(), []
+    for cache in (False, *(kt.Cache("memory", engine=engine) for engine in ENGINES.names())):
+        model.set_weights(start)
+        kt.fine_tune(model, data, schedule=phases, optimizer=keras.optimizers.SGD(clipnorm=1.0), cache=cache, verbose=0)
+        ends.append(model.get_weights())
+    for plain, *cached in zip(*ends, strict=True):
+        for found in cached:
+            assert np.abs(plain - found).max() <= 1e-5 * max(np.abs(plain).max(), 1e-2)  # or of the rate
+
+
 @pytest.mark.parametrize("engine", OTHERS)
 def test_several_tensors_keep_their_order(engine):
     model = kt.build_model(toy_backbone(), 2)
