@@ -100,7 +100,7 @@ def _kept(image_at: Read, count: int, spec: tf.TensorSpec) -> Read:
     """Returns the same function, which computes each image once, if all of them fit in memory."""
     if count * spec.shape.num_elements() * spec.dtype.size > _MEMORY_SHARE * available_memory():
         return image_at
-    held = tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "")  # index to pixels, as serialized tensors
+    held = _pixels_by_index()
 
     def look_up(index: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         found = held.lookup(index)
@@ -114,6 +114,14 @@ def _kept(image_at: Read, count: int, spec: tf.TensorSpec) -> Read:
         return tf.ensure_shape(image, spec.shape)
 
     return look_up
+
+
+def _pixels_by_index() -> tf.lookup.experimental.MutableHashTable:
+    """Returns a table of pixels, as serialized tensors, that is gone when the last pipeline of it is.
+
+    TensorFlow keeps a table that has a name, and with it the images, until the process ends.
+    """
+    return tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "", experimental_is_anonymous=True)
 
 
 def augmented(images: tf.data.Dataset, change: Augmentation, seed: int) -> tf.data.Dataset:
