@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -19,7 +20,7 @@ from keras_transfer.data.formats.translating import is_foreign, read_file, reade
 from keras_transfer.data.known_files import KnownFiles
 from keras_transfer.data.pipelines.fetching import fetched
 from keras_transfer.data.pipelines.options import mapped
-from keras_transfer.data.pipelines.order import in_turn
+from keras_transfer.data.pipelines.order import CHUNK, in_turn
 from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.pixels.images import decode
 
@@ -147,11 +148,21 @@ def decodable(
         return index, look_at(item, tf.constant(side))
 
     rows = fetched(in_turn(len(items)), [np.array(items, dtype=object)])
-    readable = mapped(rows, decoded, in_order=False).ignore_errors().as_numpy_iterator()
+    readable: Iterable[tuple[np.ndarray, Any]] = _one_by_one(mapped(rows, decoded, in_order=False).ignore_errors())
     if progress and len(items) >= _PROGRESS_FROM:
         readable = track(readable, "checking images", total=len(items), transient=True)
     for index, seen in readable:
         yield int(index), seen
+
+
+def _one_by_one(found: tf.data.Dataset) -> Iterator[tuple[np.ndarray, Any]]:
+    """Yields elements as NumPy arrays. Those of one shape come from TensorFlow in batches, in half the time."""
+    if not all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(found.element_spec)):
+        yield from found.as_numpy_iterator()
+        return
+    for batch in found.batch(CHUNK).as_numpy_iterator():
+        rows = zip(*tf.nest.flatten(batch), strict=True)
+        yield from (tf.nest.pack_sequence_as(batch, row) for row in rows)
 
 
 @cache  # traced once: for a few files it takes as long as reading them
@@ -225,15 +236,16 @@ def _mislabelled(path: Path) -> str | None:
         str(path).encode()
     except UnicodeEncodeError:
         return "has a name that is not UTF-8; rename it"
-    if file.is_dir():
-        return "is a folder named like an image"
     try:
-        if not file.resolve(strict=True).is_file():
+        mode = file.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return "is a folder named like an image"
+        if not stat.S_ISREG(mode):
             return "is no regular file"
         with file.open("rb") as opened:
             head = opened.read(HEAD)
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads back to itself, before Python 3.13
-        return f"cannot be read ({getattr(error, 'strerror', None) or 'a link that leads back to itself'})"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
     if not head:
         return "is empty"
     named, held = format_named(path), image_format(head)

@@ -69,9 +69,9 @@ def solve(rows: Rows, objective: Objective, outputs: int, *, biased: bool = True
     scaling = rows.scaling(centred=biased)
     chosen = _sample(rows, outputs, seed)
     whole = len(chosen) == rows.examples
+    few = rows.take(chosen)
+    compact, directions = _compact(few, scaling, objective, biased)
     with threadpool_limits(1, "blas"):  # each fold has a thread of its own; those of BLAS would wait for each other
-        few = rows.take(chosen)
-        compact, directions = _compact(few, scaling, objective, biased)
         folds = _folds(few, seed)
         unchecked = len(few) - sum(len(fold.check) for fold in folds)
         folds = folds if compact.features.size * outputs <= _FEW_FOLDS else folds[:2]
