@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import date
 from functools import cache, partial
 from itertools import product
@@ -43,7 +43,6 @@ HERE = Path(__file__).parent
 RUNS = Runs(HERE / "quality_runs.jsonl")
 SEEDS = range(5)
 HELD_OUT = 0.25  # of each class
-EPOCHS, RATE = 10, 3e-3  # the defaults of `fine_tune`
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1)
 NETWORKS = {
     "MobileNet 0.25": ("MobileNet", 0.25, "mobilenet_0.25_224_notop.weights.h5"),
@@ -145,7 +144,7 @@ def regression(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
     return {"accuracy": found[best], "C": best}
 
 
-def schedule(chosen: str | Sequence[kt.Phase]) -> Callable[[keras.Model, kt.data.ImageData], dict[str, Any]]:
+def schedule(chosen: str | kt.schedules.Schedule) -> Callable[[keras.Model, kt.data.ImageData], dict[str, Any]]:
     """Returns a recipe that is a schedule of `fine_tune`."""
 
     def run(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
@@ -156,26 +155,16 @@ def schedule(chosen: str | Sequence[kt.Phase]) -> Callable[[keras.Model, kt.data
     return run
 
 
-def solved_first(name: str) -> Callable[[keras.Model, kt.data.ImageData], dict[str, Any]]:
-    """Returns a recipe that solves the head and then goes on as the schedule does after its first phase."""
-
-    def run(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
-        _, *later = kt.schedules.SCHEDULES.find(name)(EPOCHS, RATE, kt.stages(model))
-        return schedule((kt.Phase("solve", "head"), *later))(model, data)
-
-    return run
-
-
 RECIPES: dict[str, Callable[[keras.Model, kt.data.ImageData], dict[str, Any]]] = {
     "best regression": regression,
     "feature_extraction": schedule("feature_extraction"),
     "solve": schedule("solve"),
     "gradual": schedule("gradual"),
-    "solve, gradual": solved_first("gradual"),
+    "solve, gradual": schedule(kt.schedules.from_solved("gradual")),
     "linear_probe_then_fine_tune": schedule("linear_probe_then_fine_tune"),
-    "solve, fine-tune": solved_first("linear_probe_then_fine_tune"),
+    "solve, fine-tune": schedule(kt.schedules.from_solved("linear_probe_then_fine_tune")),
     "multilayer, solve": schedule("solve"),
-    "multilayer, solve, gradual": solved_first("gradual"),
+    "multilayer, solve, gradual": schedule(kt.schedules.from_solved("gradual")),
 }
 
 

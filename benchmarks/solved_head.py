@@ -1,14 +1,15 @@
 """A solved head on a frozen network, end to end: from 2,000 files on the disk to a head with validation accuracy.
 
 Beside it: plain Keras' twenty epochs, ours, one pass of `model.predict` over the same files, and a second run of ours
-over the same folder, in which files and activations are remembered. `PLAIN=3` runs three epochs of plain Keras and counts
-the others as the mean of those after the first, which reads the files; `PLAIN=0` leaves plain Keras out. `TURNS=1` runs
-everything once.
+over the same folder, in which files and activations are remembered. `PLAIN=3` runs three epochs of plain Keras, and
+counts the others as the mean of those after the first, which reads the files; `PLAIN=0` leaves plain Keras out.
+`TURNS=1` runs everything once. `TORCH_PYTHON=.../bin/python` adds the same recipe in PyTorch, run by that Python.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ import keras_transfer as kt
 
 EPOCHS, IMAGES = 20, (2000, 200)  # for training and validation
 PLAIN = int(os.environ.get("PLAIN", EPOCHS))  # epochs of plain Keras, of which twenty take up to an hour
+TORCH = os.environ.get("TORCH_PYTHON")
 TURNS = int(os.environ.get("TURNS", "3"))
 
 
@@ -42,6 +44,13 @@ def one_pass(network: str, folder: Path) -> float:
             model.predict(read(folder / split), verbose=0)
 
     return timed(run)
+
+
+def in_torch(network: str, folder: Path) -> float:
+    """Returns what PyTorch says it took."""
+    script = Path(__file__).with_name("frozen_torch.py")
+    done = subprocess.run([TORCH, str(script), str(folder), network], check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.splitlines()[-1])
 
 
 def solved(network: str, folder: Path, where: str = "memory", cache: str | None = None) -> float:
@@ -68,6 +77,7 @@ def main() -> None:
     for network in NETWORKS:
         with photographs(*IMAGES) as folder, tempfile.TemporaryDirectory() as remembered:
             ways = {"plain Keras, 20 epochs": plain} if PLAIN else {}
+            ways |= {"PyTorch, features once": in_torch} if TORCH else {}
             ways |= {"one predict": one_pass, "ours, 20 epochs": trained, "ours, solved": solved}
             keras.utils.set_random_seed(0)
             solved(network, folder, "disk", remembered)

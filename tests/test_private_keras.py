@@ -26,6 +26,7 @@ KEPT_BY_US = {  # keys that we put on Keras' objects ourselves
     "_replaced_by_hold_still",
     "_XlaMustCompile",  # attributes of nodes in TensorFlow's graphs
     "_noinline",
+    "_class",
     "_borrowed",
 }
 

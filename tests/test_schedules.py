@@ -11,6 +11,7 @@ from keras_transfer import InputError, Phase, available
 from keras_transfer.schedules.named import SCHEDULES, plan
 from keras_transfer.schedules.parts import open_parts
 from keras_transfer.schedules.phases import starts
+from keras_transfer.schedules.solved_start import from_solved
 
 STAGES = ("a", "b", "c", "d", "e")
 
@@ -70,3 +71,17 @@ def test_wrong_schedules_are_refused(arguments, message):
 def test_wrong_phases_are_refused(change):
     with pytest.raises(InputError):
         Phase(**{"epochs": 1, "unfrozen": "head", "learning_rate": 1e-3, **change})
+
+
+@pytest.mark.parametrize("name", available("schedule"))
+def test_any_schedule_can_begin_with_a_solved_head_and_goes_on_as_it_is(name):
+    plain = plan(name, 10, 1e-3, STAGES)
+    first, *later = plan(from_solved(name), 10, 1e-3, STAGES)
+    assert first == Phase("solve", "head") and tuple(later) == plain[1:]
+
+
+def test_a_schedule_that_does_not_begin_with_the_head_cannot_be_solved_first():
+    with pytest.raises(InputError, match="first phase opens the head alone"):
+        plan(from_solved(lambda epochs, rate, stages: (Phase(epochs, "all", rate),)), 2, 1e-3, STAGES)
+    with pytest.raises(InputError, match="gradual"):
+        from_solved("graduall")

@@ -98,7 +98,8 @@ PRIVATE_NAMES = tuple(
         ("MultiOptimizer", "_optimizer_map", "refitting", "which optimizer has which variable", _LOUD),
         ("MultiOptimizer", "_var_to_optimizer_idx", "refitting", "the same, once built", "functions are called again"),
         # TensorFlow
-        ("convert_to_constants", "convert_variables_to_constants_v2", "constants", "freezes a graph", "ImportError"),
+        ("convert_to_constants", "_FunctionConverterDataInEager", "constants", "freezes a graph", "ImportError"),
+        ("convert_to_constants", "_replace_variables_by_constants", "constants", "freezes a graph", "ImportError"),
         ("tf_optimizer", "OptimizeGraph", "constants", "inlines functions", "ImportError"),
     )
 )

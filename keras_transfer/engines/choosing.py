@@ -20,6 +20,7 @@ TENSORFLOW = "tensorflow"
 CLOSE = 1e-5  # largest relative difference to TensorFlow's numbers
 _LONG = 0.1  # seconds of a run that need not be repeated to be known
 _WORTH = 3.0  # times of compiling an engine that the work ahead must take
+_ANOTHER = 10.0  # the same where one is found already: the next may be faster, but hardly twice
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,10 @@ def choose(model: keras.Model | Any, sample: np.ndarray, images: int, asked: str
     best = Chosen(TENSORFLOW, plain, f"{1 / seconds:.0f} images a second")
     refused = ""
     others = [name for name in ENGINES.names() if name != TENSORFLOW and ENGINES.find(name).installed]
+    slower = 1.0  # how many times the usual seconds of compiling this model takes
     for name in sorted(others, key=lambda name: ENGINES.find(name).compiling):
-        if whole < _WORTH * ENGINES.find(name).compiling:
+        usual = ENGINES.find(name).compiling
+        if whole < (_WORTH if best.name == TENSORFLOW else _ANOTHER) * usual * slower:
             break
         begun = perf_counter()
         try:
@@ -75,6 +78,7 @@ def choose(model: keras.Model | Any, sample: np.ndarray, images: int, asked: str
         except InputError as error:
             refused += f"; {error}"
             continue
+        slower = max(slower, (perf_counter() - begun) / usual)
         its_seconds = _seconds(run, sample) / len(sample)
         if perf_counter() - begun + its_seconds * images < whole:
             whole = its_seconds * images  # what is spent is spent

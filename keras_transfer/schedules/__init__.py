@@ -18,6 +18,7 @@ from keras_transfer.schedules.named import (
     solve,
     surgical,
 )
+from keras_transfer.schedules.solved_start import from_solved
 
 __all__ = [
     "SCHEDULES",
@@ -25,6 +26,7 @@ __all__ = [
     "chain_thaw",
     "feature_extraction",
     "fine_tune",
+    "from_solved",
     "gradual",
     "last_n",
     "linear_probe_then_fine_tune",
