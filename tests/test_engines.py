@@ -140,6 +140,21 @@ def test_the_fastest_is_chosen_where_there_is_work_for_it(prefix, monkeypatch):
     assert choose(prefix, images, 1000).name == "tensorflow", "a slower one is not taken"
 
 
+@pytest.mark.parametrize(("images", "slowly", "tried"), [(90, 0, False), (600, 0, True), (600, 12, False)])
+def test_a_second_engine_is_tried_only_where_much_work_is_left(prefix, monkeypatch, images, slowly, tried):
+    """TensorFlow takes 1 second for 3 images, the first engine a half; compiling takes 2 seconds or six times that."""
+    plain, compiled = ENGINES.find("tensorflow").compile(prefix), []
+    for name in OTHERS:
+        monkeypatch.delitem(ENGINES._parts, name)
+    clock = iter(np.arange(1000) * float(slowly))
+    monkeypatch.setattr(choosing, "perf_counter", lambda: next(clock))
+    for name in ("first", "second"):
+        registered(monkeypatch, name, lambda model, name=name: compiled.append(name) or plain)
+    monkeypatch.setattr(choosing, "_seconds", lambda run, sample: 0.5 if run is plain else 1.0)
+    assert choose(prefix, images_for(prefix), images).name == "first"
+    assert compiled == (["first", "second"] if tried else ["first"])
+
+
 @pytest.fixture
 def data():
     return kt.data.from_arrays(RNG.integers(0, 256, (24, 32, 32, 3)).astype("uint8"), np.arange(24) % 2)

@@ -61,7 +61,9 @@ def test_every_engine_gives_the_same_rows(exported, folder, tmp_path, engine):
             assert float(row["probability"]) == pytest.approx(float(expected["probability"]), abs=1e-5)
 
 
-@pytest.mark.parametrize("cut", [0, 1, 25, 60])
+@pytest.mark.parametrize(
+    "cut", [pytest.param(0, marks=pytest.mark.slow), 1, 25, pytest.param(60, marks=pytest.mark.slow)]
+)
 def test_it_goes_on_where_it_stopped(exported, folder, tmp_path, monkeypatch, cut):
     monkeypatch.setattr(folder_predictions, "_CHUNK", 4)
     whole = kt.predict_folder(exported, folder, tmp_path / "whole.csv", verbose=0)

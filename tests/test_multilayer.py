@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from networks import toy_backbone
 
 import keras_transfer as kt
 
@@ -12,16 +13,14 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3)).astype("float
 
 def network(head="multilayer", classes=2, **options):
     keras.utils.set_random_seed(0)
-    return kt.build_model(
-        "MobileNet", classes, weights=None, image_size=32, head=head, backbone_options={"alpha": 0.25}, **options
-    )
+    return kt.build_model(toy_backbone(), classes, image_size=32, head=head, **options)
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max", "gem"])
 def test_features_are_averages_of_all_stages_and_the_pooled_vector(pooling):
     model = network(pooling=pooling)
     *earlier, _ = kt.stages(model)
-    assert len(earlier) > 2
+    assert len(earlier) > 1
     maps = keras.Model(model.input, [model.get_layer(f"stage_{name}").output for name in earlier])
     expected = [image.mean(axis=(1, 2)) for image in maps.predict(IMAGES, verbose=0)]
     features = keras.Model(model.input, model.get_layer("features").output).predict(IMAGES, verbose=0)
@@ -52,14 +51,13 @@ def test_a_vector_or_one_stage_needs_nothing_of_others():
 
 
 def test_trained_on_activations_as_on_images(arrays):
-    phases = (kt.Phase(1, "head", 1e-2), kt.Phase(1, 1, 1e-3), kt.Phase(1, 2, 1e-3))
+    phases = (kt.Phase(1, "head", 1e-2), kt.Phase(1, 2, 1e-3))
     found = []
-    for cache in ("memory", "disk", False):
+    for cache in ("memory", False):
         model = network(classes=3)
         kt.fine_tune(model, arrays, schedule=phases, cache=cache, verbose=0)
         found.append(model.get_weights())
-    for weights in found[1:]:
-        assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(found[0], weights, strict=True))
+    assert all(np.allclose(*pair, atol=1e-5) for pair in zip(*found, strict=True))
 
 
 def test_solved_and_saved_as_a_plain_model_and_served(arrays, tmp_path):

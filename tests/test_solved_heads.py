@@ -183,6 +183,10 @@ def test_fit_refuses_a_phase_that_solves(toy):
         with pytest.raises(InputError, match="does not solve a head"):
             options = {} if schedule != "solve" else {"epochs": 1, "learning_rate": 1e-3}
             kt.UnfreezeSchedule(schedule, **options)
+    late = kt.UnfreezeSchedule(kt.schedules.from_solved("gradual"), epochs=2, learning_rate=1e-3)
+    toy.compile("adam", "sparse_categorical_crossentropy")
+    with pytest.raises(InputError, match="does not solve a head"):
+        toy.fit(np.zeros((2, 32, 32, 3)), np.zeros(2), verbose=0, callbacks=[late])
 
 
 def test_adapt_refuses_a_phase_that_solves(toy, data):

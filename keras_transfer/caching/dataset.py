@@ -16,8 +16,7 @@ from keras_transfer.caching.settings import Cache
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import mapped, ready
 from keras_transfer.engines import ENGINE, Runner
-from keras_transfer.models.pooling import average
-from keras_transfer.models.stages import MODEL, check_one_way
+from keras_transfer.models.stages import MODEL, averaged, check_one_way
 from keras_transfer.models.stages import split as split_model
 
 
@@ -146,7 +145,7 @@ def _pooled(model: keras.Model, cuts: Sequence[str]) -> keras.Model:
     if not cuts:
         raise InputError("Expected one stage or more. Received: an empty `at`.")
     tensors = [tensor for cut in cuts for tensor in split_model(model, cut)[0].outputs]
-    vectors = [average(tensor) for tensor in tensors]
+    vectors = [averaged(tensor) for tensor in tensors]
     return keras.Model(model.inputs, keras.ops.concatenate(vectors, axis=-1) if len(vectors) > 1 else vectors[0])
 
 

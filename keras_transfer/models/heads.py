@@ -12,8 +12,7 @@ from keras import KerasTensor, constraints, layers, regularizers
 
 from keras_transfer._checks import unknown
 from keras_transfer._registry import Registry
-from keras_transfer.models.pooling import average
-from keras_transfer.models.stages import TAP, ends_of_stages
+from keras_transfer.models.stages import TAP, averaged, ends_of_stages
 
 Head = Callable[[KerasTensor, int], KerasTensor]
 HEADS: Registry[Head] = Registry("head", callable, "a function (features, num_classes) -> logits")
@@ -30,10 +29,10 @@ def linear(features: KerasTensor, num_classes: int) -> KerasTensor:
     return layers.Dense(num_classes, kernel_initializer="zeros", dtype="float32", name="logits")(features)
 
 
-def every_stage(pooled: KerasTensor) -> KerasTensor:
+def _every_stage(pooled: KerasTensor) -> KerasTensor:
     """Puts the averages of what all stages but the last give before the pooled vector: `(batch, sum of channels)`."""
     *earlier, _ = ends_of_stages(pooled).items()
-    taps = [average(end, TAP + name) for name, end in earlier]
+    taps = [averaged(end, TAP + name) for name, end in earlier]
     return layers.Concatenate(dtype="float32", name="every_stage")([*taps, pooled]) if taps else pooled
 
 
@@ -51,7 +50,7 @@ def multilayer(features: KerasTensor, num_classes: int) -> KerasTensor:
     return linear(features, num_classes)
 
 
-multilayer.__dict__["gather"] = every_stage
+multilayer.__dict__["gather"] = _every_stage
 HEADS.register("multilayer")(multilayer)
 
 

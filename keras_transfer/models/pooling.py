@@ -68,12 +68,6 @@ def flatten(feature_map: KerasTensor) -> KerasTensor:
     return layers.Flatten()(feature_map)
 
 
-def average(tensor: KerasTensor, name: str | None = None) -> KerasTensor:
-    """Averages over all places between the batch and the channels: `(batch, ..., channels)` to `(batch, channels)`."""
-    kinds = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D, 5: layers.GlobalAveragePooling3D}
-    return kinds.get(len(tensor.shape), layers.Identity)(name=name)(tensor)
-
-
 def pool(
     output: KerasTensor, pooling: str | Pooling, gather: Callable[[KerasTensor], KerasTensor] | None = None
 ) -> KerasTensor:

@@ -46,6 +46,12 @@ def ends_of_stages(tensor: KerasTensor) -> dict[str, KerasTensor]:
     return {name_of_mark(mark): mark.output for mark in marks_of_stages(model)}
 
 
+def averaged(tensor: KerasTensor, name: str | None = None) -> KerasTensor:
+    """Averages over all places between the batch and the channels: `(batch, ..., channels)` to `(batch, channels)`."""
+    kinds = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D, 5: layers.GlobalAveragePooling3D}
+    return kinds.get(len(tensor.shape), layers.Identity)(name=name)(tensor)
+
+
 def name_of_mark(mark: keras.layers.Layer) -> str:
     """Returns the name of the stage whose end a layer marks."""
     return mark.name.removeprefix(_MARK)
