@@ -128,6 +128,11 @@ CASES = {
 }
 
 
+def _short(value: object) -> str:
+    """Names a parameter; bytes are not the same in every process, as DICOM numbers each file anew."""
+    return "bytes" if isinstance(value, bytes) else str(value)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_each_form_has_the_right_pixels(name, tmp_path):
     suffix, content, expected = CASES[name]
@@ -188,6 +193,7 @@ PAGES = np.stack([GREY, 255 - GREY, GREY // 2])
 @pytest.mark.parametrize(
     ("suffix", "content"),
     [(".tif", tiff(PAGES, photometric="minisblack")), (".dcm", dicom(PAGES)), (".npy", npy(PAGES[..., np.newaxis]))],
+    ids=_short,
 )
 def test_files_with_several_pages(suffix, content, tmp_path):
     for name in ("a", "b"):
@@ -256,6 +262,7 @@ def test_a_damaged_file_is_left_out_with_the_reason(name, content, reason, tmp_p
         ("pillow_heif", "x.heic", b"\0\0\0\x18ftypheic" + b"\0" * 9, "heic"),
         ("tifffile", "x.tif", tiff(HOUNSFIELD), "tiff"),
     ],
+    ids=_short,
 )
 def test_a_library_that_is_missing_is_named(library, name, content, extra, tmp_path, monkeypatch):
     import importlib.util
