@@ -55,8 +55,9 @@ HEADER = """
 `python benchmarks/quality.py` makes this page; its code is the protocol. A quarter of each class is held out, by five
 seeds, and all recipes see the same splits. The held-out images also choose the epoch, as in `fine_tune`. Recipes have
 their default values: 10 epochs, rate 3e-3. "Best regression" is scikit-learn's LogisticRegression on the same features,
-standardised, with the penalty that is best on the held-out images: it knows what the others do not. Cells are medians
-of the seeds' accuracies, in percent; under the table, the difference of each recipe from the first, over all rows.
+standardised, with the penalty that is best on the held-out images: it knows what the others do not. Cells are medians of
+the accuracies of all five seeds, in percent; empty ones have not run. Under the table is the difference of each recipe
+from the first, over all rows.
 """.strip()
 
 # sets
@@ -193,9 +194,10 @@ def page(rows: list[dict[str, Any]]) -> str:
             recipe: sorted((row for row in here if row["recipe"] == recipe), key=lambda row: row["seed"])
             for recipe in recipes
         }
-        if not any(found.values()):
+        whole = {recipe: done for recipe, done in found.items() if len(done) == len(SEEDS)}
+        if not whole:
             continue
-        middle = {recipe: 100 * median(row["accuracy"] for row in done) for recipe, done in found.items() if done}
+        middle = {recipe: 100 * median(row["accuracy"] for row in done) for recipe, done in whole.items()}
         cells = [f"{middle[recipe]:.1f}" if recipe in middle else "" for recipe in recipes]
         lines.append(f"| {name} | {network} | " + " | ".join(cells) + " |")
         for recipe, value in middle.items():

@@ -76,3 +76,13 @@ def test_as_a_backbone_it_leaves_the_vectors_of_earlier_stages_behind():
     reused = kt.build_model(model, 3, image_size=32)
     assert kt.stages(reused) == kt.stages(model)
     assert not [layer.name for layer in reused.layers if layer.name.startswith("tap_")]
+
+
+def test_a_layer_of_the_network_with_the_name_of_a_tap_stays_in_its_stage():
+    x = images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="early_end")(x)
+    x = keras.layers.Conv2D(4, 3, name="tap_early")(x)
+    part = kt.Backbone(keras.Model(images, x), image_size=8, stages=(("early", "early_end"), ("late", "")))
+    before, after = kt.split(kt.build_model(part, 2, weights=None), "late")
+    assert [layer.name for layer in before.layers if layer.weights] == ["early_end"]
+    assert "tap_early" in [layer.name for layer in after.layers]

@@ -37,9 +37,11 @@ def _every_stage(pooled: KerasTensor) -> KerasTensor:
 
 
 def multilayer(features: KerasTensor, num_classes: int) -> KerasTensor:
-    """One dense layer on what all stages give, each averaged over all places: for tasks far from the pretrained one.
+    """One dense layer on what all stages give, each averaged over all places.
 
-    Solve it (`schedule="solve"`), which standardises the features: those of different stages differ in their scale.
+    The paper finds it better than the last stage alone where pictures are far from the pretraining, and not elsewhere:
+    compare both. Solve it (`schedule="solve"`), which standardises the features: those of different stages differ in
+    their scale.
 
     Evci, Dumoulin, Larochelle, Mozer, "Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning"
     (2022), section 3, https://arxiv.org/abs/2201.03529. Kept: a linear head on the pooled activations of the layers.

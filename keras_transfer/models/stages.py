@@ -15,6 +15,7 @@ from keras_transfer.schedules.parts import HEAD
 
 _MARK = "stage_"
 TAP = "tap_"  # starts the name of a layer that pools the end of a stage for the head
+_AVERAGES = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D, 5: layers.GlobalAveragePooling3D}
 MODEL = Kind(keras.Model, "a keras.Model, such as build_model returns")
 
 
@@ -48,8 +49,7 @@ def ends_of_stages(tensor: KerasTensor) -> dict[str, KerasTensor]:
 
 def averaged(tensor: KerasTensor, name: str | None = None) -> KerasTensor:
     """Averages over all places between the batch and the channels: `(batch, ..., channels)` to `(batch, channels)`."""
-    kinds = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D, 5: layers.GlobalAveragePooling3D}
-    return kinds.get(len(tensor.shape), layers.Identity)(name=name)(tensor)
+    return _AVERAGES.get(len(tensor.shape), layers.Identity)(name=name)(tensor)
 
 
 def name_of_mark(mark: keras.layers.Layer) -> str:
@@ -87,7 +87,9 @@ def _with_taps(model: keras.Model, before: list[Node]) -> list[Node]:
     """Adds the pooling of earlier stages, where nothing else after the split needs what is pooled."""
     inside = {id(node) for node in before}
     later = [node for node in nodes(model) if id(node) not in inside]
-    taps = [node for node in later if node.operation.name.startswith(TAP)]
+    names = {TAP + name for name in stages(model)}
+    kinds = (*_AVERAGES.values(), layers.Identity)  # a layer of the network may have such a name too
+    taps = [node for node in later if node.operation.name in names and isinstance(node.operation, kinds)]
     needed = {id(tensor) for node in later if node not in taps for tensor in node.input_tensors}
     made = {id(tensor) for node in before for tensor in node.output_tensors} - needed
     return [*before, *(node for node in taps if id(node.input_tensors[0]) in made)]
