@@ -54,10 +54,10 @@ NETWORKS = {
 HEADER = """
 `python benchmarks/quality.py` makes this page; its code is the protocol. A quarter of each class is held out, by five
 seeds, and all recipes see the same splits. The held-out images also choose the epoch, as in `fine_tune`. Recipes have
-their default values: 10 epochs, rate 3e-3. "Best regression" is scikit-learn's LogisticRegression on the same features,
-standardised, with the penalty that is best on the held-out images: it knows what the others do not. Cells are medians
-of the accuracies of all five seeds, in percent; empty ones have not run. Under the table is the difference of each recipe
-from the first, over all rows.
+their default values: 10 epochs, rate 3e-3. "Best regression" is scikit-learn's LogisticRegression on the same
+features, standardised, with the penalty that is best on the held-out images: it knows what the others do not. Cells
+are medians of the accuracies of all five seeds, in percent; empty ones have not run. Under the table is the
+difference of each recipe from the first, over all rows.
 """.strip()
 
 # sets
