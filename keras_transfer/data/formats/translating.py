@@ -119,6 +119,21 @@ def reader(paths: Iterable[Any], pixel_range: Range | None = None) -> Any:
     return content
 
 
+def formats_read(paths: Iterable[Any]) -> frozenset[str] | None:
+    """Returns the formats of the bytes that `reader` gives, if all files are what they are named; None if unknown.
+
+    Example:
+        >>> sorted(formats_read(["leaf.png", "Leaf.JPG", "scan.dcm"]))
+        ['BMP', 'JPEG', 'PNG']
+    """
+    endings = {os.fsdecode(path).rpartition(".")[2] for path in paths}
+    names = {format_named(f"file.{ending}") for ending in endings}
+    known = [name for name in names if name is not None]
+    if len(known) < len(names):
+        return None
+    return frozenset("BMP" if FORMATS.find(name).open else name for name in known)
+
+
 def as_png(path: str | os.PathLike[str], pixel_range: Range | None = None) -> bytes:
     """Returns a file in any format as the bytes of a PNG file with 8 bits, to send to a served model.
 

@@ -10,9 +10,9 @@ import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
-from keras_transfer.data.formats.translating import reader
+from keras_transfer.data.formats.translating import formats_read, reader
 from keras_transfer.data.kinds.kind import Kind
-from keras_transfer.data.pixels.images import MARGIN, load_pixels
+from keras_transfer.data.pixels.images import ALL, MARGIN, load_pixels
 from keras_transfer.data.pixels.resizing import RESIZES
 
 
@@ -41,9 +41,13 @@ class Images(Kind):
         """Returns a function that reads one of these files; what TensorFlow cannot decode becomes BMP."""
         return reader(paths, self.pixel_range)
 
-    def decode(self, raw: tf.Tensor) -> tf.Tensor:
+    def formats(self, paths: Iterable[Any]) -> frozenset[str] | None:
+        """Returns those of the files, which are checked to be what they are named, as `reader` gives them."""
+        return formats_read(paths)
+
+    def decode(self, raw: tf.Tensor, formats: frozenset[str] | None = None) -> tf.Tensor:
         """Decodes the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file, turns it upright and resizes it."""
-        pixels = load_pixels(raw, self.image_size, self.resize, self.pixel_range)
+        pixels = load_pixels(raw, self.image_size, self.resize, self.pixel_range, formats or ALL)
         return tf.image.rgb_to_grayscale(pixels) if self.channels == 1 else pixels
 
     def fit(self, example: tf.Tensor) -> tf.Tensor:

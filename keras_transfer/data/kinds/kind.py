@@ -22,9 +22,17 @@ class Kind(ABC):
         """Returns a function that reads any of these files: from its path, a scalar string, to what `decode` takes."""
         return tf.io.read_file
 
+    def formats(self, paths: Iterable[Any]) -> frozenset[str] | None:
+        """Returns the formats that the content of these files has, as their names tell; None if it may have any."""
+        return None
+
     @abstractmethod
-    def decode(self, raw: tf.Tensor) -> tf.Tensor:
-        """Makes an example of the content of a file, a scalar string.
+    def decode(self, raw: tf.Tensor, formats: frozenset[str] | None = None) -> tf.Tensor:
+        """Makes an example of the content of a file.
+
+        Args:
+            raw: scalar string.
+            formats: that the content may have; the fewer, the sooner a pass begins. None for all.
 
         Raises:
             tf.errors.InvalidArgumentError: if the content cannot be decoded.

@@ -25,7 +25,7 @@ def announced_size(encoded: tf.Tensor) -> tf.Tensor:
     return tf.cond(
         is_jpeg(encoded),
         lambda: tf.cast(tf.image.extract_jpeg_shape(encoded)[:2], tf.int64),
-        lambda: _size_in_head(encoded),
+        lambda: size_in_head(encoded),
     )
 
 
@@ -41,7 +41,7 @@ _FORMATS = (
 )
 
 
-def _size_in_head(encoded: tf.Tensor) -> tf.Tensor:
+def size_in_head(encoded: tf.Tensor) -> tf.Tensor:
     """Finds the size in a PNG, GIF, BMP or WebP file, where their specifications put it."""
     signatures, starts, *places = zip(*_FORMATS, strict=True)
     weights = np.zeros((2, len(_FORMATS), _HEAD), np.int64)  # of each byte in height and width

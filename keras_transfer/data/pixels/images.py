@@ -6,29 +6,27 @@ Everything here is made of TensorFlow operations, so that the same function runs
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 
 import tensorflow as tf
 
 from keras_transfer.data.formats.format import MAX_PIXELS
+from keras_transfer.data.pixels.branches import either
 from keras_transfer.data.pixels.headers import (
-    announced_size,
     bmp_palette,
     exif_orientation,
     has_exif,
     is_deep_png,
     is_jpeg,
     is_palette_bmp,
+    size_in_head,
 )
 from keras_transfer.data.pixels.resizing import RESIZES, centred, crop
 
 MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
 
 DEEP = (0.0, 65535.0)  # black and white in files with 16 bits, unless it is said otherwise
-_RANGE = tf.TensorSpec((2,), tf.float32)
-_ENCODED, _PICTURE = tf.TensorSpec((), tf.string), tf.TensorSpec((None, None, 3), tf.uint8)
-# One call in the graph, not its many operations: what an image does not need then costs next to nothing.
-_apart = partial(tf.function, autograph=False, experimental_attributes={"_noinline": True})
+ALL = frozenset({"JPEG", "PNG", "GIF", "BMP", "WebP"})  # formats that TensorFlow decodes
 
 
 def load_image(
@@ -49,51 +47,69 @@ def load_image(
 
 
 def load_pixels(
-    encoded: tf.Tensor, image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] | None = None
+    encoded: tf.Tensor,
+    image_size: tuple[int, int],
+    resize: str,
+    pixel_range: tuple[float, float] | None = None,
+    formats: frozenset[str] = ALL,
 ) -> tf.Tensor:
-    """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines."""
+    """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines.
 
-    other = _any_image(tuple(image_size), resize, pixel_range)
-    if RESIZES.find(resize) is crop:  # the usual photograph takes a path of few operations; others are one call
-        usual = is_jpeg(encoded) & ~has_exif(encoded)
-        image = tf.cond(usual, lambda: _cropped_jpeg(encoded, image_size, other), lambda: other(encoded))
-    else:
-        image = other(encoded)
-    return tf.ensure_shape(image, (*image_size, 3))
-
-
-@cache  # traced once, also where it is called outside a graph
-def _any_image(
-    image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] | None
-) -> Callable[[tf.Tensor], tf.Tensor]:
-    def any_image(encoded: tf.Tensor) -> tf.Tensor:
-        return _rounded(RESIZES.find(resize)(decode(encoded, max(image_size), pixel_range), image_size))
-
-    return _apart(any_image, input_signature=[_ENCODED])
-
-
-def _cropped_jpeg(encoded: tf.Tensor, image_size: tuple[int, int], other: Callable[..., tf.Tensor]) -> tf.Tensor:
-    """Decodes the part of a JPEG alone that `crop` keeps, where it is resized without antialiasing.
-
-    The decoder computes the colours at the border of the part from the pixels within, so that the outermost row and
-    column may differ a little from those of the whole picture.
+    Args:
+        encoded: as in `load_image`.
+        image_size: as in `load_image`.
+        resize: as in `load_image`.
+        pixel_range: as in `load_image`.
+        formats: that the bytes may have. What others need is left out of the graph; the pixels are the same.
     """
-    size = tf.image.extract_jpeg_shape(encoded)[:2]
-    window, plain = centred(size, image_size)
 
-    def part() -> tf.Tensor:
-        with tf.control_dependencies([_limit(size)]):
-            pixels = tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
+    return _loader(tuple(image_size), resize, pixel_range, formats)(encoded)
+
+
+@cache  # traced once for all pipelines
+def _loader(
+    image_size: tuple[int, int], resize: str, pixel_range: tuple[float, float] | None, formats: frozenset[str]
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    def whole(encoded: tf.Tensor) -> tf.Tensor:
+        image = decode(encoded, max(image_size), pixel_range, formats)
+        return _rounded(RESIZES.find(resize)(image, image_size))
+
+    def part(encoded: tf.Tensor) -> tf.Tensor:
+        size = _jpeg_size(encoded)
+        pixels = tf.io.decode_and_crop_jpeg(encoded, centred(size, image_size)[0], channels=3)
         return _rounded(tf.image.resize(pixels, image_size))
 
-    return tf.cond(plain, part, lambda: other(encoded))
+    def needs_part(encoded: tf.Tensor) -> tf.Tensor:
+        return centred(tf.image.extract_jpeg_shape(encoded)[:2], image_size)[1]
+
+    def part_or_whole(encoded: tf.Tensor) -> tf.Tensor:
+        """Decodes of a JPEG the part alone that `crop` keeps, where it is resized without antialiasing.
+
+        The decoder computes the colours at its border from the pixels within, so that the outermost row and column may
+        differ a little from those of the whole picture.
+        """
+        upright = is_jpeg(encoded) & ~has_exif(encoded)
+        plain = either(upright, needs_part, lambda _: tf.constant(False), encoded)
+        return either(plain, part, whole, encoded)
+
+    load = part_or_whole if "JPEG" in formats and RESIZES.find(resize) is crop else whole
+    return tf.function(
+        lambda encoded: tf.ensure_shape(load(encoded), (*image_size, 3)),
+        input_signature=[tf.TensorSpec((), tf.string)],
+        autograph=False,
+    )
 
 
 def _rounded(image: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.round(image), tf.uint8)
 
 
-def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, float] | None = None) -> tf.Tensor:
+def decode(
+    encoded: tf.Tensor,
+    side: int | tf.Tensor,
+    pixel_range: tuple[float, float] | None = None,
+    formats: frozenset[str] = ALL,
+) -> tf.Tensor:
     """Decodes one image to RGB and turns it the way its EXIF orientation says.
 
     A JPEG is decoded at 1/8, 1/4 or 1/2 of its size, the smallest at which its shorter side keeps `MARGIN` times
@@ -104,6 +120,7 @@ def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, 
         encoded: scalar string, the bytes of a file.
         side: the longer side of the size wanted, in pixels; a large number for the whole picture.
         pixel_range: the values that become black and white where a file has 16 bits a channel; (0, 65535) by default.
+        formats: that the bytes may have.
 
     Returns:
         uint8 `(height, width, 3)` in [0, 255].
@@ -112,47 +129,76 @@ def decode(encoded: tf.Tensor, side: int | tf.Tensor, pixel_range: tuple[float, 
         tf.errors.InvalidArgumentError: if the bytes are not an image TensorFlow can decode, or announce more than
             `MAX_PIXELS`.
     """
-    return _decode(encoded, tf.convert_to_tensor(side, tf.int32), tf.constant(pixel_range or DEEP, tf.float32))
+    side, values = tf.convert_to_tensor(side, tf.int32), tf.constant(pixel_range or DEEP, tf.float32)
+    return _decoder(formats)(encoded, side, values)
 
 
-# traced once for all pipelines
-@tf.function(input_signature=[_ENCODED, tf.TensorSpec((), tf.int32), _RANGE], autograph=False)
-def _decode(encoded: tf.Tensor, side: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
-    return tf.cond(is_jpeg(encoded), lambda: _decode_jpeg(encoded, side), lambda: _decode_other(encoded, pixel_range))
+@cache  # traced once for all pipelines
+def _decoder(formats: frozenset[str]) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    def jpeg(encoded: tf.Tensor, side: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        return _decode_jpeg(encoded, side)
+
+    def other(encoded: tf.Tensor, _: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
+        return _decode_other(encoded, pixel_range, formats)
+
+    def either_of(encoded: tf.Tensor, side: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
+        return either(is_jpeg(encoded), jpeg, other, encoded, side, pixel_range)
+
+    needed = either_of if len(formats) > 1 else jpeg
+    chosen = needed if "JPEG" in formats else other
+    signature = [tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.float32)]
+    return tf.function(chosen, input_signature=signature, autograph=False)
 
 
 def _decode_jpeg(encoded: tf.Tensor, side: tf.Tensor) -> tf.Tensor:
+    room = tf.reduce_min(_jpeg_size(encoded)) // tf.maximum(side, 1)
+
+    def at(ratio: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """Decodes at 1 / ratio of the size, or less."""
+
+        def decoded(encoded: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+            return tf.io.decode_jpeg(encoded, channels=3, ratio=ratio)
+
+        if ratio == 8:
+            return decoded
+        return lambda encoded, room: either(room < MARGIN * 2 * ratio, decoded, at(2 * ratio), encoded, room)
+
+    image = at(1)(encoded, room)
+    return either(has_exif(encoded), _upright, lambda image, _: image, image, encoded)
+
+
+def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
+    """Reads height and width of a JPEG; an error if they are too large to decode."""
     size = tf.image.extract_jpeg_shape(encoded)[:2]
     with tf.control_dependencies([_limit(size)]):
-        room = tf.reduce_min(size) // tf.maximum(side, 1)
-    halvings = sum(tf.cast(room >= MARGIN * ratio, tf.int32) for ratio in (2, 4, 8))
-    image = tf.switch_case(
-        halvings, [partial(tf.io.decode_jpeg, encoded, channels=3, ratio=ratio) for ratio in (1, 2, 4, 8)]
-    )
-    image.set_shape((None, None, 3))
-    return tf.cond(has_exif(encoded), lambda: _upright(image, encoded), lambda: image)
+        return tf.identity(size)
 
 
-@_apart(input_signature=[_ENCODED, _RANGE])
-def _decode_other(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
-    with tf.control_dependencies([_limit(announced_size(encoded))]):
+def _decode_other(encoded: tf.Tensor, pixel_range: tf.Tensor, formats: frozenset[str]) -> tf.Tensor:
+    with tf.control_dependencies([_limit(size_in_head(encoded))]):
         encoded = tf.identity(encoded)
 
-    def deep() -> tf.Tensor:
+    def plain(encoded: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
+        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+
+    def deep(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
         values = tf.cast(tf.io.decode_png(encoded, channels=3, dtype=tf.uint16), tf.float32)
         black, white = tf.unstack(pixel_range)
         return tf.cast(tf.round(tf.clip_by_value((values - black) * (255 / (white - black)), 0, 255)), tf.uint8)
 
-    def coloured() -> tf.Tensor:
+    def coloured(encoded: tf.Tensor, _: tf.Tensor) -> tf.Tensor:  # of these TensorFlow takes the indices for grey
         return tf.gather(bmp_palette(encoded), tf.cast(tf.io.decode_bmp(encoded, channels=0)[..., 0], tf.int32))
 
-    def plain() -> tf.Tensor:
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    def bmp_or_plain(encoded: tf.Tensor, pixel_range: tf.Tensor) -> tf.Tensor:
+        if "BMP" not in formats:
+            return plain(encoded, pixel_range)
+        return either(is_palette_bmp(encoded), coloured, plain, encoded, pixel_range)
 
-    def no_deep() -> tf.Tensor:  # of these TensorFlow takes the indices for grey values
-        return tf.cond(is_palette_bmp(encoded), coloured, plain)
-
-    return tf.ensure_shape(tf.cond(is_deep_png(encoded), deep, no_deep), (None, None, 3))
+    if "PNG" in formats:
+        image = either(is_deep_png(encoded), deep, bmp_or_plain, encoded, pixel_range)
+    else:
+        image = bmp_or_plain(encoded, pixel_range)
+    return tf.ensure_shape(image, (None, None, 3))
 
 
 def _limit(size: tf.Tensor) -> tf.Operation:
@@ -160,18 +206,14 @@ def _limit(size: tf.Tensor) -> tf.Operation:
     return tf.raw_ops.Assert(condition=pixels <= MAX_PIXELS, data=["too many pixels", pixels])
 
 
-@_apart(input_signature=[_PICTURE, _ENCODED])
 def _upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
-    return _turn(image, exif_orientation(encoded))
+    """Undoes what the EXIF orientation of a JPEG says was done to the picture."""
+    orientation = exif_orientation(encoded)
 
-
-def _turn(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Undoes what each EXIF orientation says was done to the picture."""
-
-    def turned() -> tf.Tensor:
+    def turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
         order = tf.where(orientation > 4, [1, 0, 2], [0, 1, 2])  # from 5 on, rows and columns are exchanged
         step = (orientation - 1) % 4
         flipped = tf.stack([step >= 2, (step == 1) | (step == 2), False])
         return tf.raw_ops.Reverse(tensor=tf.transpose(image, order), dims=flipped)
 
-    return tf.ensure_shape(tf.cond(orientation == 1, lambda: image, turned), (None, None, 3))
+    return either(orientation == 1, lambda image, _: image, turned, image, orientation)

@@ -54,8 +54,9 @@ def pad(image: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     whole = tf.shape(image)[:2]
     scale = tf.reduce_min([height, width] / whole)
     part = tf.clip_by_value(tf.cast(tf.round(scale * tf.cast(whole, tf.float64)), tf.int32), 1, [height, width])
-    top, left = tf.unstack(([height, width] - part) // 2)
-    return tf.image.pad_to_bounding_box(stretch(image, part), top, left, height, width)
+    before = ([height, width] - part) // 2
+    black = tf.concat([tf.stack([before, [height, width] - part - before], axis=1), [[0, 0]]], axis=0)
+    return tf.pad(stretch(image, part), black)
 
 
 @RESIZES.register("stretch")
