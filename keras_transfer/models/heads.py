@@ -40,14 +40,13 @@ def multilayer(features: KerasTensor, num_classes: int) -> KerasTensor:
     """One dense layer on what all stages give, each averaged over all places.
 
     The paper finds it better than the last stage alone where pictures are far from the pretraining, and not elsewhere:
-    compare both. Solve it (`schedule="solve"`), which standardises the features: those of different stages differ in
-    their scale.
+    compare both. Solve it (`schedule="solve"`), which scales the features: those of different stages differ in size.
 
     Evci, Dumoulin, Larochelle, Mozer, "Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning"
     (2022), section 3, https://arxiv.org/abs/2201.03529. Kept: a linear head on the pooled activations of the layers.
     Departures: the ends of stages in place of all layers; one average for each channel in place of several windows; a
     penalty that cross-validation chooses in place of the selection of features by group lasso; and each feature is
-    standardised, in place of the layers' vectors being scaled to length 1.
+    scaled, in place of the layers' vectors being scaled to length 1.
     """
     return linear(features, num_classes)
 

@@ -26,18 +26,22 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Scaling:
-    """What makes features standard: zero on average, with a standard deviation of 1. Constant ones become 0.
+    """What makes features alike: zero on average, and divided by the square root of their standard deviation.
+
+    Pareto scaling, of van den Berg et al., "Centering, scaling, and transformations" (BMC Genomics 7:142, 2006), table
+    1: halfway between features as they are and a standard deviation of 1, by which rare and noisy ones would count as
+    much as others. The mean of the variances is 1. `benchmarks/scaling.py` compares them. Constant features become 0.
 
     Attributes:
         mean: float64 `(features,)`.
-        factor: 1 / standard deviation, float64 `(features,)`; 0 for a constant feature.
+        factor: by which a feature is multiplied, float64 `(features,)`; 0 for a constant one.
     """
 
     mean: np.ndarray
     factor: np.ndarray
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Returns rows in standard form, float32."""
+        """Returns scaled rows, float32."""
         found = features - self.mean.astype(np.float32)
         found *= self.factor.astype(np.float32)
         return found
@@ -103,7 +107,7 @@ class Rows:
             yield self.source.read(rows), self.labels[example], self.weights[example]
 
     def scaling(self, *, centred: bool = True) -> Scaling:
-        """Finds what makes the features standard, in one pass.
+        """Finds what makes the features alike, in one pass.
 
         Args:
             centred: whether the mean becomes 0; without a bias it may not.
@@ -130,7 +134,8 @@ class Rows:
             spread, mean = spread + np.square(mean) * count, np.zeros(self.width)
         deviation = np.sqrt(spread / count)
         constant = deviation <= 1e-6 * np.abs(mean)  # as far as float32 can tell
-        return Scaling(mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, deviation)))
+        usual = deviation[~constant].mean() if not constant.all() else 1.0
+        return Scaling(mean, np.where(constant, 0.0, 1 / np.sqrt(np.where(constant, 1.0, deviation) * usual)))
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ _EACH = 10  # rows of each class that choose it in any case
 _FEW_FOLDS = 300_000_000  # of the same product, up to which all folds are computed, and beyond which two of them
 _MEMORY = 0.25  # share of what is free that rows may take
 _FINELY = 1e-7  # of loss that a pass over all rows gains at least
-_COPIES = 6  # of them: as they are, standardised, along their directions, and of the folds
+_COPIES = 6  # of them: as they are, scaled, along their directions, and of the folds
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Solution:
     Attributes:
         kernel: float32 `(features, outputs)`, for the features as they are.
         bias: float32 `(outputs,)`.
-        C: inverse of the penalty on the standardised features, as in scikit-learn's LogisticRegression.
+        C: inverse of the penalty on the scaled features, as in scikit-learn's LogisticRegression; see `Scaling`.
         path: the strengths that were tried, in rising order of C; empty where there was nothing to check them by.
         chosen_by: how it was chosen, in a few words.
     """
@@ -45,7 +45,7 @@ class Solution:
 
 
 def solve(rows: Rows, objective: Objective, outputs: int, *, biased: bool = True, seed: int = 0) -> Solution:
-    """Solves a linear head: the smallest mean loss plus a penalty on the squared weights of standardised features.
+    """Solves a linear head: the smallest mean loss plus a penalty on the squared weights of scaled features.
 
     The strength of the penalty has the smallest loss in a cross-validation over the rows, or over a sample of them
     where they are many; the head is then solved anew on all rows. What does not fit in memory is read in blocks.

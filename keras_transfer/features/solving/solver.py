@@ -17,7 +17,7 @@ _LEAST = 1e-4  # curvature that is assumed of an output that is sure everywhere
 
 @dataclass(frozen=True)
 class Directions:
-    """Orthogonal directions in the space of standard features, along which they are not correlated.
+    """Orthogonal directions in the space of scaled features, along which they are not correlated.
 
     Attributes:
         basis: float32 `(features, directions)`; None for the features themselves.
@@ -29,7 +29,7 @@ class Directions:
 
     @classmethod
     def of_rows(cls, features: np.ndarray) -> Directions:
-        """Finds the principal components of rows of standard features.
+        """Finds the principal components of rows of scaled features.
 
         The penalty is the same in any orthogonal basis, and the weights of the smallest penalty have no part in
         directions in which the rows do not differ, so that nothing is lost where there are fewer rows than features.
@@ -47,7 +47,7 @@ class Directions:
 
     @classmethod
     def of_blocks(cls, blocks: Iterable[np.ndarray], width: int) -> Directions:
-        """Finds the principal components of rows of standard features that come in blocks."""
+        """Finds the principal components of rows of scaled features that come in blocks."""
         if width > _WIDEST:
             return cls.unknown(width)
         products, rows = np.zeros((width, width), np.float32), 0
