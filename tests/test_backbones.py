@@ -146,7 +146,7 @@ def test_keras_file_keeps_stages_and_answers(model, images, tmp_path):
     assert np.array_equal(suffix(prefix(images)), again(images))
 
 
-@pytest.mark.parametrize("open_last", [False, True], ids=["head", "last stage"])
+@pytest.mark.parametrize("open_last", [pytest.param(False, marks=pytest.mark.slow), True], ids=["head", "last stage"])
 def test_frozen_means_still(model, images, open_last):
     names = kt.stages(model)
     boundary = names[-1] if open_last and len(names) > 1 else "features"

@@ -55,7 +55,7 @@ def by_layer(variable: keras.Variable) -> keras.optimizers.Optimizer:
 OPTIMIZERS: dict[str, keras.optimizers.Optimizer] = {}
 
 
-@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("scaled", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize(
     "several",
     [

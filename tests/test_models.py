@@ -303,7 +303,13 @@ def test_generalised_means_stay_in_float32_under_mixed_precision():
 
 
 @pytest.mark.parametrize(
-    "name", ["toy", "MobileNetV2 up to block3", "ResNet50 up to conv2", "EfficientNetB0 up to block2"]
+    "name",
+    [
+        "toy",
+        "MobileNetV2 up to block3",
+        pytest.param("ResNet50 up to conv2", marks=pytest.mark.slow),
+        pytest.param("EfficientNetB0 up to block2", marks=pytest.mark.slow),
+    ],
 )
 def test_a_model_for_images_of_any_size(name, tmp_path):
     fixed = kt.build_model(part_named(name), 2, weights=None, image_size=48)

@@ -49,7 +49,13 @@ def test_batches_are_numbered_within_the_epoch(toy, data, cache, capsys):
 
 
 @pytest.mark.parametrize(
-    ("cache", "augment"), [(False, "none"), ("memory", "none"), ("disk", "none"), ("auto", ["light", "mixup"])]
+    ("cache", "augment"),
+    [
+        pytest.param(False, "none", marks=pytest.mark.slow),
+        pytest.param("memory", "none", marks=pytest.mark.slow),
+        ("disk", "none"),
+        ("auto", ["light", "mixup"]),
+    ],
 )
 def test_nothing_is_written_where_verbose_is_0(pictures, cache, augment, tmp_path, capfd):
     """By anything: it is the file descriptors that are read."""
@@ -63,7 +69,7 @@ def test_nothing_is_written_where_verbose_is_0(pictures, cache, augment, tmp_pat
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("cache", [False, "memory"])
+@pytest.mark.parametrize("cache", [pytest.param(False, marks=pytest.mark.slow), "memory"])
 def test_nothing_is_written_by_an_adaptation_where_verbose_is_0(data, cache, tmp_path, capfd):
     target = kt.data.from_directory(write_pictures(tmp_path / "other", per_class=10), image_size=32, batch_size=8)
     model = kt.build_model(toy_backbone(), 3, image_size=32)
