@@ -14,6 +14,46 @@ from measure import SIZE
 import keras_transfer as kt
 from keras_transfer.models.stages import layers_by_part
 
+# KerasHub's backbones, by class and options; it has no MobileNetV2
+HUB: dict[str, tuple[str, dict[str, Any]]] = {
+    "EfficientNetB0": (
+        "EfficientNetBackbone",
+        {
+            "stackwise_kernel_sizes": [3, 3, 5, 3, 5, 5, 3],
+            "stackwise_num_repeats": [1, 2, 2, 3, 3, 4, 1],
+            "stackwise_input_filters": [32, 16, 24, 40, 80, 112, 192],
+            "stackwise_output_filters": [16, 24, 40, 80, 112, 192, 320],
+            "stackwise_expansion_ratios": [1, 6, 6, 6, 6, 6, 6],
+            "stackwise_squeeze_and_excite_ratios": [0.25] * 7,
+            "stackwise_strides": [1, 2, 2, 2, 1, 2, 1],
+            "stackwise_block_types": ["v1"] * 7,
+            "width_coefficient": 1.0,
+            "depth_coefficient": 1.0,
+            "input_shape": (SIZE, SIZE, 3),
+        },
+    ),
+    "ResNet50": (
+        "ResNetBackbone",
+        {
+            "input_conv_filters": [64],
+            "input_conv_kernel_sizes": [7],
+            "stackwise_num_filters": [64, 128, 256, 512],
+            "stackwise_num_blocks": [3, 4, 6, 3],
+            "stackwise_num_strides": [1, 2, 2, 2],
+            "block_type": "bottleneck_block",
+            "image_shape": (SIZE, SIZE, 3),
+        },
+    ),
+    "VGG16": (
+        "VGGBackbone",
+        {
+            "stackwise_num_repeats": [2, 2, 3, 3, 3],
+            "stackwise_num_filters": [64, 128, 256, 512, 512],
+            "image_shape": (SIZE, SIZE, 3),
+        },
+    ),
+}
+
 
 class EpochTimes(keras.callbacks.Callback):
     """Notes the seconds of each epoch's training steps and validation."""
@@ -42,21 +82,14 @@ def keras_model(network: str) -> keras.Model:
 
 def hub_model(network: str) -> keras.Model | None:
     """Builds the task of KerasHub for the same network, base frozen, where KerasHub is installed and has it."""
-    if network != "ResNet50" or find_spec("keras_hub") is None:
+    if network not in HUB or find_spec("keras_hub") is None:
         return None
     import keras_hub
 
-    base = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[7],
-        stackwise_num_filters=[64, 128, 256, 512],
-        stackwise_num_blocks=[3, 4, 6, 3],
-        stackwise_num_strides=[1, 2, 2, 2],
-        block_type="bottleneck_block",
-        image_shape=(SIZE, SIZE, 3),
-    )
+    name, options = HUB[network]
+    base = getattr(keras_hub.models, name)(**options)
     base.trainable = False
-    return keras_hub.models.ImageClassifier(backbone=base, num_classes=2)
+    return keras_hub.models.ImageClassifier(backbone=base, num_classes=2, activation="softmax")
 
 
 def keras_data(folder: Path, batch_size: int = 32) -> tuple[tf.data.Dataset, tf.data.Dataset]:

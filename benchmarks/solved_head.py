@@ -3,8 +3,8 @@
 Beside it: plain Keras' twenty epochs, ours, one pass of `model.predict` over the same files, and a second run of ours
 over the same folder, in which files and activations are remembered. `PLAIN=3` runs three epochs of plain Keras, and
 counts the others as the mean of those after the first, which reads the files; `PLAIN=0` leaves plain Keras out.
-`TURNS=1` runs everything once. `TORCH_PYTHON=.../bin/python` adds the same recipe in PyTorch, run by that Python, and
-`KERASHUB_PYTHON` KerasHub's task. `ONLY="VGG16 ResNet50"` runs these networks alone.
+`TURNS=1` runs everything once. `TORCH_PYTHON=.../bin/python` adds the same recipe in PyTorch, run by that Python.
+KerasHub's task is added where KerasHub is installed and has the network. `ONLY="VGG16 ResNet50"` runs these alone.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import mean
 
 import keras
 from measure import NETWORKS, SIZE, in_turn, photographs, report, timed
-from recipes import EpochTimes, keras_data, keras_fit, keras_model, our_data, our_model
+from recipes import EpochTimes, hub_model, keras_data, keras_fit, keras_model, our_data, our_model
 
 import keras_transfer as kt
 
 EPOCHS, IMAGES = 20, (2000, 200)  # for training and validation
 PLAIN = int(os.environ.get("PLAIN", EPOCHS))  # epochs of plain Keras, of which twenty take up to an hour
-TORCH, KERASHUB = os.environ.get("TORCH_PYTHON"), os.environ.get("KERASHUB_PYTHON")
+TORCH = os.environ.get("TORCH_PYTHON")
 ONLY = os.environ.get("ONLY", " ".join(NETWORKS)).split()
 TURNS = int(os.environ.get("TURNS", "3"))
 
 
-def plain(network: str, folder: Path) -> float:
-    """Times the recipe of Keras' guide."""
-    model, epochs = keras_model(network), EpochTimes()
+def plain(network: str, folder: Path, build: Callable[[str], keras.Model] = keras_model) -> float:
+    """Times the recipe of Keras' guide, or the same with another model."""
+    model, epochs = build(network), EpochTimes()
     spent = timed(lambda: keras_fit(model, keras_data(folder), 1e-3, PLAIN, epochs))
     return spent + (EPOCHS - PLAIN) * mean(epochs.seconds[1:]) if PLAIN < EPOCHS else spent
 
@@ -48,22 +49,11 @@ def one_pass(network: str, folder: Path) -> float:
     return timed(run)
 
 
-def elsewhere(python: str, script: str, network: str, folder: Path, *more: str) -> float:
-    """Returns the seconds that a script says it took in another environment."""
-    path = Path(__file__).with_name(script)
-    run = [python, str(path), str(folder), network, *more]
-    done = subprocess.run(run, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return float(done.stdout.splitlines()[-1])
-
-
 def in_torch(network: str, folder: Path) -> float:
-    """Times the same recipe in PyTorch."""
-    return elsewhere(TORCH, "frozen_torch.py", network, folder)
-
-
-def in_kerashub(network: str, folder: Path) -> float:
-    """Times KerasHub's task."""
-    return elsewhere(KERASHUB, "frozen_kerashub.py", network, folder, str(PLAIN))
+    """Returns what PyTorch says it took."""
+    script = Path(__file__).with_name("frozen_torch.py")
+    done = subprocess.run([TORCH, str(script), str(folder), network], check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout.splitlines()[-1])
 
 
 def solved(network: str, folder: Path, where: str = "memory", cache: str | None = None) -> float:
@@ -90,8 +80,8 @@ def main() -> None:
     for network in ONLY:
         with photographs(*IMAGES) as folder, tempfile.TemporaryDirectory() as remembered:
             ways = {"plain Keras, 20 epochs": plain} if PLAIN else {}
-            if KERASHUB and PLAIN and network != "MobileNetV2":
-                ways["KerasHub's task, 20 epochs"] = in_kerashub
+            if PLAIN and hub_model(network) is not None:
+                ways["KerasHub's task, 20 epochs"] = partial(plain, build=hub_model)
             ways |= {"PyTorch, features once": in_torch} if TORCH else {}
             ways |= {"one predict": one_pass, "ours, 20 epochs": trained, "ours, solved": solved}
             keras.utils.set_random_seed(0)
