@@ -116,7 +116,8 @@ def main() -> None:
             cells = [f"{100 * every[column][-1][0]:.1f}" for column in columns]
             print(f"| {called} | {network} | " + " | ".join(cells) + " |", flush=True)
     print()
-    for column, done in every.items():
+    for column in POWERS:
+        done = every[column]
         gaps = [100 * (each[0] - best[0]) for each, best in zip(done, every["best regression"], strict=True)]
         ratio = mean(each[1] / other[1] for each, other in zip(done, every["standardised"], strict=True))
         below = sum(gap < -0.5 for gap in gaps)
