@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -124,3 +125,12 @@ def doubled() -> Iterator[None]:
         for name in BACKBONES.names():
             patch.setitem(BACKBONES._parts, name, double(name))
         yield
+
+
+def poolings_and_heads() -> list[Any]:
+    """Every pooling with every head, as parameters: all but those with the default of one are slow tests."""
+    return [
+        pytest.param(pooling, head, marks=() if pooling == "avg" or head == "linear" else pytest.mark.slow)
+        for pooling in kt.available("pooling")
+        for head in kt.available("head")
+    ]

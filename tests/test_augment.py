@@ -46,7 +46,14 @@ def test_augmentations_keep_shape_and_range(augment):
     assert any(not np.array_equal(first, other) for other in others) == (augment != "none")
 
 
-@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize(
+    "layer",
+    [
+        pytest.param(layer, marks=() if number < 2 or isinstance(layer, keras.layers.RandAugment) else pytest.mark.slow)
+        for number, layer in enumerate(LAYERS)
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
 def test_layers_of_keras_give_the_same_pictures_for_the_same_seed(arrays, layer):
     first, again, other = (read(arrays, layer, seed=seed) for seed in (0, 0, 1))
     pictures_of = [epoch(data, 3)[0] for data in (first, again, other)]

@@ -54,7 +54,14 @@ def model(part, network, size):
     return kt.build_model(replace(part, network=network), 3, image_size=size)
 
 
-@pytest.mark.parametrize("name", [name.partition(" up to ")[0] for name in BEGINNINGS], indirect=True)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name.partition(" up to ")[0], marks=() if "MobileNet" in name else pytest.mark.slow)
+        for name in BEGINNINGS
+    ],
+    indirect=True,
+)
 def test_a_large_network_is_built_with_the_stages_of_its_row(model, part):
     """Whole, where what follows takes its beginning."""
     assert kt.stages(model) == tuple(name for name, _ in part.stages)

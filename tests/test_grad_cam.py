@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import toy_backbone, toy_network
+from networks import poolings_and_heads
 
 import keras_transfer as kt
 from keras_transfer.insight.grad_cam import last_feature_map
@@ -69,8 +70,7 @@ def test_it_works_on_a_nested_backbone(corner_images):
     assert kt.grad_cam(model, corner_images).max() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("pooling", kt.available("pooling"))
-@pytest.mark.parametrize("head", kt.available("head"))
+@pytest.mark.parametrize(("pooling", "head"), poolings_and_heads())
 def test_it_works_with_every_pooling_and_head(pooling, head, corner_images):
     keras.utils.set_random_seed(0)
     model = kt.build_model(toy_backbone(), 3, image_size=32, pooling=pooling, head=head)

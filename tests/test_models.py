@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import toy_backbone, toy_network
-from networks import computing_in, part_named
+from networks import computing_in, part_named, poolings_and_heads
 
 import keras_transfer as kt
 from keras_transfer._keras.still import layers_inside
@@ -14,8 +14,7 @@ from keras_transfer._keras.still import layers_inside
 SMALL = {"weights": None, "image_size": 32, "backbone_options": {"alpha": 0.25}}
 
 
-@pytest.mark.parametrize("pooling", kt.available("pooling"))
-@pytest.mark.parametrize("head", kt.available("head"))
+@pytest.mark.parametrize(("pooling", "head"), poolings_and_heads())
 def test_every_pooling_and_head_trains_and_reloads_without_this_package(pooling, head, tmp_path):
     model = kt.build_model(toy_backbone(), 3, image_size=32, pooling=pooling, head=head)
     images, labels = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 3

@@ -13,7 +13,7 @@ from conftest import toy_backbone
 import keras_transfer as kt
 
 MONITORS = {"val_accuracy": "max", "accuracy": "max", "val_loss": "min", "loss": "min", "val_agreement": "max"}
-ROADS = ("cached", "uncached", "fit")
+ROADS = ("cached", pytest.param("uncached", marks=pytest.mark.slow), "fit")
 LEFT_OUT = {
     "Callback": "the base class",
     "CallbackList": "no callback of its own, but a list of them",
