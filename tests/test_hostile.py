@@ -196,17 +196,18 @@ def test_a_file_that_changes_while_it_is_in_use_does_not_end_training(tmp_path):
         for number in range(8):
             (tmp_path / name / f"{number}.jpg").write_bytes(good("jpg", seed + number))
     data = kt.data.from_directory(tmp_path, image_size=32, batch_size=4)
-    gone, broken = map(Path, data.splits["train"].items[:2])
+    gone, broken, other = map(Path, data.splits["train"].items[:3])
     gone.unlink()
     broken.write_bytes(b"\xff\xd8\xff broken")
+    other.write_bytes(good("png", 0))  # a pass over JPEGs has no decoder for it
     model = kt.build_model(toy_backbone(), 2, image_size=32)
     with pytest.warns(kt.DataWarning) as caught:
         history = kt.fine_tune(model, data, schedule=(kt.Phase(1, "head", 1e-3), kt.Phase(1, "all", 1e-3)), verbose=0)
     said = "\n".join(str(each.message) for each in caught)
     assert len(history.epoch) == 2
-    assert "The activation cache is not used" in said and "2 images were changed or deleted" in said
-    for path in (gone, broken):
+    assert "The activation cache is not used" in said and "3 images were changed or deleted" in said
+    for path in (gone, broken, other):
         assert path.name in said
     assert sum(len(images) for images, _ in data.train) == len(data.splits["train"]), "others take their places"
-    with pytest.raises(kt.InputError, match="2 that changed"):
+    with pytest.raises(kt.InputError, match="3 that changed"):
         kt.CachedDataset(model, data, verbose=0)

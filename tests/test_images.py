@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from keras_transfer import InputError
 from keras_transfer.data.pixels.headers import exif_orientation
-from keras_transfer.data.pixels.images import decode, load_image
+from keras_transfer.data.pixels.images import decode, load_image, load_pixels
 from keras_transfer.data.pixels.resizing import RESIZES
 
 WHOLE = 10**6  # a side no picture reaches
@@ -53,6 +53,31 @@ def test_every_kind_of_file_becomes_rgb(kind, mode):
     assert decoded.dtype == np.uint8 and decoded.shape == expected.shape
     difference = np.abs(decoded - expected)
     assert difference.mean() <= 3 if kind == "JPEG" else difference.max() == 0
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize(
+    ("kind", "mode", "size"),
+    [("JPEG", "RGB", (60, 90)), ("JPEG", "L", (400, 300)), ("PNG", "RGB", (60, 90)), ("PNG", "I;16", (60, 90)),
+     ("BMP", "RGB", (60, 90)), ("BMP", "P", (60, 90)), ("GIF", "P", (60, 90)), ("WEBP", "RGB", (60, 90))],
+)  # fmt: skip
+def test_the_decoders_of_one_format_give_the_pixels_of_all(kind, mode, size, resize):
+    """Training has the decoders that its files need, the export has all."""
+    pixels = np.random.default_rng(0).integers(0, 2**16 if mode == "I;16" else 256, size)
+    picture = Image.fromarray(pixels.astype("uint16" if mode == "I;16" else "uint8"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for options in ({}, {"exif": exif}) if kind == "JPEG" else ({},):
+        content = tf.constant(encode(picture if mode == "I;16" else picture.convert(mode), kind, **options))
+        alone = load_pixels(content, (32, 48), resize, formats=frozenset({"WebP" if kind == "WEBP" else kind}))
+        assert np.array_equal(alone, load_pixels(content, (32, 48), resize))
+
+
+@pytest.mark.parametrize(("held", "expected"), [("JPEG", "PNG"), ("PNG", "JPEG"), ("BMP", "PNG"), ("PNG", "GIF")])
+def test_bytes_of_another_format_are_an_error(held, expected):
+    """A decoder without what they need might give other pixels, not turned upright or without their colours."""
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        load_pixels(tf.constant(encode(gradient(), held)), (16, 16), "stretch", formats=frozenset({expected}))
 
 
 def test_sixteen_bits_become_eight():

@@ -12,6 +12,7 @@ from pathlib import Path
 from keras_transfer.data.formats.format import FORMATS
 
 _PAGE = re.compile(r"#page=([1-9][0-9]*)$")
+NATIVE = frozenset(name for name in FORMATS.names() if FORMATS.find(name).open is None)  # TensorFlow decodes them
 EXTENSIONS = {suffix: name for name in FORMATS.names() for suffix in FORMATS.find(name).suffixes}
 
 

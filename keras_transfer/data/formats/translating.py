@@ -11,20 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer.data.formats.format import FORMATS, HEAD, FormatError, Picture
-from keras_transfer.data.formats.naming import file_of, format_named, image_format, page_of
+from keras_transfer.data.formats.naming import NATIVE, file_of, format_named, image_format, page_of
 
 Range = tuple[float, float]
-_NATIVE = tuple(
-    suffix for name in FORMATS.names() for suffix in FORMATS.find(name).suffixes if FORMATS.find(name).open is None
-)
+_NATIVE_SUFFIXES = tuple(suffix for name in NATIVE for suffix in FORMATS.find(name).suffixes)
 
 
 def is_foreign(path: str | os.PathLike[str]) -> bool:
     """Whether the end of a file's name stands for a format that TensorFlow cannot decode."""
-    if os.fspath(path).lower().endswith(_NATIVE):  # asked of each of many files
+    if os.fspath(path).lower().endswith(_NATIVE_SUFFIXES):  # asked of each of many files
         return False
     name = format_named(path)
-    return name is not None and FORMATS.find(name).open is not None
+    return name is not None and name not in NATIVE
 
 
 def picture_of(content: bytes, page: int = 0) -> Picture | None:
@@ -119,8 +117,8 @@ def reader(paths: Iterable[Any], pixel_range: Range | None = None) -> Any:
     return content
 
 
-def formats_read(paths: Iterable[Any]) -> frozenset[str] | None:
-    """Returns the formats of the bytes that `reader` gives, if all files are what they are named; None if unknown.
+def formats_read(paths: Iterable[Any]) -> frozenset[str]:
+    """Returns the formats of the bytes that `reader` gives of files that are what they are named; all, if unknown.
 
     Example:
         >>> sorted(formats_read(["leaf.png", "Leaf.JPG", "scan.dcm"]))
@@ -128,10 +126,7 @@ def formats_read(paths: Iterable[Any]) -> frozenset[str] | None:
     """
     endings = {os.fsdecode(path).rpartition(".")[2] for path in paths}
     names = {format_named(f"file.{ending}") for ending in endings}
-    known = [name for name in names if name is not None]
-    if len(known) < len(names):
-        return None
-    return frozenset("BMP" if FORMATS.find(name).open else name for name in known)
+    return NATIVE if None in names else frozenset(name if name in NATIVE else "BMP" for name in names)
 
 
 def as_png(path: str | os.PathLike[str], pixel_range: Range | None = None) -> bytes:

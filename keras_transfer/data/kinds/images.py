@@ -10,9 +10,10 @@ import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer.data.formats.naming import NATIVE
 from keras_transfer.data.formats.translating import formats_read, reader
 from keras_transfer.data.kinds.kind import Kind
-from keras_transfer.data.pixels.images import ALL, MARGIN, load_pixels
+from keras_transfer.data.pixels.images import MARGIN, load_pixels
 from keras_transfer.data.pixels.resizing import RESIZES
 
 
@@ -38,16 +39,19 @@ class Images(Kind):
         return tf.TensorSpec((*self.image_size, self.channels), tf.uint8)
 
     def reader(self, paths: Iterable[Any]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Returns a function that reads one of these files; what TensorFlow cannot decode becomes BMP."""
-        return reader(paths, self.pixel_range)
+        """Returns a function that reads and decodes one of these files, which are what they are named.
 
-    def formats(self, paths: Iterable[Any]) -> frozenset[str] | None:
-        """Returns those of the files, which are checked to be what they are named, as `reader` gives them."""
-        return formats_read(paths)
+        It has the decoders for their formats alone: the fewer, the sooner a pass begins.
+        """
+        read, formats = reader(paths, self.pixel_range), formats_read(paths)
+        return lambda path: self._decode(read(path), formats)
 
-    def decode(self, raw: tf.Tensor, formats: frozenset[str] | None = None) -> tf.Tensor:
+    def decode(self, raw: tf.Tensor) -> tf.Tensor:
         """Decodes the bytes of a JPEG, PNG, GIF (first frame), BMP or WebP file, turns it upright and resizes it."""
-        pixels = load_pixels(raw, self.image_size, self.resize, self.pixel_range, formats or ALL)
+        return self._decode(raw, NATIVE)
+
+    def _decode(self, raw: tf.Tensor, formats: frozenset[str]) -> tf.Tensor:
+        pixels = load_pixels(raw, self.image_size, self.resize, self.pixel_range, formats)
         return tf.image.rgb_to_grayscale(pixels) if self.channels == 1 else pixels
 
     def fit(self, example: tf.Tensor) -> tf.Tensor:

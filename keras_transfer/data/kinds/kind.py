@@ -19,20 +19,12 @@ class Kind(ABC):
         """Shape and dtype of one example."""
 
     def reader(self, paths: Iterable[Any]) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Returns a function that reads any of these files: from its path, a scalar string, to what `decode` takes."""
-        return tf.io.read_file
-
-    def formats(self, paths: Iterable[Any]) -> frozenset[str] | None:
-        """Returns the formats that the content of these files has, as their names tell; None if it may have any."""
-        return None
+        """Returns a function that makes an example of any of these files, of its path, a scalar string."""
+        return lambda path: self.decode(tf.io.read_file(path))
 
     @abstractmethod
-    def decode(self, raw: tf.Tensor, formats: frozenset[str] | None = None) -> tf.Tensor:
-        """Makes an example of the content of a file.
-
-        Args:
-            raw: scalar string.
-            formats: that the content may have; the fewer, the sooner a pass begins. None for all.
+    def decode(self, raw: tf.Tensor) -> tf.Tensor:
+        """Makes an example of the content of a file, a scalar string.
 
         Raises:
             tf.errors.InvalidArgumentError: if the content cannot be decoded.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -74,16 +73,7 @@ def pixels_of(item: Any, examples: Examples, kind: Kind) -> tf.Tensor:
 def _reader(examples: Examples, kind: Kind) -> Callable[[tf.Tensor], tf.Tensor]:
     if examples.items.dtype.kind in "iuf":
         return kind.fit
-    if examples.encoded:
-        return _decoder(kind, None)
-    read, decode = kind.reader(examples.items), _decoder(kind, kind.formats(examples.items))
-    return lambda item: decode(read(item))
-
-
-@cache  # traced once for all pipelines of a kind
-def _decoder(kind: Kind, formats: frozenset[str] | None) -> Callable[[tf.Tensor], tf.Tensor]:
-    decode = partial(kind.decode, formats=formats)
-    return tf.function(decode, input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
+    return kind.decode if examples.encoded else kind.reader(examples.items)
 
 
 def read_pixels(examples: Examples, kind: Kind) -> np.ndarray:

@@ -16,6 +16,16 @@ def is_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return tf.equal(tf.strings.substr(encoded, 0, 2), b"\xff\xd8")
 
 
+# beginnings as regular expressions, in which \C is any byte
+_BEGINNINGS = {"PNG": r"\CPNG", "GIF": "GIF8", "BMP": "BM", "WebP": r"RIFF\C{4}WEBP"}
+
+
+def begins_like(encoded: tf.Tensor, formats: frozenset[str]) -> tf.Tensor:
+    """Says whether bytes begin like a file of one of these formats, of PNG, GIF, BMP and WebP."""
+    beginnings = "|".join(_BEGINNINGS[name] for name in sorted(formats & _BEGINNINGS.keys()))
+    return tf.strings.regex_full_match(tf.strings.substr(encoded, 0, 12), rf"(?:{beginnings})\C*")
+
+
 def announced_size(encoded: tf.Tensor) -> tf.Tensor:
     """Reads height and width from the head of a file, without decoding it and without leaving the graph.
 

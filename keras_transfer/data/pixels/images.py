@@ -11,8 +11,10 @@ from functools import cache
 import tensorflow as tf
 
 from keras_transfer.data.formats.format import MAX_PIXELS
+from keras_transfer.data.formats.naming import NATIVE
 from keras_transfer.data.pixels.branches import either
 from keras_transfer.data.pixels.headers import (
+    begins_like,
     bmp_palette,
     exif_orientation,
     has_exif,
@@ -26,7 +28,6 @@ from keras_transfer.data.pixels.resizing import RESIZES, centred, crop
 MARGIN = 4  # how many times the size wanted a reduced JPEG keeps; measured by benchmarks/reduced_decoding.py
 
 DEEP = (0.0, 65535.0)  # black and white in files with 16 bits, unless it is said otherwise
-ALL = frozenset({"JPEG", "PNG", "GIF", "BMP", "WebP"})  # formats that TensorFlow decodes
 
 
 def load_image(
@@ -51,7 +52,7 @@ def load_pixels(
     image_size: tuple[int, int],
     resize: str,
     pixel_range: tuple[float, float] | None = None,
-    formats: frozenset[str] = ALL,
+    formats: frozenset[str] = NATIVE,
 ) -> tf.Tensor:
     """Does the same, and returns uint8 `(height, width, 3)`: a quarter of the memory, for pipelines.
 
@@ -60,9 +61,9 @@ def load_pixels(
         image_size: as in `load_image`.
         resize: as in `load_image`.
         pixel_range: as in `load_image`.
-        formats: that the bytes may have. What others need is left out of the graph; the pixels are the same.
+        formats: that the bytes may have. What others need is left out of the graph; the pixels are the same. Bytes of
+            another format are an error.
     """
-
     return _loader(tuple(image_size), resize, pixel_range, formats)(encoded)
 
 
@@ -108,7 +109,7 @@ def decode(
     encoded: tf.Tensor,
     side: int | tf.Tensor,
     pixel_range: tuple[float, float] | None = None,
-    formats: frozenset[str] = ALL,
+    formats: frozenset[str] = NATIVE,
 ) -> tf.Tensor:
     """Decodes one image to RGB and turns it the way its EXIF orientation says.
 
@@ -120,7 +121,7 @@ def decode(
         encoded: scalar string, the bytes of a file.
         side: the longer side of the size wanted, in pixels; a large number for the whole picture.
         pixel_range: the values that become black and white where a file has 16 bits a channel; (0, 65535) by default.
-        formats: that the bytes may have.
+        formats: that the bytes may have; those of another are an error.
 
     Returns:
         uint8 `(height, width, 3)` in [0, 255].
@@ -175,7 +176,10 @@ def _jpeg_size(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _decode_other(encoded: tf.Tensor, pixel_range: tf.Tensor, formats: frozenset[str]) -> tf.Tensor:
-    with tf.control_dependencies([_limit(size_in_head(encoded))]):
+    checks = [_limit(size_in_head(encoded))]
+    if formats < NATIVE:  # a file that has changed may need what is left out
+        checks.append(tf.raw_ops.Assert(condition=begins_like(encoded, formats), data=["not of", *sorted(formats)]))
+    with tf.control_dependencies(checks):
         encoded = tf.identity(encoded)
 
     def plain(encoded: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
