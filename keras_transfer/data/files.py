@@ -96,7 +96,7 @@ def examine_files(paths: Sequence[Path], side: int, look: Look) -> tuple[list[Le
     Returns:
         The files that cannot be used, and what `look` returned for each other one.
     """
-    reasons = {path: _mislabelled(path) for path in paths}
+    reasons = {path: why_mislabelled(path) for path in paths}
     candidates = [path for path in paths if reasons[path] is None]
     seen = {candidates[index]: found for index, found in decodable([*map(str, candidates)], side, False, look)}
     for path in candidates:
@@ -230,7 +230,8 @@ def _corner(content: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
     return image[0, 0]
 
 
-def _mislabelled(path: Path) -> str | None:
+def why_mislabelled(path: Path) -> str | None:
+    """Says in words why a file cannot be read or is not what it is named, without decoding it; None if it is."""
     file = file_of(path)
     try:
         str(path).encode()

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataError
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import AT_FIRST, content_of, decodable, printable, why_undecodable
+from keras_transfer.data.files import AT_FIRST, content_of, decodable, printable, why_mislabelled, why_undecodable
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipelines.order import Order
 from keras_transfer.data.pipelines.reading import pixels_of
@@ -48,18 +48,19 @@ class Replaced:
 
         def first_readable() -> int:
             side = max(kind.image_size)
-            found = next(decodable(examples.items, side, False, _size, progress=False), None)
-            if found is None:
+            found = (index for index, _ in decodable(examples.items, side, False, _size, progress=False))
+            readable = next((index for index in found if not why_mislabelled(Path(examples.items[index]))), None)
+            if readable is None:
                 raise DataError(
                     f"Expected images that can be read. Received: {len(examples)} files, of which none can be read "
                     f"any more, {printable(examples.items[0])} among them. Are they still where they were?"
                 )
-            pixels_of(tf.constant(str(examples.items[found[0]])), examples, kind)
-            return found[0]
+            pixels_of(tf.constant(str(examples.items[readable])), examples, kind)
+            return readable
 
         def examine(index: int) -> None:
             path = str(examples.items[index])
-            reason = why_undecodable(partial(content_of, path), max(kind.image_size))
+            reason = why_mislabelled(Path(path)) or why_undecodable(partial(content_of, path), max(kind.image_size))
             if reason is None:
                 pixels_of(tf.constant(path), examples, kind)  # raises what is not the file's fault
             self._note(path, reason or AT_FIRST)
