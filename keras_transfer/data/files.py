@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,45 +11,19 @@ import numpy as np
 import tensorflow as tf
 from rich.progress import track
 
-from keras_transfer.data.formats.format import HEAD, MAX_PIXELS, FormatError
-from keras_transfer.data.formats.naming import file_of, format_named, image_format
-from keras_transfer.data.formats.translating import is_foreign, read_file, reader
+from keras_transfer.data.faults import AT_FIRST, LeftOut, content_of, why_mislabelled, why_undecodable
+from keras_transfer.data.formats.naming import format_named
+from keras_transfer.data.formats.translating import is_foreign, reader
 from keras_transfer.data.known_files import KnownFiles
 from keras_transfer.data.pipelines.fetching import fetched
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pipelines.order import CHUNK, in_turn
-from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.pixels.images import decode
 
 Look = Callable[[tf.Tensor, tf.Tensor], Any]
 
-# errors of reading and decoding that come from the machine or this program, not from the image
-NOT_THE_IMAGE = (tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.CancelledError)
-AT_FIRST = "could not be decoded at first, then could; it may have changed meanwhile"
 
 _PROGRESS_FROM = 2000  # fewer files are read in about a second
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file that is not used, and why."""
-
-    path: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{printable(self.path)}: {self.reason}"
-
-
-def printable(path: Path | str) -> str:
-    """Writes a path on one line, even if its name has line breaks or is not UTF-8."""
-    text = str(path).encode("utf-8", "backslashreplace").decode()
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
-def below(path: Path, root: Path | None) -> str:
-    """Writes a path as it is below a folder, or whole if it is not."""
-    return printable(path.relative_to(root) if root is not None and path.is_relative_to(root) else path)
 
 
 def find_images(folder: Path) -> list[Path]:
@@ -182,34 +153,6 @@ def _with_reader(read: Callable[[tf.Tensor], tf.Tensor], look: Look) -> Callable
     return look_at
 
 
-def content_of(path: Path | str) -> tf.Tensor:
-    """Reads a file as the bytes that TensorFlow decodes; see `reader`."""
-    return tf.constant(read_file(path)) if is_foreign(path) else tf.io.read_file(str(path))
-
-
-def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str | None:
-    """Says in words why the bytes that `read` gives cannot be read or decoded; None if they can.
-
-    Raises:
-        tf.errors.OpError: for what does not come from the image, such as a lack of memory.
-    """
-    try:
-        content = read()
-        height, width = (int(number) for number in announced_size(content))
-        if height * width > MAX_PIXELS:
-            return f"has {width} x {height} pixels, more than {MAX_PIXELS:,}; make it smaller"
-        decode(content, side)
-    except NOT_THE_IMAGE:
-        raise
-    except FormatError as error:
-        return str(error)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    except tf.errors.OpError as error:
-        return f"cannot be decoded ({_reason(error)})"
-    return None
-
-
 def _why_passed_over(read: Callable[[], tf.Tensor], side: int, look: Look) -> str:
     """Says why an image was passed over; raises what `look` raises, which has not to do with the image."""
     reason = why_undecodable(read, side)
@@ -219,37 +162,5 @@ def _why_passed_over(read: Callable[[], tf.Tensor], side: int, look: Look) -> st
     return reason or AT_FIRST
 
 
-def _reason(error: Exception) -> str:
-    """Returns the one line of TensorFlow's message that says what is wrong."""
-    said = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error).split("\n\t [[")[0])
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
-
-
 def _corner(content: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
     return image[0, 0]
-
-
-def why_mislabelled(path: Path) -> str | None:
-    """Says in words why a file cannot be read or is not what it is named, without decoding it; None if it is."""
-    file = file_of(path)
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return "has a name that is not UTF-8; rename it"
-    try:
-        mode = file.stat().st_mode
-        if stat.S_ISDIR(mode):
-            return "is a folder named like an image"
-        if not stat.S_ISREG(mode):
-            return "is no regular file"
-        with file.open("rb") as opened:
-            head = opened.read(HEAD)
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-    if not head:
-        return "is empty"
-    named, held = format_named(path), image_format(head)
-    if held is None:
-        return f"is named {file.suffix} but holds no image"
-    return None if held == named else f"is named {file.suffix} but holds {held}"

@@ -17,7 +17,8 @@ from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import NOT_THE_IMAGE, LeftOut, below, check_files
+from keras_transfer.data.faults import NOT_THE_IMAGE, LeftOut, below
+from keras_transfer.data.files import check_files
 from keras_transfer.data.form import check_form
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.labelled_data import LabelledData

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_transfer._checks import DataWarning
-from keras_transfer.data.files import LeftOut, below
+from keras_transfer.data.faults import LeftOut, below
 from keras_transfer.data.formats.naming import format_named
 from keras_transfer.data.labelled_data import LabelledData
 

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataError
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import AT_FIRST, content_of, decodable, printable, why_mislabelled, why_undecodable
+from keras_transfer.data.faults import AT_FIRST, content_of, printable, why_mislabelled, why_undecodable
+from keras_transfer.data.files import decodable
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipelines.order import Order
 from keras_transfer.data.pipelines.reading import pixels_of

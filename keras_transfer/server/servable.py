@@ -13,7 +13,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from keras_transfer.data.files import why_undecodable
+from keras_transfer.data.faults import why_undecodable
 from keras_transfer.data.formats import FORMATS
 from keras_transfer.data.formats.format import HEAD
 from keras_transfer.data.formats.naming import image_format

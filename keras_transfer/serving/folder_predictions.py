@@ -16,7 +16,8 @@ from rich.progress import track
 from keras_transfer._arguments import PATH, VERBOSE, Kind, takes
 from keras_transfer._checks import DiskError, InputError
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import below, check_files, find_images
+from keras_transfer.data.faults import below
+from keras_transfer.data.files import check_files, find_images
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.engines import ENGINE, Runner
 from keras_transfer.serving.loading import ServedModel, load

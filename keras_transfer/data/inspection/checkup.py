@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_transfer._folders import write_whole
-from keras_transfer.data.files import LeftOut, below
+from keras_transfer.data.faults import LeftOut, below
 from keras_transfer.data.inspection.finding import COPIES_IN_CLASSES, COPIES_IN_SPLITS, NOTE, SERIOUS, WARNING, Finding
 from keras_transfer.data.inspection.page import page
 from keras_transfer.data.splitting.lists import save_quarantine

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.classes import written
-from keras_transfer.data.files import LeftOut, decodable, examine_files, find_images
+from keras_transfer.data.faults import LeftOut
+from keras_transfer.data.files import decodable, examine_files, find_images
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding

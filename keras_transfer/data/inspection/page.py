@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from keras_transfer.data.files import below, content_of
+from keras_transfer.data.faults import below, content_of
 from keras_transfer.data.formats.naming import file_of
 from keras_transfer.data.inspection.finding import Finding
 from keras_transfer.data.kinds import Images

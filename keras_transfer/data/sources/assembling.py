@@ -11,7 +11,7 @@ from keras_transfer._arguments import Whole, takes
 from keras_transfer._checks import DataError, DataWarning
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import LeftOut
+from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.form import FORM, PIXEL_RANGE, check_form, pair
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.sources.bit_depth import used_range

@@ -15,7 +15,8 @@ from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.classes import check_classes, ordered, written
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import LeftOut, check_files, find_images, printable
+from keras_transfer.data.faults import LeftOut, printable
+from keras_transfer.data.files import check_files, find_images
 from keras_transfer.data.formats.naming import EXTENSIONS, file_of, format_named
 from keras_transfer.data.formats.pages import EACH, PAGES, pages_of
 from keras_transfer.data.image_data import ImageData

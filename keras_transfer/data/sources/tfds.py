@@ -10,7 +10,8 @@ import numpy as np
 from keras_transfer._checks import DataError, DownloadError, InputError, unknown
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import LeftOut, check_encoded
+from keras_transfer.data.faults import LeftOut
+from keras_transfer.data.files import check_encoded
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly

@@ -16,7 +16,8 @@ from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import LeftOut, check_encoded
+from keras_transfer.data.faults import LeftOut
+from keras_transfer.data.files import check_encoded
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.array_forms import as_labels

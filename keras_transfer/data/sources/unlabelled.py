@@ -13,7 +13,8 @@ import numpy as np
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.files import LeftOut, check_files, find_images
+from keras_transfer.data.faults import LeftOut
+from keras_transfer.data.files import check_files, find_images
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.notes import note_left_out

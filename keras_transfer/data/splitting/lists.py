@@ -14,7 +14,7 @@ from pathlib import Path
 from keras_transfer._checks import DataError
 from keras_transfer._folders import write_whole
 from keras_transfer.data.classes import ordered
-from keras_transfer.data.files import LeftOut
+from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.formats.naming import EXTENSIONS
 from keras_transfer.data.image_data import ImageData
 
