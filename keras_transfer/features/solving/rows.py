@@ -11,6 +11,7 @@ import numpy as np
 from keras_transfer._checks import DataError
 
 _VALUES = 2**23  # in a block: 32 MB
+_ALIKE = 0.3  # standard deviation of the decimal logarithms of deviations of one size
 
 
 class Source(Protocol):
@@ -26,11 +27,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Scaling:
-    """What makes features alike: zero on average, and divided by the square root of their standard deviation.
-
-    Pareto scaling, of van den Berg et al., "Centering, scaling, and transformations" (BMC Genomics 7:142, 2006), table
-    1: halfway between features as they are and a standard deviation of 1, by which rare and noisy ones would count as
-    much as others. The mean of the variances is 1. `benchmarks/scaling.py` compares them. Constant features become 0.
+    """What makes features alike: their mean is taken off, and they are multiplied by a factor.
 
     Attributes:
         mean: float64 `(features,)`.
@@ -45,6 +42,33 @@ class Scaling:
         found = features - self.mean.astype(np.float32)
         found *= self.factor.astype(np.float32)
         return found
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and standard deviation of each feature, float64 `(features,)`. The deviation of a constant one is 0."""
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @property
+    def alike(self) -> bool:
+        """Whether the deviations are of one size, so that it matters little by which power of them is divided."""
+        varying = self.deviation[self.deviation > 0]
+        return not len(varying) or float(np.log10(varying).std()) < _ALIKE
+
+    def scaling(self, power: float) -> Scaling:
+        """Returns the scaling that divides by a power of the deviation, and gives variances of 1 on average.
+
+        The power 1 standardises: rare and noisy features count as much as others. The power 1/2 is Pareto scaling,
+        halfway to features as they are: van den Berg et al., "Centering, scaling, and transformations" (BMC Genomics
+        7:142, 2006), table 1. Constant features become 0.
+        """
+        varying = self.deviation > 0
+        factor = np.zeros_like(self.deviation)
+        factor[varying] = self.deviation[varying] ** -power
+        size = np.sqrt(np.square(factor * self.deviation)[varying].mean()) if varying.any() else 1.0
+        return Scaling(self.mean, factor / size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,11 +130,11 @@ class Rows:
             example = rows % self.examples
             yield self.source.read(rows), self.labels[example], self.weights[example]
 
-    def scaling(self, *, centred: bool = True) -> Scaling:
-        """Finds what makes the features alike, in one pass.
+    def moments(self, *, centred: bool = True) -> Moments:
+        """Finds mean and deviation of the features, in one pass.
 
         Args:
-            centred: whether the mean becomes 0; without a bias it may not.
+            centred: False to deviate from 0 in place of the mean: without a bias nothing may be taken off.
 
         Raises:
             DataError: if a feature is not a finite number.
@@ -134,8 +158,7 @@ class Rows:
             spread, mean = spread + np.square(mean) * count, np.zeros(self.width)
         deviation = np.sqrt(spread / count)
         constant = deviation <= 1e-6 * np.abs(mean)  # as far as float32 can tell
-        usual = deviation[~constant].mean() if not constant.all() else 1.0
-        return Scaling(mean, np.where(constant, 0.0, 1 / np.sqrt(np.where(constant, 1.0, deviation) * usual)))
+        return Moments(mean, np.where(constant, 0.0, deviation))
 
 
 @dataclass(frozen=True)

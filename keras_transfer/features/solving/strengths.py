@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,21 +83,12 @@ def path_of(rows: Compact, folds: Sequence[Fold], outputs: int) -> list[Candidat
     """Tries strengths from strong to weak, each from the solution of the one before, until the loss rises.
 
     Returns:
-        The candidates in rising order of C. The one with the smallest loss is to be taken.
+        The candidates in rising order of C.
     """
     zero = Linear.zero(rows.features.shape[1], outputs)
     at: list[Linear] = [zero] * len(folds)
     found: dict[float, Candidate] = {}
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(folds))) as threads:
-
-        def attempt(strength: float, starts: Sequence[Linear]) -> list[Linear]:
-            ends = list(threads.map(lambda fold, start: _fitted(rows, fold, strength, start), folds, starts))
-            scores = list(threads.map(lambda fold, end: _checked(rows, fold, end), folds, ends))
-            losses, right = zip(*scores, strict=True)
-            accuracy = None if right[0] is None else float(np.mean(right))
-            found[strength] = Candidate(strength, float(np.mean(losses)), float(np.std(losses)), accuracy)
-            return ends
-
+    with _threads(folds) as threads:
         for step in (1, -1):  # to weaker penalties, then to stronger ones if the first was the best
             grid = GRID[_FIRST:] if step == 1 else GRID[:_FIRST][::-1]
             if step == -1 and _best(found) != GRID[_FIRST]:
@@ -104,15 +96,51 @@ def path_of(rows: Compact, folds: Sequence[Fold], outputs: int) -> list[Candidat
             worse, at = 0, [zero] * len(folds)
             for strength in grid:
                 best = _best(found)
-                at = attempt(strength, at)
+                found[strength], at = _attempt(rows, folds, strength, at, threads)
                 worse = 0 if best != _best(found) else worse + 1
                 if worse == _WORSE:
                     break
     return [found[strength] for strength in sorted(found)]
 
 
+def near(rows: Compact, folds: Sequence[Fold], outputs: int, strength: float) -> list[Candidate]:
+    """Tries a strength of the grid and its neighbours. Returns the candidates in rising order of C."""
+    place = GRID.index(strength)
+    at = [Linear.zero(rows.features.shape[1], outputs)] * len(folds)
+    found = []
+    with _threads(folds) as threads:
+        for tried in GRID[max(place - 1, 0) : place + 2]:
+            candidate, at = _attempt(rows, folds, tried, at, threads)
+            found.append(candidate)
+    return found
+
+
+def best_of(candidates: Iterable[Candidate]) -> Candidate:
+    """Returns the candidate with the smallest loss."""
+    return min(candidates, key=lambda candidate: candidate.loss)
+
+
+@contextmanager
+def _threads(folds: Sequence[Fold]) -> Iterator[Executor]:
+    """Lends a thread for each fold. BLAS has one in each: more would wait for each other."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, len(folds))) as threads:
+        yield threads
+
+
+def _attempt(
+    rows: Compact, folds: Sequence[Fold], strength: float, starts: Sequence[Linear], threads: Executor
+) -> tuple[Candidate, list[Linear]]:
+    """Solves each fold from its start. Returns how well that does, and the solutions."""
+    ends = list(threads.map(lambda fold, start: _fitted(rows, fold, strength, start), folds, starts))
+    losses, right = zip(*threads.map(lambda fold, end: _checked(rows, fold, end), folds, ends), strict=True)
+    accuracy = None if right[0] is None else float(np.mean(right))
+    return Candidate(strength, float(np.mean(losses)), float(np.std(losses)), accuracy), ends
+
+
 def _best(found: dict[float, Candidate]) -> float | None:
-    return min(found, key=lambda strength: found[strength].loss) if found else None
+    return best_of(found.values()).C if found else None
 
 
 def _fitted(rows: Compact, fold: Fold, strength: float, start: Linear) -> Linear:
