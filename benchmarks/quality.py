@@ -15,7 +15,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cache, partial
 from itertools import product
@@ -86,14 +86,20 @@ def digits(seed: int, count: int) -> kt.data.ImageData:
     return kt.data.from_arrays(pixels, labels[chosen], image_size=96, validation_split=0.5, seed=seed)
 
 
+def split(labels: Sequence[str] | np.ndarray, seed: int, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the rows to train on, at most so many of a class, and those that are held out, drawn with a seed."""
+    (train, held_out), *_ = StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed).split(labels, labels)
+    if most is not None:
+        drawn = np.random.default_rng(seed).permutation(train)
+        classes = np.asarray(labels)[drawn]
+        train = np.sort(np.concatenate([drawn[classes == each][:most] for each in np.unique(classes)]))
+    return train, held_out
+
+
 def pictures(name: str, seed: int, most: int | None = None) -> kt.data.ImageData:
     """Returns a set with a quarter held out by a seed, and at most so many training images a class."""
     paths, labels = files(name)
-    (train, held_out), *_ = StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed).split(paths, labels)
-    if most is not None:
-        drawn = np.random.default_rng(seed).permutation(train)
-        by_class = {label: [row for row in drawn if labels[row] == label][:most] for label in set(labels)}
-        train = np.sort(np.concatenate(list(by_class.values())))
+    train, held_out = split(labels, seed, most)
     rows = [*((row, "train") for row in train), *((row, "validation") for row in held_out)]
     table = {
         "image": [paths[row] for row, _ in rows],
@@ -131,10 +137,10 @@ def network_of(name: str, data: kt.data.ImageData, head: str) -> keras.Model:
     return kt.build_model(backbone, data.num_classes, image_size=side, head=head, **options)
 
 
-def regression(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
-    """Fits logistic regressions to the features and returns the best on the held-out images."""
-    features, labels = kt.extract_features(model, data, verbose=0)
-    held_out, expected = kt.extract_features(model, data.validation, verbose=0)
+def best_regression(
+    features: np.ndarray, labels: np.ndarray, held_out: np.ndarray, expected: np.ndarray
+) -> tuple[float, float]:
+    """Fits logistic regressions. Returns the best accuracy on the held-out rows, and the C that gave it."""
     scaler = StandardScaler().fit(features)
     features, held_out = scaler.transform(features), scaler.transform(held_out)
     found = {
@@ -142,7 +148,14 @@ def regression(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
         for C in PENALTIES
     }
     best = max(found, key=found.__getitem__)
-    return {"accuracy": found[best], "C": best}
+    return found[best], best
+
+
+def regression(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
+    """Returns the best logistic regression on the features, chosen with knowledge of the held-out images."""
+    known = kt.extract_features(model, data, verbose=0)
+    accuracy, best = best_regression(*known, *kt.extract_features(model, data.validation, verbose=0))
+    return {"accuracy": accuracy, "C": best}
 
 
 def schedule(chosen: str | kt.schedules.Schedule) -> Callable[[keras.Model, kt.data.ImageData], dict[str, Any]]:

@@ -1,5 +1,6 @@
 """How features are scaled before a head is solved, on real pictures: as they are, Pareto scaling, or standardised.
 
+"Ours" is Pareto scaling, and standardised where that is better beyond doubt.
 `python benchmarks/scaling.py` computes the features of every set and network of `quality.py` once, and solves heads for
 five splits of each. Beside them is scikit-learn's LogisticRegression on standardised features with the penalty that is
 best on the held-out images, which knows what the others do not. It takes some twenty minutes on two cores.
@@ -13,19 +14,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator
+from dataclasses import astuple, dataclass
 from statistics import mean, median
 
 import numpy as np
-from quality import ARGUMENTS, HELD_OUT, NETWORKS, PENALTIES, SEEDS, digits, files, network_of
+from quality import ARGUMENTS, NETWORKS, SEEDS, best_regression, digits, files, network_of, split
 from rich.progress import track
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.preprocessing import StandardScaler
 
 import keras_transfer as kt
 from keras_transfer.features.solving.objectives import OBJECTIVES
-from keras_transfer.features.solving.rows import Held, Rows, Scaling
+from keras_transfer.features.solving.rows import Held, Moments, Rows, Scaling
 from keras_transfer.features.solving.solved import Solution, solve
 
 SETS = ("hymenoptera", "clothing10", "animals", "sketch", "photo", "digits")
@@ -33,18 +31,27 @@ FEW = {"sketch": (10, 50, None), "photo": (10, 50, None), "digits": (100,)}  # t
 POWERS = {"as they are": 0.0, "Pareto": 0.5, "standardised": 1.0}  # of 1 / standard deviation
 
 
-class Scaled(Rows):
-    """Rows that are scaled by a power of their standard deviation, which each subclass names."""
+@dataclass(frozen=True)
+class Fixed(Moments):
+    """Moments that give the scaling with a power of their own."""
 
     power: float
+    alike: bool = True  # nothing else is tried
 
-    def scaling(self, *, centred: bool = True) -> Scaling:
-        """Returns the scaling, with variances of 1 on average."""
-        pareto = super().scaling(centred=centred)
-        deviation = np.divide(1, pareto.factor**2, out=np.zeros_like(pareto.factor), where=pareto.factor > 0)
-        factor = np.where(deviation > 0, np.maximum(deviation, 1e-12) ** -self.power, 0.0)
-        factor /= np.sqrt(np.square(factor * deviation)[deviation > 0].mean())
-        return Scaling(pareto.mean, factor)
+    def scaling(self, power: float) -> Scaling:
+        """Returns the scaling, whichever power is asked for."""
+        return super().scaling(self.power)
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled(Rows):
+    """Rows that are divided by a power of their standard deviation."""
+
+    power: float = 0.5
+
+    def moments(self, *, centred: bool = True) -> Moments:
+        """Returns the moments, with the power."""
+        return Fixed(*astuple(super().moments(centred=centred)), self.power)
 
 
 def features_of(name: str, network: str) -> tuple[np.ndarray, np.ndarray]:
@@ -60,17 +67,6 @@ def features_of(name: str, network: str) -> tuple[np.ndarray, np.ndarray]:
     return features.astype(np.float32), np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def splits(labels: np.ndarray, most: int | None) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Yields for each seed the training and the held-out rows."""
-    for seed in SEEDS:
-        splitter = StratifiedShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
-        ((train, held_out),) = splitter.split(labels, labels)
-        if most is not None:
-            drawn = np.random.default_rng(seed).permutation(train)
-            train = np.concatenate([drawn[labels[drawn] == each][:most] for each in np.unique(labels)])
-        yield seed, train, held_out
-
-
 def scores(found: Solution, features: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     """Returns accuracy and loss on rows."""
     outputs = (features @ found.kernel + found.bias).astype(np.float64)
@@ -79,22 +75,13 @@ def scores(found: Solution, features: np.ndarray, labels: np.ndarray) -> tuple[f
     return float((outputs.argmax(axis=1) == labels).mean()), float(losses.mean())
 
 
-def best_regression(features: np.ndarray, labels: np.ndarray, held_out: np.ndarray, expected: np.ndarray) -> float:
-    """Returns the accuracy of the best logistic regression, chosen with knowledge of the held-out rows."""
-    scaler = StandardScaler().fit(features)
-    features, held_out = scaler.transform(features), scaler.transform(held_out)
-    return max(
-        float(LogisticRegression(C=C, max_iter=2000).fit(features, labels).score(held_out, expected)) for C in PENALTIES
-    )
-
-
 def main() -> None:
     """Prints medians over the splits for each set and network, and the means over all of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     asked = parser.parse_args(ARGUMENTS)
-    columns = [*POWERS, "best regression"]
+    columns = [*POWERS, "ours", "best regression"]
     print("| set | network | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 2) + "|")
     every: dict[str, list[tuple[float, float]]] = defaultdict(list)
     pairs = [(name, network) for name in asked.sets for network in asked.networks]
@@ -102,21 +89,22 @@ def main() -> None:
         features, labels = features_of(name, network)
         for most in FEW.get(name, (None,)):
             here: dict[str, list[tuple[float, float]]] = defaultdict(list)
-            for seed, train, held_out in splits(labels, most):
+            for seed in SEEDS:
+                train, held_out = split(labels, seed, most)
                 known, others = (features[train], labels[train]), (features[held_out], labels[held_out])
-                for scaling, power in POWERS.items():
-                    kind = type("Scaled", (Scaled,), {"power": power})
-                    rows = kind(Held(known[0]), known[1], np.ones(len(train), np.float32), known[1])
-                    found = solve(rows, OBJECTIVES.find("softmax"), int(labels.max()) + 1, seed=seed)
+                parts = (Held(known[0]), known[1], np.ones(len(train), np.float32), known[1])
+                rows = {name: Scaled(*parts, power=power) for name, power in POWERS.items()} | {"ours": Rows(*parts)}
+                for scaling, scaled in rows.items():
+                    found = solve(scaled, OBJECTIVES.find("softmax"), int(labels.max()) + 1, seed=seed)
                     here[scaling].append(scores(found, *others))
-                here["best regression"].append((best_regression(*known, *others), float("nan")))
+                here["best regression"].append((best_regression(*known, *others)[0], float("nan")))
             for column, done in here.items():
                 every[column].append((median(each for each, _ in done), mean(loss for _, loss in done)))
             called = name if most is None else f"{name}, {most} a class"
             cells = [f"{100 * every[column][-1][0]:.1f}" for column in columns]
             print(f"| {called} | {network} | " + " | ".join(cells) + " |", flush=True)
     print()
-    for column in POWERS:
+    for column in (*POWERS, "ours"):
         done = every[column]
         gaps = [100 * (each[0] - best[0]) for each, best in zip(done, every["best regression"], strict=True)]
         ratio = mean(each[1] / other[1] for each, other in zip(done, every["standardised"], strict=True))
