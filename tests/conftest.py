@@ -9,8 +9,9 @@ import gc
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # one thread computes: `make test` runs as many processes as there are cores; those that tests start do as they do
@@ -82,6 +83,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name not in SPREAD and not item.get_closest_marker("xdist_group"):
             group = "serial" if name in SERIAL else name if name.startswith("test_") else "docstrings"
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def mostly_slow(values: Sequence[Any], *, fast: int = 1) -> list[Any]:
+    """Returns parameters of which the first are for every run, and the others for `make test-slow`."""
+    rest = (value if isinstance(value, tuple) else (value,) for value in values[fast:])
+    return [*values[:fast], *(pytest.param(*value, marks=pytest.mark.slow) for value in rest)]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,7 +8,7 @@ import weakref
 import keras
 import numpy as np
 import pytest
-from conftest import toy_network
+from conftest import mostly_slow, toy_network
 
 import keras_transfer as kt
 from keras_transfer._keras.leaves import leaves
@@ -83,7 +83,7 @@ class Remember(keras.callbacks.Callback):
         self.optimizers.update([self.model.optimizer, *leaves(self.model.optimizer)])
 
 
-@pytest.mark.parametrize("layer_decay", [1.0, 0.5])
+@pytest.mark.parametrize("layer_decay", mostly_slow([0.5, 1.0]))
 def test_the_optimizer_that_ran_is_let_go_of_after_training(toy, data, layer_decay):
     phases = (kt.Phase(1, "head", 1e-2), kt.Phase(1, 1, 1e-3, layer_decay))
     unfreeze, watch = kt.UnfreezeSchedule(phases), Remember()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from conftest import mostly_slow
 
 import keras_transfer as kt
 
@@ -21,7 +22,7 @@ def without_validation(data):
 
 
 @pytest.mark.parametrize("cache", [False, "memory"])
-@pytest.mark.parametrize("validated", [True, False])
+@pytest.mark.parametrize("validated", mostly_slow([True, False]))
 def test_it_stops_and_has_the_weights_of_the_last_good_epoch(toy, data, cache, validated):
     used, kept = data if validated else without_validation(data), []
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: kept.append(toy.get_weights()))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import COLOURS, make_lively, toy_backbone
+from conftest import COLOURS, make_lively, mostly_slow, toy_backbone
 from networks import computing_in
 
 import keras_transfer as kt
@@ -265,7 +265,7 @@ def test_a_validator_of_ones_own_chooses_the_epoch(source, target):
     assert all(np.array_equal(one, other) for one, other in zip(model.get_weights(), weights[0], strict=True))
 
 
-@pytest.mark.parametrize("cache", [False, "memory"])
+@pytest.mark.parametrize("cache", mostly_slow(["memory", False]))
 def test_several_sources_are_judged_together(source, target, cache):
     """By a validator, and by what Keras shows of the validation images."""
     asked, model = [], build()

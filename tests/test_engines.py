@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import mostly_slow
 from networks import part_named, toy_backbone
 
 import keras_transfer as kt
@@ -160,7 +161,7 @@ def data():
     return kt.data.from_arrays(RNG.integers(0, 256, (24, 32, 32, 3)).astype("uint8"), np.arange(24) % 2)
 
 
-@pytest.mark.parametrize(("engine", "where"), [*zip(OTHERS, ("memory", "disk"), strict=True)])
+@pytest.mark.parametrize(("engine", "where"), mostly_slow(list(zip(OTHERS, ("disk", "memory"), strict=True))))
 def test_the_cache_computes_with_the_engine_that_is_asked_for(engine, where, data, tmp_path):
     model = kt.build_model(toy_backbone(), 2)
     histories = {}

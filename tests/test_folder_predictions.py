@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pytest
+from conftest import mostly_slow
 from drawing import write_pictures
 
 import keras_transfer as kt
@@ -47,7 +48,7 @@ def test_a_row_for_each_file(exported, folder, tmp_path):
     assert [path.name for path in table.parent.iterdir()] == ["p.csv"]
 
 
-@pytest.mark.parametrize("engine", [name for name in ENGINES.names() if name != "tensorflow"])
+@pytest.mark.parametrize("engine", mostly_slow([name for name in ENGINES.names() if name != "tensorflow"]))
 def test_every_engine_gives_the_same_rows(exported, folder, tmp_path, engine):
     whole, other = (
         rows_of(kt.predict_folder(exported, folder, tmp_path / f"{name}.csv", engine=name, verbose=0))
@@ -61,9 +62,7 @@ def test_every_engine_gives_the_same_rows(exported, folder, tmp_path, engine):
             assert float(row["probability"]) == pytest.approx(float(expected["probability"]), abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    "cut", [pytest.param(0, marks=pytest.mark.slow), 1, 25, pytest.param(60, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("cut", mostly_slow([25, 1, 0, 60]))
 def test_it_goes_on_where_it_stopped(exported, folder, tmp_path, monkeypatch, cut):
     monkeypatch.setattr(folder_predictions, "_CHUNK", 4)
     whole = kt.predict_folder(exported, folder, tmp_path / "whole.csv", verbose=0)

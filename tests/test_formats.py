@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import mostly_slow
 from networks import toy_backbone
 from PIL import Image
 
@@ -192,7 +193,9 @@ PAGES = np.stack([GREY, 255 - GREY, GREY // 2])
 
 @pytest.mark.parametrize(
     ("suffix", "content"),
-    [(".tif", tiff(PAGES, photometric="minisblack")), (".dcm", dicom(PAGES)), (".npy", npy(PAGES[..., np.newaxis]))],
+    mostly_slow(
+        [(".tif", tiff(PAGES, photometric="minisblack")), (".dcm", dicom(PAGES)), (".npy", npy(PAGES[..., np.newaxis]))]
+    ),
     ids=_short,
 )
 def test_files_with_several_pages(suffix, content, tmp_path):

@@ -6,6 +6,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from conftest import mostly_slow
 from networks import toy_backbone
 
 import keras_transfer as kt
@@ -24,7 +25,7 @@ def known(head="linear", activation="softmax", **options):
 
 
 @pytest.mark.parametrize("head", ["linear", "mlp", "cosine", "multilayer"])
-@pytest.mark.parametrize("activation", ["softmax", "sigmoid", "linear"])
+@pytest.mark.parametrize("activation", mostly_slow(["softmax", "sigmoid", "linear"]))
 def test_more_classes_keep_what_is_known_of_the_others(head, activation):
     model = known(head, activation)
     longer = kt.extend(model, ["dog", "eel"])
@@ -102,7 +103,7 @@ def test_what_hdf5_can_hold_is_saved(tmp_path):
     assert np.array_equal(again.predict(IMAGES, verbose=0), model.predict(IMAGES, verbose=0))
 
 
-@pytest.mark.parametrize("kind", ["weights", "model", "classifier", "other"])
+@pytest.mark.parametrize("kind", mostly_slow(["classifier", "other", "weights", "model"], fast=2))
 def test_weights_of_keras_2_are_read(kind, tmp_path):
     """The layout of Keras 2: layers by name, in a group of their own if the whole model was saved."""
     network = keras.applications.MobileNet(input_shape=(32, 32, 3), alpha=0.25, include_top=False, weights=None)

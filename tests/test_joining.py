@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import toy_backbone
+from conftest import mostly_slow, toy_backbone
 from test_unfreezing import IMAGES, LABELS, FirstStep, multi
 
 import keras_transfer as kt
@@ -65,7 +65,7 @@ class Interrupt(keras.callbacks.Callback):
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("ending", ["interrupted", "compiled again"])
+@pytest.mark.parametrize("ending", mostly_slow(["interrupted", "compiled again"]))
 def test_an_optimizer_that_ran_under_a_schedule_before_knows_what_it_has_trained(ending):
     optimizer = optimizers.Adam(beta_1=0.5)
     model = lively()
@@ -132,7 +132,7 @@ def composite():
     return kt.build_model(kt.Backbone(network, None, 32, stages=(("s1", "one"), ("s2", ""))), 3, image_size=32)
 
 
-@pytest.mark.parametrize("how", ["layerwise", "excluding", "phases", "map", "function"])
+@pytest.mark.parametrize("how", mostly_slow(["layerwise", "phases", "map", "excluding", "function"], fast=3))
 def test_rates_by_stage_survive_saving_with_composite_layers(how, tmp_path):
     model = composite()
     phases = (kt.Phase(1, "all", 0.1, layer_decay=0.5 if how == "phases" else 1.0),)

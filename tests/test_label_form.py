@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from conftest import mostly_slow
 from networks import toy_backbone
 
 import keras_transfer as kt
@@ -32,7 +33,7 @@ def of_two(arrays):
     return kt.data.from_arrays(images, np.array(["cold", "warm"])[(labels == 2).astype(int)], batch_size=8)
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", mostly_slow([2, 3]))
 def test_all_of_them_give_what_keras_gives_on_one_hot_labels(arrays, cache, count):
     data = arrays if count == 3 else of_two(arrays)
     asked = [each(name=each.__name__) for each in ONE_HOT]
@@ -52,7 +53,7 @@ def test_all_of_them_give_what_keras_gives_on_one_hot_labels(arrays, cache, coun
 
 
 @pytest.mark.parametrize(
-    "loss", ["categorical_focal_crossentropy", "kl_divergence", losses.SparseCategoricalCrossentropy()]
+    "loss", mostly_slow([losses.SparseCategoricalCrossentropy(), "categorical_focal_crossentropy", "kl_divergence"])
 )
 def test_losses_of_either_form(arrays, cache, loss):
     assert np.isfinite(train(arrays, 3, loss=loss, cache=cache)[1]["loss"]).all()

@@ -13,6 +13,8 @@ from test_adaptation_model import datasets
 
 import keras_transfer as kt
 
+slow = pytest.mark.slow
+
 LOSS = "sparse_categorical_crossentropy"
 
 
@@ -37,8 +39,10 @@ def plain() -> np.ndarray:
     "optimizer",
     [
         pytest.param(lambda: LossScaleOptimizer(SGD(0.1), 2**10), id="loss scale"),
-        pytest.param(lambda: LossScaleOptimizer(SGD(0.1), 2**10, dynamic_growth_steps=1), id="growing loss scale"),
-        pytest.param(lambda: SGD(0.1, loss_scale_factor=2.0**10), id="fixed loss scale"),
+        pytest.param(
+            lambda: LossScaleOptimizer(SGD(0.1), 2**10, dynamic_growth_steps=1), id="growing loss scale", marks=slow
+        ),
+        pytest.param(lambda: SGD(0.1, loss_scale_factor=2.0**10), id="fixed loss scale", marks=slow),
         pytest.param(
             lambda: MultiOptimizer(OptimizerMap(SGD(0.1)), loss_scale_factor=2.0**10), id="fixed scale of several"
         ),
@@ -60,8 +64,10 @@ OPTIMIZERS: dict[str, keras.optimizers.Optimizer] = {}
     "several",
     [
         pytest.param(lambda: MultiOptimizer(OptimizerMap(SGD(1e-3), {"logits/.*": SGD(0.1)})), id="map, head first"),
-        pytest.param(lambda: MultiOptimizer(OptimizerMap(SGD(0.1), {"third.*": SGD(1e-3)})), id="map, head last"),
-        pytest.param(lambda: MultiOptimizer(by_layer), id="function"),
+        pytest.param(
+            lambda: MultiOptimizer(OptimizerMap(SGD(0.1), {"third.*": SGD(1e-3)})), id="map, head last", marks=slow
+        ),
+        pytest.param(lambda: MultiOptimizer(by_layer), id="function", marks=slow),
     ],
 )
 def test_of_several_optimizers_a_discriminator_learns_like_the_head(several, scaled, plain):
@@ -110,7 +116,7 @@ def half_precision():
         yield
 
 
-@pytest.mark.parametrize("method", ["dann", "cdan"])
+@pytest.mark.parametrize("method", ["dann", pytest.param("cdan", marks=slow)])
 def test_a_step_that_overflows_is_skipped_by_the_discriminator_too(half_precision, method):
     """As Keras' LossScaleOptimizer does with the weights of the model."""
     keras.utils.set_random_seed(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from conftest import toy_backbone, toy_network
+from conftest import mostly_slow, toy_backbone, toy_network
 from networks import computing_in, part_named, poolings_and_heads
 
 import keras_transfer as kt
@@ -192,7 +192,7 @@ def test_a_network_that_normalises_keeps_its_statistics():
     assert np.allclose(prefix(inputs), np.mean(network(inputs), axis=(1, 2)), atol=1e-5)
 
 
-@pytest.mark.parametrize("imagenet", [True, False])
+@pytest.mark.parametrize("imagenet", mostly_slow([True, False]))
 def test_efficientnet_weights_from_a_file_are_scaled_as_the_download_is(tmp_path, imagenet):
     """Keras scales once more for weights="imagenet" alone; a file of the same weights would get other pixels."""
     source = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(32, 32, 3))
@@ -305,7 +305,7 @@ def test_generalised_means_stay_in_float32_under_mixed_precision():
     "name",
     [
         "toy",
-        "MobileNetV2 up to block3",
+        pytest.param("MobileNetV2 up to block3", marks=pytest.mark.slow),
         pytest.param("ResNet50 up to conv2", marks=pytest.mark.slow),
         pytest.param("EfficientNetB0 up to block2", marks=pytest.mark.slow),
     ],

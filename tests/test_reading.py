@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import tensorflow as tf
-from conftest import write_pictures
+from conftest import mostly_slow, write_pictures
 
 import keras_transfer as kt
 from keras_transfer.data.sources.unlabelled import blinded
@@ -27,7 +27,7 @@ def damage(path, *, keep_time: bool) -> None:
         os.utime(path, ns=times)
 
 
-@pytest.mark.parametrize("cache", [False, "auto"])
+@pytest.mark.parametrize("cache", mostly_slow(["auto", False]))
 def test_a_file_that_changed_and_kept_its_time_is_said(folder, toy, cache):
     data = kt.data.from_directory(folder, image_size=32, batch_size=4)
     damage(folder / "red" / "0.jpg", keep_time=True)

@@ -7,6 +7,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from conftest import mostly_slow
 from networks import toy_backbone
 from PIL import Image
 
@@ -130,7 +131,7 @@ def pictures():
 
 @pytest.mark.parametrize(
     "labels",
-    [UNKNOWN, np.where(UNKNOWN < 0, np.nan, UNKNOWN), UNKNOWN.astype("float32")],
+    mostly_slow([UNKNOWN, np.where(UNKNOWN < 0, np.nan, UNKNOWN), UNKNOWN.astype("float32")], fast=2),
     ids=["whole", "not a number", "floats"],
 )
 def test_labels_that_are_not_known_do_not_count(labels, tmp_path):

@@ -6,7 +6,7 @@ import re
 
 import keras
 import pytest
-from conftest import toy_backbone, write_pictures
+from conftest import mostly_slow, toy_backbone, write_pictures
 
 import keras_transfer as kt
 
@@ -35,7 +35,7 @@ class Ends(keras.callbacks.Callback):
         self.validation.append(batch)
 
 
-@pytest.mark.parametrize("cache", [False, "memory"])
+@pytest.mark.parametrize("cache", mostly_slow(["memory", False]))
 def test_batches_are_numbered_within_the_epoch(toy, data, cache, capsys):
     """The head alone takes 32 steps in one execution, where the epoch has three and validation one."""
     assert int(data.train.cardinality()) == 3 and int(data.validation.cardinality()) == 1
@@ -53,7 +53,7 @@ def test_batches_are_numbered_within_the_epoch(toy, data, cache, capsys):
     [
         pytest.param(False, "none", marks=pytest.mark.slow),
         pytest.param("memory", "none", marks=pytest.mark.slow),
-        ("disk", "none"),
+        pytest.param("disk", "none", marks=pytest.mark.slow),
         ("auto", ["light", "mixup"]),
     ],
 )

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import ROOT, make_lively, toy_backbone
+from conftest import ROOT, make_lively, mostly_slow, toy_backbone
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -222,7 +222,7 @@ def drawn(count: int, size: int) -> np.ndarray:
     return np.stack([Image.fromarray(one).resize((size, size), Image.Resampling.BICUBIC) for one in coarse])
 
 
-@pytest.mark.parametrize(("activation", "output"), [("sigmoid", "probabilities"), ("linear", "values")])
+@pytest.mark.parametrize(("activation", "output"), mostly_slow([("sigmoid", "probabilities"), ("linear", "values")]))
 def test_several_labels_and_regression_go_the_same_way(activation, output, tmp_path):
     keras.utils.set_random_seed(0)
     part = toy_backbone()

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import toy_backbone
+from conftest import mostly_slow, toy_backbone
 
 import keras_transfer as kt
 from keras_transfer._checks import InputError
@@ -43,7 +43,7 @@ def test_solve_is_one_epoch_of_a_plain_model(toy, data, tmp_path, capsys):
     assert np.array_equal(again.predict(images, verbose=0), toy.predict(images, verbose=0))
 
 
-@pytest.mark.parametrize("cache", ["memory", "disk", False])
+@pytest.mark.parametrize("cache", mostly_slow(["memory", False, "disk"], fast=2))
 def test_stages_open_from_the_solved_head(toy, data, cache):
     phases = (SOLVE, kt.Phase(1, 1, 1e-6), kt.Phase(1, "all", 1e-6))
     history = kt.fine_tune(toy, data, schedule=phases, cache=cache, verbose=0)

@@ -8,12 +8,12 @@ import threading
 
 import keras
 import pytest
-from conftest import toy_backbone
+from conftest import mostly_slow, toy_backbone
 
 import keras_transfer as kt
 
 MONITORS = {"val_accuracy": "max", "accuracy": "max", "val_loss": "min", "loss": "min", "val_agreement": "max"}
-ROADS = ("cached", pytest.param("uncached", marks=pytest.mark.slow), "fit")
+ROADS = ("cached", "fit", "uncached")
 LEFT_OUT = {
     "Callback": "the base class",
     "CallbackList": "no callback of its own, but a list of them",
@@ -50,7 +50,7 @@ def run(road: str, data, *callbacks, epochs: int = 3) -> keras.callbacks.History
     )
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("road", mostly_slow(ROADS))
 def test_callbacks_that_watch_a_metric_find_its_direction(road, data, tmp_path):
     kinds = keras.callbacks
     watching = {
@@ -68,7 +68,7 @@ def test_callbacks_that_watch_a_metric_find_its_direction(road, data, tmp_path):
         assert keras.models.load_model(tmp_path / f"{monitor}.keras", compile=False).output_shape == (None, 3)
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("road", mostly_slow(ROADS, fast=2))
 def test_early_stopping_by_accuracy_stops_when_it_gets_no_better(road, data):
     stopping = keras.callbacks.EarlyStopping("val_accuracy", patience=1, min_delta=2.0)  # nothing is that much better
     assert len(run(road, data, stopping, epochs=6).epoch) == 2
@@ -119,7 +119,7 @@ def test_the_table_lists_every_callback_of_keras(tmp_path):
     assert listed == {name for name in dir(keras.callbacks) if name[0].isupper()}
 
 
-@pytest.mark.parametrize("road", ROADS)
+@pytest.mark.parametrize("road", mostly_slow(ROADS))
 def test_callbacks_without_a_monitor_run_through_all_phases(road, data, tmp_path, monitored):
     address, reports = monitored
     callbacks = without_monitor(tmp_path, address)

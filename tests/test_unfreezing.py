@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import mostly_slow
 from networks import BEGINNINGS, computing_in, make_lively, part_named, toy_backbone
 
 import keras_transfer as kt
@@ -238,7 +239,9 @@ def first_steps(optimizer, phases=LATE):
     return watch.steps
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", mostly_slow(sorted(OPTIMIZERS, key=lambda name: name not in ("Adam", "SGD", "MultiOptimizer")), fast=3)
+)
 def test_a_late_joiner_starts_gently(name):
     steps = first_steps(OPTIMIZERS[name]())
     print(name, np.round(steps, 3))

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import toy_backbone
+from conftest import mostly_slow, toy_backbone
 from networks import computing_in
 
 import keras_transfer as kt
@@ -60,7 +60,7 @@ def test_specimens_are_of_every_format_and_decode_in_training_and_serving_alike(
         assert seen.std() > 5
 
 
-@pytest.mark.parametrize(("kind", "said"), [("random", "0\\.|e-0"), ("not a number", "not a number")])
+@pytest.mark.parametrize(("kind", "said"), mostly_slow([("random", "0\\.|e-0"), ("not a number", "not a number")]))
 def test_a_model_that_answers_otherwise_in_the_server_is_not_published(kind, said, tmp_path):
     with pytest.raises(kt.InputError, match="like the model in memory, within 1e-05") as error:
         kt.export(restless(kind), tmp_path / "models")
