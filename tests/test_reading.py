@@ -107,6 +107,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / ima
     assert float(done.stdout) < 1.6  # one copy, that of the splits; it was more than five
 
 
+@pytest.mark.slow
 def test_images_that_were_kept_are_let_go_with_their_data(folder):
     """Three data sets of 19 MB each, decoded and kept in memory, after one that warms everything up.
 

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import toy_backbone
+from conftest import mostly_slow, toy_backbone
 from drawing import scene
 from PIL import Image
 
@@ -56,7 +56,7 @@ def test_tensorflow_alone_gives_the_same_numbers_from_the_bytes(trained, data, e
         assert np.abs(np.array(probabilities) - zeros).max() <= 1e-5
 
 
-@pytest.mark.parametrize("resize", kt.available("resize"))
+@pytest.mark.parametrize("resize", mostly_slow(kt.available("resize"), fast=2))
 def test_serving_sees_the_pixels_that_training_saw(trained, pictures, tmp_path, resize):
     model, _ = trained
     data = kt.data.from_directory(pictures, image_size=32, resize=resize)
