@@ -24,6 +24,7 @@ from .catalogue import available
 from .data import augment
 from .hub import HubLayer, hub_backbone
 from .insight.batch_norm import BatchNormCheck, check_batch_norm
+from .insight.calibration import Calibration, calibrate
 from .insight.evaluation import evaluate
 from .insight.grad_cam import grad_cam
 from .models import heads, pooling
@@ -63,6 +64,7 @@ __all__ = [
     "BatchNormCheck",
     "Cache",
     "CachedDataset",
+    "Calibration",
     "DataError",
     "DataWarning",
     "Difference",
@@ -89,6 +91,7 @@ __all__ = [
     "augment",
     "available",
     "build_model",
+    "calibrate",
     "check_batch_norm",
     "choose_adaptation",
     "compare_runtimes",

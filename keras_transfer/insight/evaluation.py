@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -66,10 +67,73 @@ def evaluate(
         InputError: if the dataset has another form, or the model has several outputs.
         DataError: if the dataset is empty, or names, labels and outputs do not fit.
     """
+    return Answers.on(model, dataset, class_names, steps, engine).report()
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a model answers for labelled images, in one form.
+
+    Attributes:
+        task: what the labels are of.
+        outputs: of the model, float `(count, num_outputs)`.
+        labels: of the task, in the order of the outputs.
+        names: of the outputs.
+    """
+
+    task: Task
+    outputs: np.ndarray
+    labels: np.ndarray
+    names: tuple[str, ...]
+
+    @classmethod
+    def on(
+        cls,
+        model: keras.Model,
+        dataset: Any,
+        class_names: Sequence[str] | None = None,
+        steps: int | None = None,
+        engine: str = "auto",
+    ) -> Answers:
+        """Asks a model. The arguments are those of `evaluate`."""
+        outputs, labels, names = _predicted(model, dataset, class_names, steps, engine)
+        return cls.of(outputs, labels, names, task_of_model(model), classes_of(model))
+
+    @classmethod
+    def of(
+        cls,
+        outputs: np.ndarray,
+        labels: np.ndarray,
+        class_names: Sequence[str] | None = None,
+        task: Task | None = None,
+        output_names: Sequence[str] | None = None,
+    ) -> Answers:
+        """Brings outputs, labels and names together. The arguments are those of `report_on`."""
+        if outputs.shape[-1] == 1 and len(class_names or output_names or ()) == 2:
+            outputs, task = np.concatenate([1 - outputs, outputs], axis=1), TASKS.find(Classification.name)
+        one_class = task is TASKS.find(Classification.name)
+        count = outputs.shape[-1]
+        if task is TASKS.find(Regression.name):
+            return cls(task, outputs, labels.reshape(len(labels), -1), checked_names(class_names or output_names, count))
+        labels = as_answered(labels, count if class_names is None else len(class_names), one_class)
+        names = checked_names(output_names if class_names is None else class_names, count, output_names)
+        if class_names is not None and tuple(class_names) != names:
+            labels = renumbered(labels, [names.index(name) for name in class_names], count)
+        several = labels.shape == outputs.shape and not one_class
+        return cls(TASKS.find(SeveralLabels.name if several else Classification.name), outputs, labels, names)
+
+    def report(self) -> Report | ValuesReport:
+        """Compares outputs with labels."""
+        return self.task.report(self.outputs, self.labels, self.names)
+
+
+def _predicted(
+    model: keras.Model, dataset: Any, class_names: Sequence[str] | None, steps: int | None, engine: str
+) -> tuple[np.ndarray, np.ndarray, Sequence[str] | None]:
+    """Returns outputs and labels of all images, and the names of the classes that labels stand for."""
     if len(getattr(model, "outputs", None) or [None]) > 1:
         check_one_way(model)
     check_range(model, getattr(dataset, "pixel_range", None))
-    task = task_of_model(model)
     outputs: list[np.ndarray] = []
     labels: list[np.ndarray] = []
     predict = _Predict(model, engine, _batches_in(dataset, steps))
@@ -85,7 +149,7 @@ def evaluate(
     if found.dtype.kind in "OUS":
         names = names or classes_of(model)
         found = numbers_of(found, names)
-    return report_on(np.concatenate(outputs), found, names, task, classes_of(model))
+    return np.concatenate(outputs), found, names
 
 
 class _Predict:
@@ -144,16 +208,4 @@ def report_on(
     Raises:
         DataError: if names, labels and outputs do not fit.
     """
-    if outputs.shape[-1] == 1 and len(class_names or output_names or ()) == 2:
-        outputs, task = np.concatenate([1 - outputs, outputs], axis=1), TASKS.find(Classification.name)
-    one_class = task is TASKS.find(Classification.name)
-    count = outputs.shape[-1]
-    if task is TASKS.find(Regression.name):
-        return task.report(outputs, labels.reshape(len(labels), -1), checked_names(class_names or output_names, count))
-    labels = as_answered(labels, count if class_names is None else len(class_names), one_class)
-    names = checked_names(output_names if class_names is None else class_names, count, output_names)
-    if class_names is not None and tuple(class_names) != names:
-        labels = renumbered(labels, [names.index(name) for name in class_names], count)
-    if labels.shape == outputs.shape and not one_class:
-        return TASKS.find(SeveralLabels.name).report(outputs, labels, names)
-    return TASKS.find(Classification.name).report(outputs, labels, names)
+    return Answers.of(outputs, labels, class_names, task, output_names).report()

@@ -53,6 +53,27 @@ def plot_path(path: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
+def plot_reliability(count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray) -> Figure:
+    """Plots the share of answers that are right over their probability; on the line, probabilities mean what they say.
+
+    Args:
+        count: answers in each bin of their probability, int `(bins,)`.
+        confidence: their mean probability, in [0, 1], `(bins,)`.
+        accuracy: the share of them that is right, in [0, 1], `(bins,)`.
+    """
+    figure = Figure(figsize=(4.6, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    filled = count > 0
+    edges = np.linspace(0, 1, len(count) + 1)
+    above.plot([0, 1], [0, 1], color="grey", linestyle=":")
+    above.bar(edges[:-1][filled], accuracy[filled], 1 / len(count), align="edge", alpha=0.4)
+    above.plot(confidence[filled], accuracy[filled], marker="o", linestyle="none")
+    above.set(ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.02))
+    below.bar(edges[:-1], count, 1 / len(count), align="edge", alpha=0.4)
+    below.set(xlabel="probability of the answer", ylabel="answers")
+    return figure
+
+
 def plot_rates(rates: Sequence[float], losses: Sequence[float], suggestion: float) -> Figure:
     """Plots the losses of a learning-rate finder over the learning rates, with a line at the suggested rate."""
     figure = Figure(figsize=(5.5, 3.6), layout="constrained")

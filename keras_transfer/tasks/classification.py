@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import DataError
+from keras_transfer.tasks.reliability import Reliability
 from keras_transfer.tasks.report import Report, per_class
 from keras_transfer.tasks.task import TASKS, Task
 
 _TOP = 5
+_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
 
 
 class Classification(Task):
@@ -79,8 +81,22 @@ class Classification(Task):
         }
         if count > _TOP:
             metrics["top_5_accuracy"] = float(top_k_accuracy_score(labels, outputs, k=_TOP, labels=every))
+        reliability = Reliability.of(outputs.max(axis=1), predicted == labels)
+        metrics["brier_score"] = float(np.square(outputs - np.eye(count)[labels]).sum(axis=1).mean())
+        metrics["calibration_error"] = reliability.error
         columns = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
-        return Report(metrics, tuple(class_names), per_class(columns, class_names), confusion)
+        return Report(metrics, tuple(class_names), per_class(columns, class_names), confusion, reliability)
+
+    def logits(self, outputs: np.ndarray) -> np.ndarray:
+        return np.log(np.maximum(outputs.astype(np.float64), _SMALLEST))
+
+    def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
+        from scipy.special import log_softmax
+
+        known = log_softmax(logits, axis=1)
+        right = np.take_along_axis(known, labels.astype(int).reshape(-1, 1), axis=1)[:, 0]
+        others = (known.sum(axis=1) - right) / max(logits.shape[1] - 1, 1)
+        return float(-((1 - smoothing) * right + smoothing * others).mean())
 
     def answer(self, outputs: tf.Tensor, class_names: tf.Tensor) -> dict[str, tf.Tensor]:
         class_ids = tf.argmax(outputs, axis=-1)

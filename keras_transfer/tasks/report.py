@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.plots.matrices import plot_confusion
+from keras_transfer.tasks.reliability import Reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,17 +25,23 @@ class Report:
     """The result of `evaluate`. `print(report)` shows it as a table.
 
     Attributes:
-        metrics: value by name: loss, accuracy, top-5 accuracy from six classes on, balanced accuracy.
+        metrics: value by name: loss (the mean negative log-likelihood), accuracy, balanced accuracy, top-5 accuracy
+            from six classes on; how far probabilities mean what they say: the calibration error (see
+            `reliability`), and the Brier score, the mean over images of the squared distance between the probabilities
+            and 1 for what is true, 0 for the rest, in [0, 2] (Brier, "Verification of Forecasts Expressed in Terms of
+            Probability", 1950, eq. 2).
         class_names: name of each class.
         per_class: precision, recall, f1 and support of each class, by its name.
         confusion: int `(num_classes, num_classes)`, rows are true classes; of several labels at once, one 2x2
             matrix for each label `(num_classes, 2, 2)`.
+        reliability: answers by their probability, and how many of them are right; `report.reliability.plot()`.
     """
 
     metrics: dict[str, float]
     class_names: tuple[str, ...]
     per_class: dict[str, dict[str, float]]
     confusion: np.ndarray
+    reliability: Reliability
 
     @property
     def images(self) -> int:
@@ -64,6 +71,7 @@ class Report:
             "class_names": list(self.class_names),
             "per_class": self.per_class,
             "confusion": self.confusion.tolist(),
+            "reliability": {name: values.tolist() for name, values in vars(self.reliability).items()},
         }
 
     def plot(self) -> Figure:
@@ -85,7 +93,7 @@ class Report:
         if len(rows) > _ROWS:
             seen = [name for name in rows if rows[name]["support"]]
             rows = {name: rows[name] for name in sorted(seen, key=lambda name: rows[name]["f1"])[:_WORST]}
-        width = max([9, *(len(name) for name in rows)])
+        width = max(len(name) for name in (*rows, *self.metrics))
         lines = [f"{name.replace('_', ' '):<{width + 2}}{value:9.4f}" for name, value in self.metrics.items()]
         if len(rows) < len(self.per_class):
             lines += ["", f"the {len(rows)} of {len(self.per_class)} classes with the lowest F1; `per_class` has all"]

@@ -9,10 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import DataError
+from keras_transfer.tasks.reliability import Reliability
 from keras_transfer.tasks.report import Report, per_class
 from keras_transfer.tasks.task import TASKS, Task
 
 UNKNOWN = -1  # a label of which nobody knows whether it is on the image
+_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
 _PRESENT = 0.5  # a label with a probability above it is on the image
 
 
@@ -63,7 +65,23 @@ class SeveralLabels(Task):
         scores = [precision_recall_fscore_support(*pair, average="binary", zero_division=0)[:3] for pair in pairs]
         columns = [*zip(*scores, strict=True), (labels == 1).sum(axis=0)]
         confusion = np.stack([confusion_matrix(*pair, labels=[0, 1]) for pair in pairs])
-        return Report(metrics, tuple(class_names), per_class(columns, class_names), confusion)
+        reliability = Reliability.of(outputs[known], labels[known] == 1)
+        metrics["brier_score"] = float(np.square(outputs - labels)[known].mean())
+        metrics["calibration_error"] = reliability.error
+        return Report(metrics, tuple(class_names), per_class(columns, class_names), confusion, reliability)
+
+    def logits(self, outputs: np.ndarray) -> np.ndarray:
+        from scipy.special import logit
+
+        return logit(np.clip(outputs.astype(np.float64), _SMALLEST, 1 - np.finfo(np.float32).epsneg))
+
+    def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
+        from scipy.special import log_expit
+
+        known = labels != UNKNOWN
+        sure = np.where(labels == 1, log_expit(logits), log_expit(-logits))
+        unsure = np.where(labels == 1, log_expit(-logits), log_expit(logits))
+        return float(-((1 - smoothing) * sure + smoothing * unsure)[known].mean())
 
     def answer(self, outputs: tf.Tensor, class_names: tf.Tensor) -> dict[str, tf.Tensor]:
         names = tf.tile(class_names[tf.newaxis], (tf.shape(outputs)[0], 1))

@@ -92,6 +92,24 @@ class Task(ABC):
             DataError: if the labels are not of this task, or do not fit the outputs.
         """
 
+    def logits(self, outputs: np.ndarray) -> np.ndarray | None:
+        """Returns what the activation made outputs of, float64, up to a constant; None where they are no probabilities.
+        """
+        return None
+
+    def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
+        """Returns the mean negative log-likelihood of the probabilities that the activation makes of logits.
+
+        Args:
+            logits: float `(count, num_outputs)`.
+            labels: of this task.
+            smoothing: share of each label that goes to what it does not say, in [0, 1).
+
+        Raises:
+            NotImplementedError: if outputs are no probabilities.
+        """
+        raise NotImplementedError
+
     # export
 
     @abstractmethod

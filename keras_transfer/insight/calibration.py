@@ -1,0 +1,134 @@
+"""calibrate: makes the probabilities of a model mean what they say, by one number that its last layer is divided by."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transfer._arguments import takes
+from keras_transfer._checks import DataError, DataWarning, InputError
+from keras_transfer.insight.evaluation import Answers
+from keras_transfer.models.stages import MODEL
+from keras_transfer.tasks import Report
+
+_LEAST, _MOST = 0.05, 20.0  # temperatures
+_FEW = 50  # images, with fewer of which a temperature is a guess
+_IDLE = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout, keras.layers.Identity)
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What `calibrate` found and did. `print(calibration)` shows it.
+
+    Attributes:
+        temperature: by which logits are divided; above 1 where the model was too sure, below 1 where it was too
+            modest.
+        before: report on the images before, as `evaluate` makes it.
+        after: report on the same images after.
+    """
+
+    temperature: float
+    before: Report
+    after: Report
+
+    def __str__(self) -> str:
+        was = "too sure" if self.temperature > 1 else "too modest"
+        lines = [f"temperature {self.temperature:.3g} from {self.before.images} images: the model was {was}"]
+        if not _LEAST * 1.01 < self.temperature < _MOST * 0.99:
+            lines.append("that is the limit: the images do not tell how sure the model should be")
+        for name in ("loss", "brier_score", "calibration_error"):
+            values = f"{self.before.metrics[name]:.4f} before, {self.after.metrics[name]:.4f} after"
+            lines.append(f"{name.replace('_', ' ')}: {values}")
+        return "\n".join(lines)
+
+
+@takes(model=MODEL)
+def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | None = None) -> Calibration:
+    """Makes the probabilities of a model mean what they say, on images that it was not trained on.
+
+    Temperature scaling: logits are divided by the one number with which the probabilities of what is true are largest
+    on the images. It is folded into the last layer, so that the model stays as plain as it is. The class with the
+    largest probability stays the same, and so does the accuracy.
+
+    Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2,
+    https://arxiv.org/abs/1706.04599. Departure from the paper: as in Platt, "Probabilistic Outputs for Support Vector
+    Machines" (1999), section 2.2, a true class counts for (n + 1) / (n + 2) with n images, since a set on which all
+    answers are right would make the model sure of everything.
+
+    Args:
+        model: a model made by `build_model`, or any whose last layer with numbers is a `Dense` or `Rescaling` layer
+            before softmax or sigmoid. Its last layer is changed.
+        data: data with a validation split, from which images are taken; or images and labels in any form that
+            `evaluate` takes.
+        class_names: of labels in another form; see `evaluate`.
+
+    Returns:
+        The temperature, and a report before and after on the same images. A temperature below 0.05 or above 20 is not
+        used: where it would be, the limit stands for it, and the result says so.
+
+    Raises:
+        InputError: if the model estimates values, or ends otherwise.
+        DataError: if there are no images.
+
+    Example:
+        >>> import numpy as np
+        >>> from keras_transfer import build_model
+        >>> model = build_model("MobileNet", 2, weights=None, image_size=32)
+        >>> print(calibrate(model, (np.zeros((60, 32, 32, 3)), np.arange(60) % 2)).before.metrics["loss"].round(4))
+        0.6931
+    """
+    from scipy.optimize import minimize_scalar
+
+    last = _last_layer(model)
+    answers = Answers.on(model, _held_out(data), class_names)
+    logits = answers.task.logits(answers.outputs)
+    before = answers.report()
+    if logits is None or not isinstance(before, Report):
+        raise InputError("Expected a model that gives probabilities. Received: one that estimates values.")
+    if before.images < _FEW:
+        said = f"A temperature from {before.images} images is a guess; {_FEW} or more tell it."
+        warnings.warn(said, DataWarning, stacklevel=2)
+    smoothing = 1 / (before.images + 2)
+
+    def loss(power: float) -> float:
+        return answers.task.log_loss(logits / np.exp(power), answers.labels, smoothing)
+
+    bounds = (np.log(_LEAST), np.log(_MOST))
+    found = float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x))
+    _divide(model, last, found)
+    return Calibration(found, before, Answers.on(model, _held_out(data), class_names).report())
+
+
+def _held_out(data: Any) -> Any:
+    if not hasattr(data, "splits"):
+        return data
+    if "validation" not in data.splits:
+        raise DataError("Expected data with a validation split, or a dataset. Received: data without one.")
+    return data.validation
+
+
+def _last_layer(model: keras.Model) -> keras.layers.Layer:
+    """Returns the layer that makes the logits."""
+    layers = [layer for layer in model.layers if not isinstance(layer, (keras.layers.InputLayer, *_IDLE))]
+    last = layers[-1] if layers else None
+    if not isinstance(last, keras.layers.Dense | keras.layers.Rescaling):
+        raise InputError(
+            "Expected a model whose last layer with numbers is a Dense or Rescaling layer. Received: "
+            f"{getattr(last, 'name', None)!r}, a {type(last).__name__}."
+        )
+    return last
+
+
+def _divide(model: keras.Model, layer: keras.layers.Layer, temperature: float) -> None:
+    if isinstance(layer, keras.layers.Rescaling):
+        layer.scale, layer.offset = layer.scale / temperature, layer.offset / temperature
+        # they are constants in what was traced
+        model.train_function = model.test_function = model.predict_function = None
+    else:
+        for weight in layer.weights:
+            weight.assign(weight / temperature)
