@@ -51,6 +51,7 @@ from .serving import (
     verify,
 )
 from .tasks import Report, ValuesReport
+from .training.blending import interpolate, soup
 from .training.fine_tuning import fine_tune
 from .training.layerwise import layerwise
 from .training.rate_finder import RateCurve, find_learning_rate
@@ -107,6 +108,7 @@ __all__ = [
     "heads",
     "hub",
     "hub_backbone",
+    "interpolate",
     "layerwise",
     "load",
     "load_model",
@@ -120,6 +122,7 @@ __all__ = [
     "schedules",
     "set_trainable",
     "sign",
+    "soup",
     "split",
     "stages",
     "testing",

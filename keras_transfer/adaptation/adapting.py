@@ -17,7 +17,6 @@ from keras_transfer._keras.leaves import leaf_of
 from keras_transfer.adaptation.adaptation_model import features_of, head_weight
 from keras_transfer.adaptation.alignment import AdaBN, Alignment, SourceOnly, find_method
 from keras_transfer.adaptation.alignment.method import Loss
-from keras_transfer.adaptation.batch_statistics import settle_batch_norm
 from keras_transfer.adaptation.domain_checks import find_domains
 from keras_transfer.adaptation.domains import DomainOrder, Domains
 from keras_transfer.adaptation.method_in_training import WEIGHT, Running
@@ -27,6 +26,7 @@ from keras_transfer.adaptation.validators import VALIDATORS, Validator
 from keras_transfer.adaptation.watching import AdaptationDivergence, Validation
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
+from keras_transfer.models.batch_statistics import settle_batch_norm
 from keras_transfer.models.origins import remember_classes
 from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts

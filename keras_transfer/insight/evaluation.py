@@ -114,7 +114,9 @@ class Answers:
         one_class = task is TASKS.find(Classification.name)
         count = outputs.shape[-1]
         if task is TASKS.find(Regression.name):
-            return cls(task, outputs, labels.reshape(len(labels), -1), checked_names(class_names or output_names, count))
+            return cls(
+                task, outputs, labels.reshape(len(labels), -1), checked_names(class_names or output_names, count)
+            )
         labels = as_answered(labels, count if class_names is None else len(class_names), one_class)
         names = checked_names(output_names if class_names is None else class_names, count, output_names)
         if class_names is not None and tuple(class_names) != names:

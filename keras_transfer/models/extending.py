@@ -11,9 +11,8 @@ from keras import layers
 
 from keras_transfer._arguments import Kind, takes
 from keras_transfer._checks import InputError
-from keras_transfer._keras.still import hold_still, is_still, layers_inside
-from keras_transfer.models.backbones.copying import copy_network
-from keras_transfer.models.origins import classes_of, origin_of, remember, remember_classes
+from keras_transfer.models.copies import copy_model
+from keras_transfer.models.origins import classes_of, remember_classes
 from keras_transfer.models.stages import MODEL, check_one_way, stages
 
 NAMES = Kind(
@@ -69,14 +68,7 @@ def extend(model: keras.Model, class_names: Sequence[str]) -> keras.Model:
     def fitted(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         return np.pad(values, [(0, after - before) for before, after in zip(values.shape, shape, strict=True)])
 
-    images = keras.Input(model.input_shape[1:], name=model.input.name, dtype=model.input.dtype)
-    longer = copy_network(model, images, call, fitted)
-    for layer, copy in zip(layers_inside(model), layers_inside(longer), strict=True):
-        copy.trainable = layer.trainable
-        hold_still(copy, is_still(layer))
-    origin = origin_of(model)
-    if origin is not None:
-        remember(longer, origin)
+    longer = copy_model(model, call, fitted)
     remember_classes(longer, (*known, *names))
     return longer
 

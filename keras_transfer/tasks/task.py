@@ -93,8 +93,7 @@ class Task(ABC):
         """
 
     def logits(self, outputs: np.ndarray) -> np.ndarray | None:
-        """Returns what the activation made outputs of, float64, up to a constant; None where they are no probabilities.
-        """
+        """Returns what the activation took, float64, up to a constant; None where outputs are no probabilities."""
         return None
 
     def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import tensorflow as tf
 
 from keras_transfer.adaptation.alignment.method import ALIGNMENTS, Alignment, Batch
@@ -28,26 +25,3 @@ class AdaBN(Alignment):
     def loss(self, source: Batch, target: Batch, progress: tf.Tensor) -> tf.Tensor:
         """Returns 0."""
         return tf.zeros(())
-
-
-def pooled(
-    means: Sequence[np.ndarray], variances: Sequence[np.ndarray], counts: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns mean and variance `(channels,)` of a whole set, given those of its batches.
-
-    The variance of the whole set is the mean of the variances plus the variance of the means.
-
-    Args:
-        means: mean of each batch, `(channels,)`.
-        variances: variance of each batch, `(channels,)`, with the size of the batch as divisor.
-        counts: size of each batch.
-
-    Example:
-        >>> mean, variance = pooled([np.array([1.0]), np.array([4.0])], [np.array([1.0]), np.array([0.0])], [2, 1])
-        >>> mean.tolist(), variance.tolist()  # the set is 0, 2, 4
-        ([2.0], [2.6666666666666665])
-    """
-    shares = np.array(counts, float)[:, None] / sum(counts)
-    mean = (shares * np.stack(means)).sum(axis=0)
-    variance = (shares * (np.stack(variances) + (np.stack(means) - mean) ** 2)).sum(axis=0)
-    return mean, variance

@@ -1,6 +1,8 @@
-"""Recomputes the statistics of BatchNorm layers from images, for AdaBN."""
+"""Recomputes the statistics of BatchNorm layers from images: those of another domain, or of averaged weights."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -9,7 +11,6 @@ from keras import layers
 
 from keras_transfer._checks import InputError
 from keras_transfer._keras.still import layers_inside
-from keras_transfer.adaptation.alignment.adabn import pooled
 from keras_transfer.models.freezing import everything_still
 
 
@@ -66,3 +67,26 @@ def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str 
         norm.moving_mean.assign(mean)
         norm.moving_variance.assign(variance)
     return len(norms)
+
+
+def pooled(
+    means: Sequence[np.ndarray], variances: Sequence[np.ndarray], counts: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and variance `(channels,)` of a whole set, given those of its batches.
+
+    The variance of the whole set is the mean of the variances plus the variance of the means.
+
+    Args:
+        means: mean of each batch, `(channels,)`.
+        variances: variance of each batch, `(channels,)`, with the size of the batch as divisor.
+        counts: size of each batch.
+
+    Example:
+        >>> mean, variance = pooled([np.array([1.0]), np.array([4.0])], [np.array([1.0]), np.array([0.0])], [2, 1])
+        >>> mean.tolist(), variance.tolist()  # the set is 0, 2, 4
+        ([2.0], [2.6666666666666665])
+    """
+    shares = np.array(counts, float)[:, None] / sum(counts)
+    mean = (shares * np.stack(means)).sum(axis=0)
+    variance = (shares * (np.stack(variances) + (np.stack(means) - mean) ** 2)).sum(axis=0)
+    return mean, variance

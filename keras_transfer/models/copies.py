@@ -1,0 +1,44 @@
+"""Copies of models, with all that a model knows of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transfer._keras.still import hold_still, is_still, layers_inside
+from keras_transfer.models.backbones.copying import copy_network
+from keras_transfer.models.origins import classes_of, origin_of, remember, remember_classes, remember_range
+
+
+def _same(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+    return operation(*args, **kwargs)
+
+
+def copy_model(
+    model: keras.Model,
+    call: Callable[..., Any] = _same,
+    fitted: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = None,
+) -> keras.Model:
+    """Copies a model of `build_model` with its weights. What is frozen is frozen in the copy; it is not compiled.
+
+    Args:
+        model: with one input and one output.
+        call: applies an operation of the copy; see `copy_network`.
+        fitted: makes weights of a layer fit their copy.
+    """
+    images = keras.Input(model.input_shape[1:], name=model.input.name, dtype=model.input.dtype)
+    copy = copy_network(model, images, call, fitted)
+    for layer, twin in zip(layers_inside(model), layers_inside(copy), strict=True):
+        twin.trainable = layer.trainable
+        hold_still(twin, is_still(layer))
+    origin, names = origin_of(model), classes_of(model)
+    if origin is not None:
+        remember(copy, origin)
+    if names is not None:
+        remember_classes(copy, names)
+    if hasattr(model, "pixel_range"):
+        remember_range(copy, model.pixel_range)
+    return copy
