@@ -76,6 +76,17 @@ def test_what_is_not_known_is_not_made_up(tmp_path, toy):
     assert card_page(card).count("not recorded") == 5
 
 
+def test_probabilities_that_are_no_chances_are_said(toy):
+    sure = np.tile([0.99, 0.005, 0.005], (120, 1))
+    labels = np.arange(120) % 3
+    from keras_transfer.insight.evaluation import report_on
+
+    card = model_card(toy, describe(toy, None, "crop"), None, report_on(sure, labels))
+    assert any("66 points too high or too low on average" in limit for limit in card["limits"])
+    card = model_card(toy, describe(toy, None, "crop"), None, report_on(np.full((120, 3), 1 / 3), labels))
+    assert not any("points too high" in limit for limit in card["limits"])
+
+
 def test_several_labels_have_a_row_each():
     model = kt.build_model(toy_backbone(), 2, image_size=32, activation="sigmoid", pooling="max", head="mlp")
     truth = np.array([[1, 0], [0, 1], [1, 1], [0, 0]])

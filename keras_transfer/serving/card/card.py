@@ -23,6 +23,7 @@ from keras_transfer.tasks import Report, ValuesReport
 
 JSON, MARKDOWN = "model_card.json", "model_card.md"
 
+_MANY, _OFF = 100, 0.05  # pictures from which a calibration error counts, and what is too much
 _FEW = 30  # with fewer images of a class, its metrics are too uncertain
 _ADAPTED = (
     "The model was adapted to pictures of another domain without labels. Data and metrics are those passed to "
@@ -152,6 +153,12 @@ def _limits(description: Description, data: ImageData | None, report: Report | V
         few = [name for name, row in report.per_class.items() if row["support"] < _FEW]
         if few:
             limits.append(f"Fewer than {_FEW} pictures were evaluated of {', '.join(few)}: see the intervals.")
+        error = report.metrics.get("calibration_error", 0.0)
+        if error > _OFF and report.images >= _MANY:
+            limits.append(
+                f"Its probabilities are {100 * error:.0f} points too high or too low on average: they are no chances "
+                "to reckon with."
+            )
     if data is not None:
         limits.append(
             "Its metrics hold for pictures like those it was evaluated on, and not for another camera or place."
