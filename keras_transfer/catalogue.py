@@ -7,6 +7,7 @@ from keras_transfer.adaptation.alignment import ALIGNMENTS
 from keras_transfer.adaptation.validators import VALIDATORS
 from keras_transfer.data.augment.named import AUGMENTATIONS, MIXINGS
 from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.data.pixels.views import VIEWS
 from keras_transfer.engines import ENGINES
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.heads import HEADS
@@ -27,6 +28,7 @@ _REGISTRIES = {
         AUGMENTATIONS,
         MIXINGS,
         RESIZES,
+        VIEWS,
         FORMATS,
         ALIGNMENTS,
         VALIDATORS,
@@ -41,8 +43,8 @@ def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize", "format" (of other
-            runtimes), "alignment", "validator", "task" or "engine"; None for the list of these.
+        kind: "backbone", "pooling", "head", "schedule", "rate", "augmentation", "mixing", "resize", "views", "format"
+            (of other runtimes), "alignment", "validator", "task" or "engine"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._arguments import Whole, takes
+from keras_transfer._arguments import Part, Whole, takes
 from keras_transfer._checks import DataError
+from keras_transfer.data.pixels.views import VIEWS, Views, over_views
 from keras_transfer.engines import ENGINE, Runner
 from keras_transfer.engines.choosing import TENSORFLOW
 from keras_transfer.insight.batches import batches_of, check_images
@@ -34,7 +35,7 @@ from keras_transfer.tasks.report import checked_names
 _WORTH = 6.0  # seconds of work from which another engine is tried
 
 
-@takes(model=MODEL, steps=Whole(1) | None, engine=ENGINE)
+@takes(model=MODEL, steps=Whole(1) | None, engine=ENGINE, views=Part(VIEWS) | None)
 def evaluate(
     model: keras.Model,
     dataset: Any,
@@ -42,6 +43,7 @@ def evaluate(
     class_names: Sequence[str] | None = None,
     steps: int | None = None,
     engine: str = "auto",
+    views: str | Views | None = None,
 ) -> Report | ValuesReport:
     """Measures a model on labelled images.
 
@@ -59,6 +61,9 @@ def evaluate(
         steps: number of batches to take; by default all. Give it for a generator that never ends.
         engine: what computes: "tensorflow", "openvino", "onnxruntime", or "auto" for another engine than TensorFlow
             where a dataset says that it has so many images that this is worth it; see `Cache`.
+        views: of each image, over which outputs are averaged: name in `kt.available("views")`, such as "flip" for the
+            image and its mirror image, or a function from images `(batch, height, width, channels)` to a list of such
+            tensors. `export(views=...)` makes a version that does the same.
 
     Returns:
         The report: metrics, metrics by class, and the confusion matrix; for regression a `ValuesReport`.
@@ -67,7 +72,7 @@ def evaluate(
         InputError: if the dataset has another form, or the model has several outputs.
         DataError: if the dataset is empty, or names, labels and outputs do not fit.
     """
-    return Answers.on(model, dataset, class_names, steps, engine).report()
+    return Answers.on(model, dataset, class_names, steps, engine, views).report()
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +99,10 @@ class Answers:
         class_names: Sequence[str] | None = None,
         steps: int | None = None,
         engine: str = "auto",
+        views: str | Views | None = None,
     ) -> Answers:
         """Asks a model. The arguments are those of `evaluate`."""
-        outputs, labels, names = _predicted(model, dataset, class_names, steps, engine)
+        outputs, labels, names = _predicted(model, dataset, class_names, steps, engine, views)
         return cls.of(outputs, labels, names, task_of_model(model), classes_of(model))
 
     @classmethod
@@ -130,7 +136,12 @@ class Answers:
 
 
 def _predicted(
-    model: keras.Model, dataset: Any, class_names: Sequence[str] | None, steps: int | None, engine: str
+    model: keras.Model,
+    dataset: Any,
+    class_names: Sequence[str] | None,
+    steps: int | None,
+    engine: str,
+    views: str | Views | None,
 ) -> tuple[np.ndarray, np.ndarray, Sequence[str] | None]:
     """Returns outputs and labels of all images, and the names of the classes that labels stand for."""
     if len(getattr(model, "outputs", None) or [None]) > 1:
@@ -142,7 +153,7 @@ def _predicted(
     for images, batch_labels in batches_of(dataset, model, steps):
         if not outputs:
             check_images(images, model)
-        outputs.append(predict(images))
+        outputs.append(np.asarray(over_views(predict, images, views)))
         labels.append(batch_labels)
     if not labels:
         raise DataError("Expected images to evaluate on. Received: an empty dataset.")

@@ -38,6 +38,7 @@ class Description:
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
             none of the training images had.
         channels: 3 for RGB, or 1 for grey.
+        views: name of the views of each image over which outputs are averaged; None for the image alone.
     """
 
     class_names: tuple[str, ...]
@@ -46,6 +47,7 @@ class Description:
     activation: str
     pixel_range: tuple[float, float] | None = None
     channels: int = 3
+    views: str | None = None
 
     @property
     def kind(self) -> Images:
@@ -70,6 +72,7 @@ class Description:
             "resize": self.resize,
             "activation": self.activation,
             "channels": self.channels,
+            "views": self.views,
             "pixel_range": self.pixel_range and list(self.pixel_range),
             "other_formats": _OTHER_FORMATS,
             "versions": library_versions(),
@@ -88,6 +91,7 @@ def describe(
     resize: str,
     pixel_range: tuple[float, float] | None = None,
     image_size: tuple[int, int] | None = None,
+    views: str | None = None,
 ) -> Description:
     """Returns the description of a model that will be exported.
 
@@ -98,6 +102,7 @@ def describe(
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
             none of the training images had.
         image_size: (height, width) in pixels for a model that takes any; that of the data.
+        views: name of the views over which outputs are averaged.
 
     Raises:
         InputError: if `resize` is unknown, the model's image size is not fixed, or the model is not functional with one
@@ -130,7 +135,7 @@ def describe(
             f"{model.input_shape[3]}. Keras' own model.export(folder) writes a SavedModel that takes arrays."
         )
     activation = getattr(model.layers[-1], "activation", keras.activations.linear)
-    return Description(names, size, resize, activation.__name__, pixel_range, model.input_shape[3])
+    return Description(names, size, resize, activation.__name__, pixel_range, model.input_shape[3], views)
 
 
 def read_description(folder: Path) -> Description:
@@ -148,6 +153,7 @@ def read_description(folder: Path) -> Description:
             content["activation"],
             tuple(content.get("pixel_range") or ()) or None,
             content.get("channels", 3),
+            content.get("views"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -11,11 +11,12 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from keras_transfer._arguments import PATH, Flag, Kind, Part, Whole, takes
+from keras_transfer._arguments import PATH, Choice, Flag, Kind, Part, Whole, takes
 from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
 from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.data.pixels.views import VIEWS
 from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.card.card import write_card
@@ -37,6 +38,7 @@ from keras_transfer.tasks import Report, ValuesReport
     resize=Part(RESIZES) | None,
     report=Kind((Report, ValuesReport), "a report of evaluate") | None,
     top_k=Whole(1) | None,
+    views=Choice(*VIEWS.names()) | None,
     verify=Flag(),
 )
 def export(
@@ -48,6 +50,7 @@ def export(
     resize: str | None = None,
     report: Report | ValuesReport | None = None,
     top_k: int | None = None,
+    views: str | None = None,
     verify: bool = True,
 ) -> Path:
     """Exports a model as the next version below `path`: `path/1`, then `path/2` and so on.
@@ -92,6 +95,8 @@ def export(
         resize: how images are resized to the model's image size, if there is no `data`; "crop" by default.
         report: the result of `evaluate`, for the model card.
         top_k: number of classes that the signature `top_k` returns; by default this signature is left out.
+        views: name in `kt.available("views")`, such as "flip" for a version that averages its outputs over the image
+            and its mirror image. It computes the network once for each view. By default the image alone.
         verify: whether to compare the version with the model in memory before it is published. Takes some seconds.
 
     Returns:
@@ -109,7 +114,7 @@ def export(
     if data is not None:
         class_names, resize = data.class_names, data.resize
     pixel_range, size = (None, None) if data is None else (data.pixel_range, data.image_size)
-    description = describe(model, class_names, resize or "crop", pixel_range, size)
+    description = describe(model, class_names, resize or "crop", pixel_range, size, views)
     if top_k is not None and top_k > len(description.class_names):
         raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
     root = Path(path).expanduser()

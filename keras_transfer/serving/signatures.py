@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from keras_transfer.data.pixels.views import over_views
 from keras_transfer.insight.grad_cam import heat_maps, last_feature_map, score_model
 from keras_transfer.serving.description import Description
 
@@ -55,11 +56,14 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     def run(pixels: tf.Tensor) -> Answer:
         return network(tf.cast(pixels, tf.float32))
 
+    def outputs_for(pixels: tf.Tensor) -> tf.Tensor:
+        return over_views(lambda views: run(views)["outputs"], pixels, description.views)
+
     found = {
-        "serving_default": Signature(lambda image_bytes: name(run(decoded(image_bytes))["outputs"]), (encoded,)),
-        "predict_images": Signature(lambda images: name(run(images)["outputs"]), (images,)),
+        "serving_default": Signature(lambda image_bytes: name(outputs_for(decoded(image_bytes))), (encoded,)),
+        "predict_images": Signature(lambda images: name(outputs_for(images)), (images,)),
         "predict_images_uint8": Signature(
-            lambda images: name(run(images)["outputs"]), (tf.TensorSpec(images.shape, tf.uint8, name="images"),)
+            lambda images: name(outputs_for(images)), (tf.TensorSpec(images.shape, tf.uint8, name="images"),)
         ),
         "decode_images": Signature(lambda image_bytes: {"images": decoded(image_bytes)}, (encoded,)),
     }
@@ -70,7 +74,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     if top_k is not None:
 
         def best(image_bytes: tf.Tensor) -> Answer:
-            values, ids = tf.math.top_k(run(decoded(image_bytes))["outputs"], top_k, index_type=tf.int64)
+            values, ids = tf.math.top_k(outputs_for(decoded(image_bytes)), top_k, index_type=tf.int64)
             return {"class_names": tf.gather(labels, ids), "class_ids": ids, description.output: values}
 
         found["top_k"] = Signature(best, (encoded,))
@@ -79,6 +83,8 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
 
         def explain(image_bytes: tf.Tensor, class_ids: tf.Tensor) -> Answer:
             pixels = decoded(image_bytes)
+            if description.views is not None:  # the class that the version answers with
+                class_ids = tf.where(class_ids < 0, tf.argmax(outputs_for(pixels), axis=-1), class_ids)
             maps, explained = heat_maps(scores, run(pixels)["feature_map"], class_ids, size)
             return {"heat_maps": maps, "class_ids": explained, "images": pixels}
 

@@ -58,6 +58,7 @@ def model_card(
             "parameters": model.count_params(),
             "image_size": list(description.image_size),
             "resize": description.resize,
+            "views": description.views,
             "activation": description.activation,
             "class_names": list(description.class_names),
         },

@@ -16,6 +16,7 @@ def card_page(card: Mapping[str, Any]) -> str:
     model = card["model"]
     height, width = model["image_size"]
     built = model["built_of"] or {}
+    views = f", averaged over {model['views']!r}" if model.get("views") else ""
     options = ", ".join(f"{name}={value}" for name, value in built.get("options", {}).items())
     parts = [
         f"# Model card: {model['network']}",
@@ -28,7 +29,7 @@ def card_page(card: Mapping[str, Any]) -> str:
                 ("pretrained weights", built.get("weights", _UNKNOWN)),
                 ("pooling, head", f"{built['pooling']}, {built['head']}" if built else _UNKNOWN),
                 ("parameters", f"{model['parameters']:,}"),
-                ("pictures", f"{width} x {height} pixels, resize {model['resize']}"),
+                ("pictures", f"{width} x {height} pixels, resize {model['resize']}{views}"),
                 ("answers", task_of_activation(model["activation"]).described),
                 (
                     "values" if model["activation"] == "linear" else "classes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from keras_transfer.data.examples import Examples
 from keras_transfer.data.formats.translating import read_file
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipelines.reading import read_pixels
+from keras_transfer.data.pixels.views import over_views
 from keras_transfer.insight.grad_cam import grad_cam, last_feature_map
 
 FILE = "verification.npz"
@@ -66,18 +68,19 @@ def read_evidence(path: Path) -> Evidence:
     return Evidence(encoded, found.pop("pixels"), found)
 
 
-def gather(encoded: Sequence[bytes], kind: Images, model: keras.Model | None) -> Evidence:
+def gather(encoded: Sequence[bytes], kind: Images, model: keras.Model | None, views: str | None = None) -> Evidence:
     """Decodes pictures with the training pipeline, and runs a model in memory on them.
 
     Args:
         encoded: bytes of image files.
         kind: how they are decoded.
         model: the model in memory; None to leave out its outputs.
+        views: over which outputs are averaged.
     """
     examples = Examples(np.array(encoded, dtype=object), np.zeros(len(encoded), np.int64), encoded=True)
     pixels = read_pixels(examples, kind).astype(np.uint8)
     with tf.device("/CPU:0"):  # the version runs there too; a GPU rounds differently
-        return Evidence(list(encoded), pixels, {} if model is None else _answers(model, pixels))
+        return Evidence(list(encoded), pixels, {} if model is None else _answers(model, pixels, views))
 
 
 def pictures_of(data: ImageData, count: int) -> list[bytes]:
@@ -115,13 +118,17 @@ def _bytes_of(item: Any, examples: Examples, pixel_range: tuple[float, float] | 
     return file.getvalue()
 
 
-def _answers(model: keras.Model, pixels: np.ndarray) -> dict[str, np.ndarray]:
+def _answers(model: keras.Model, pixels: np.ndarray, views: str | None) -> dict[str, np.ndarray]:
     parts = {"outputs": model.outputs[0]}
     if any(layer.name == "features" for layer in model.layers):
         parts["features"] = model.get_layer("features").output
     # `predict` runs a graph, as a server does: eager operations may round differently
     answered = keras.Model(model.inputs[0], parts).predict(pixels.astype(np.float32), batch_size=_BATCH, verbose=0)
     found = {name: values.astype(np.float32) for name, values in answered.items()}
+    if views is not None:
+        outputs = keras.Model(model.inputs[0], model.outputs[0])
+        run = partial(outputs.predict, batch_size=_BATCH, verbose=0)
+        found["outputs"] = over_views(lambda every: run(every.numpy()), pixels.astype(np.float32), views).numpy()
     if last_feature_map(model) is not None:
         found["heat_maps"] = grad_cam(model, pixels, class_ids=found["outputs"].argmax(axis=1))
     return found

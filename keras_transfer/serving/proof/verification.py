@@ -116,7 +116,7 @@ def verify_export(
     """
     drawn = specimens(description.image_size)
     own = [] if data is None else pictures_of(data, _PICTURES)
-    evidence = gather([*drawn, *own], description.kind, model)
+    evidence = gather([*drawn, *own], description.kind, model, description.views)
     (answers,) = probe.ask(folder, [evidence])
     verification = compare(answers, evidence, description, TOLERANCE)
     if not verification.passed:
@@ -177,7 +177,7 @@ def verify(
         ) from error
     reference = _reference(model, folder, result["weights"])
     if data is not None:
-        parts.append(gather(_pictures(data, images, description), description.kind, reference))
+        parts.append(gather(_pictures(data, images, description), description.kind, reference, description.views))
     limit = result["tolerance"] if tolerance is None else tolerance
     with Probe() as probe:
         answers = probe.ask(folder, parts)

@@ -1,0 +1,45 @@
+"""Views: the same picture in several ways, over which a model's answers are averaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from keras_transfer._registry import Registry
+
+Views = Callable[[tf.Tensor], list[tf.Tensor]]
+VIEWS: Registry[Views] = Registry(
+    "views", callable, "a function from images (batch, height, width, channels) to a list of such tensors"
+)
+
+
+@VIEWS.register("flip")
+def flip(images: tf.Tensor) -> list[tf.Tensor]:
+    """The picture, and its mirror image left for right."""
+    return [images, tf.reverse(images, [2])]
+
+
+@VIEWS.register("flips")
+def flips(images: tf.Tensor) -> list[tf.Tensor]:
+    """The picture, its mirror images left for right and upside down, and both: for pictures that have no up."""
+    return [images, tf.reverse(images, [2]), tf.reverse(images, [1]), tf.reverse(images, [1, 2])]
+
+
+def over_views(network: Callable[[tf.Tensor], Any], images: tf.Tensor, views: str | Views | None) -> tf.Tensor:
+    """Returns the mean of the outputs of a network over views of images, which it gets in one batch.
+
+    Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition" (2015), section 3.2,
+    https://arxiv.org/abs/1409.1556, average the probabilities of an image and its mirror image.
+
+    Args:
+        network: from images to outputs `(batch, num_outputs)`.
+        images: `(batch, height, width, channels)`.
+        views: name or function; None for the images as they are.
+    """
+    if views is None:
+        return network(images)
+    several = VIEWS.find(views)(tf.convert_to_tensor(images))
+    outputs = tf.convert_to_tensor(network(tf.concat(several, axis=0)))
+    return tf.reduce_mean(tf.reshape(outputs, (len(several), -1, outputs.shape[-1])), axis=0)
