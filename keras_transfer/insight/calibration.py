@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -101,7 +101,8 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
     bounds = (np.log(_LEAST), np.log(_MOST))
     found = float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x))
     _divide(model, last, found)
-    return Calibration(found, before, Answers.on(model, _held_out(data), class_names).report())
+    after = Answers.on(model, _held_out(data), class_names).report()
+    return Calibration(found, before, cast(Report, after))
 
 
 def _held_out(data: Any) -> Any:

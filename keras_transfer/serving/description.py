@@ -39,6 +39,8 @@ class Description:
             none of the training images had.
         channels: 3 for RGB, or 1 for grey.
         views: name of the views of each image over which outputs are averaged; None for the image alone.
+        coverage: chance in (0, 1) that the true class is among the possible ones; None if they are not told.
+        possible_from: probability from which on a class is possible.
     """
 
     class_names: tuple[str, ...]
@@ -48,6 +50,8 @@ class Description:
     pixel_range: tuple[float, float] | None = None
     channels: int = 3
     views: str | None = None
+    coverage: float | None = None
+    possible_from: float | None = None
 
     @property
     def kind(self) -> Images:
@@ -73,6 +77,8 @@ class Description:
             "activation": self.activation,
             "channels": self.channels,
             "views": self.views,
+            "coverage": self.coverage,
+            "possible_from": self.possible_from,
             "pixel_range": self.pixel_range and list(self.pixel_range),
             "other_formats": _OTHER_FORMATS,
             "versions": library_versions(),
@@ -154,6 +160,8 @@ def read_description(folder: Path) -> Description:
             tuple(content.get("pixel_range") or ()) or None,
             content.get("channels", 3),
             content.get("views"),
+            content.get("coverage"),
+            content.get("possible_from"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

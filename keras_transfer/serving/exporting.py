@@ -6,17 +6,20 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from keras_transfer._arguments import PATH, Choice, Flag, Kind, Part, Whole, takes
+from keras_transfer._arguments import PATH, Choice, Flag, Kind, Number, Part, Whole, takes
 from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer.data import ImageData
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.data.pixels.views import VIEWS
+from keras_transfer.insight.conformal import smallest_possible
+from keras_transfer.insight.evaluation import Answers
 from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.card.card import write_card
@@ -27,7 +30,9 @@ from keras_transfer.serving.signatures import signatures
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import publish
 from keras_transfer.serving.warmup import write_warmup
-from keras_transfer.tasks import Report, ValuesReport
+from keras_transfer.tasks import TASKS, Classification, Report, ValuesReport
+
+_ROUNDED = 1e-6  # of probabilities, so that another machine's rounding puts no class out of the set
 
 
 @takes(
@@ -39,6 +44,7 @@ from keras_transfer.tasks import Report, ValuesReport
     report=Kind((Report, ValuesReport), "a report of evaluate") | None,
     top_k=Whole(1) | None,
     views=Choice(*VIEWS.names()) | None,
+    coverage=Number(0, 0.999, above=True) | None,
     verify=Flag(),
 )
 def export(
@@ -51,6 +57,7 @@ def export(
     report: Report | ValuesReport | None = None,
     top_k: int | None = None,
     views: str | None = None,
+    coverage: float | None = None,
     verify: bool = True,
 ) -> Path:
     """Exports a model as the next version below `path`: `path/1`, then `path/2` and so on.
@@ -67,6 +74,8 @@ def export(
     - `explain` takes `image_bytes`, and `class_ids`, int64 `(batch,)`, where -1 stands for the highest output. It
       returns `heat_maps`, float32 `(batch, height, width)` in [0, 1] (see `grad_cam`), the explained `class_ids`, and
       the decoded `images`, uint8.
+    - `possible` (only with the argument `coverage`) takes `image_bytes` and returns `possible`, bool, `class_names` and
+      `probabilities`, all `(batch, num_classes)`.
     - `decode_images` takes `image_bytes` and returns `images`, uint8 `(batch, height, width, 3)`: the resized images
       that the network gets.
 
@@ -97,6 +106,10 @@ def export(
         top_k: number of classes that the signature `top_k` returns; by default this signature is left out.
         views: name in `kt.available("views")`, such as "flip" for a version that averages its outputs over the image
             and its mirror image. It computes the network once for each view. By default the image alone.
+        coverage: a chance in (0, 1), such as 0.95, for a signature `possible` and for `Prediction.possible`: the
+            classes among which the true one is with this chance, by split conformal prediction (Sadinle and others
+            2019, https://arxiv.org/abs/1609.00451). It holds for images like the validation images of `data`, whose
+            number it needs to be large enough, and for one class an image.
         verify: whether to compare the version with the model in memory before it is published. Takes some seconds.
 
     Returns:
@@ -105,7 +118,8 @@ def export(
     Raises:
         InputError: if an argument is unknown or out of range, or the model does not have a fixed image size, one input
             and one output.
-        DataError: if the number of names is not the number of outputs.
+        DataError: if the number of names is not the number of outputs, or there are too few validation images for
+            `coverage`.
         VerificationError: if the version's outputs differ from those of the model in memory.
         DiskError: if `path` cannot be written.
     """
@@ -115,6 +129,9 @@ def export(
         class_names, resize = data.class_names, data.resize
     pixel_range, size = (None, None) if data is None else (data.pixel_range, data.image_size)
     description = describe(model, class_names, resize or "crop", pixel_range, size, views)
+    if coverage is not None:
+        least = _possible_from(model, data, views, coverage)
+        description = replace(description, coverage=coverage, possible_from=least)
     if top_k is not None and top_k > len(description.class_names):
         raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
     root = Path(path).expanduser()
@@ -132,6 +149,16 @@ def export(
         raise DiskError(f"The export cannot be written to {str(root)!r}: {error}. Nothing was published.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _possible_from(model: keras.Model, data: ImageData | None, views: str | None, coverage: float) -> float:
+    if data is None or data.validation is None or data.task is not TASKS.find(Classification.name):
+        raise InputError(
+            "Expected `data` with a validation split and one class an image, for `coverage`. Received: "
+            f"{'no data' if data is None else data}."
+        )
+    answers = Answers.on(model, data.validation, views=views)
+    return float(smallest_possible(answers.outputs, answers.labels, coverage)) - _ROUNDED
 
 
 def _write(model: keras.Model, folder: Path, description: Description, top_k: int | None) -> None:

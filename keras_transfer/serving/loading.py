@@ -17,6 +17,7 @@ from keras_transfer.data.formats import FormatError
 from keras_transfer.data.formats.translating import as_bmp, read_file
 from keras_transfer.serving.description import read_description
 from keras_transfer.serving.proof.hashes import check_hashes
+from keras_transfer.serving.signatures import possible_in
 from keras_transfer.serving.versions import find_version
 
 Images = Sequence[str | os.PathLike[str] | bytes]
@@ -34,12 +35,15 @@ class Prediction:
         probabilities: the output of every class, by name.
         labels: the predicted labels. For one class per image: its name. For several labels per image: all with a
             probability above one half. For regression: empty.
+        possible: the classes among which the true one is with the chance that `export(coverage=...)` was given, the
+            most probable first; empty without it.
     """
 
     class_name: str
     probability: float
     probabilities: dict[str, float]
     labels: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         shown = [self.class_name] if self.labels == (self.class_name,) else self.labels or list(self.probabilities)
@@ -153,7 +157,11 @@ class ServedModel:
     def _prediction(self, row: np.ndarray) -> Prediction:
         by_name = dict(zip(self.class_names, map(float, row), strict=True))
         best = self.class_names[int(row.argmax())]
-        return Prediction(best, float(row.max()), by_name, self.description.task.found(row, self.class_names))
+        possible: tuple[str, ...] = ()
+        if self.description.possible_from is not None:
+            inside = possible_in(tf.constant(row), self.description).numpy()
+            possible = tuple(self.class_names[place] for place in np.argsort(-row, kind="stable") if inside[place])
+        return Prediction(best, float(row.max()), by_name, self.description.task.found(row, self.class_names), possible)
 
     def _answer_files(
         self, signature: str, output: str, images: Images | np.ndarray, **others: np.ndarray

@@ -28,6 +28,11 @@ class Signature:
     inputs: tuple[tf.TensorSpec, ...]
 
 
+def possible_in(outputs: tf.Tensor, description: Description) -> tf.Tensor:
+    """Says which classes are possible, bool `(batch, num_classes)`; the most probable one always is."""
+    return (outputs >= description.possible_from) | (outputs >= tf.reduce_max(outputs, axis=-1, keepdims=True))
+
+
 def signatures(model: keras.Model, description: Description, top_k: int | None = None) -> dict[str, Signature]:
     """Returns the signatures of a model by name. The docstring of `export` describes them.
 
@@ -78,6 +83,14 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
             return {"class_names": tf.gather(labels, ids), "class_ids": ids, description.output: values}
 
         found["top_k"] = Signature(best, (encoded,))
+    if description.possible_from is not None:
+
+        def possible(image_bytes: tf.Tensor) -> Answer:
+            outputs = outputs_for(decoded(image_bytes))
+            names = tf.tile(labels[tf.newaxis], (tf.shape(outputs)[0], 1))
+            return {"possible": possible_in(outputs, description), "class_names": names, description.output: outputs}
+
+        found["possible"] = Signature(possible, (encoded,))
     if feature_map is not None:
         scores = score_model(model, feature_map)
 

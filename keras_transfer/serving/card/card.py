@@ -59,6 +59,7 @@ def model_card(
             "image_size": list(description.image_size),
             "resize": description.resize,
             "views": description.views,
+            "coverage": description.coverage,
             "activation": description.activation,
             "class_names": list(description.class_names),
         },

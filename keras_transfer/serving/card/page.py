@@ -16,6 +16,7 @@ def card_page(card: Mapping[str, Any]) -> str:
     model = card["model"]
     height, width = model["image_size"]
     built = model["built_of"] or {}
+    possible = f"; the possible ones, with a chance of {model['coverage']:g}" if model.get("coverage") else ""
     views = f", averaged over {model['views']!r}" if model.get("views") else ""
     options = ", ".join(f"{name}={value}" for name, value in built.get("options", {}).items())
     parts = [
@@ -30,7 +31,7 @@ def card_page(card: Mapping[str, Any]) -> str:
                 ("pooling, head", f"{built['pooling']}, {built['head']}" if built else _UNKNOWN),
                 ("parameters", f"{model['parameters']:,}"),
                 ("pictures", f"{width} x {height} pixels, resize {model['resize']}{views}"),
-                ("answers", task_of_activation(model["activation"]).described),
+                ("answers", task_of_activation(model["activation"]).described + possible),
                 (
                     "values" if model["activation"] == "linear" else "classes",
                     f"{len(model['class_names'])}: {', '.join(model['class_names'])}",

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.proof.evidence import Evidence
+from keras_transfer.serving.signatures import possible_in
 
 _WORST = 3  # number of pictures reported for each output
 
@@ -138,6 +139,11 @@ def _expected(
         best = answers["top_k/class_ids"]
         expected[f"top_k/{output}"] = -np.sort(-outputs, axis=1)[:, : best.shape[1]]
         expected["top_k/class_names"] = names[best]
+    if "possible/possible" in answers:
+        said = answers[f"possible/{output}"]
+        expected[f"possible/{output}"] = outputs
+        expected["possible/possible"] = possible_in(tf.constant(said), description).numpy()
+        expected["possible/class_names"] = np.tile(names, (len(said), 1))
     if "heat_maps" in evidence.answers:
         expected["explain/heat_maps"] = evidence.answers["heat_maps"]
         expected["explain/class_ids"] = outputs.argmax(axis=1)
