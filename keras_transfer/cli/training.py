@@ -57,6 +57,10 @@ def train(
         int | None, typer.Option(min=1, help="Stop after this many epochs without a lower validation loss.")
     ] = None,
     cache: CachePlace = "auto",
+    recipe: Annotated[
+        str | None,
+        typer.Option(help="fast or default, in place of --schedule, --epochs and --learning-rate."),
+    ] = None,
     views: Annotated[
         int, typer.Option(min=0, help="Number of augmented views of each image to cache; 0 for none.")
     ] = 0,
@@ -77,9 +81,13 @@ def train(
         from keras_transfer.data.sources.folders import class_names
         from keras_transfer.models.building import default_image_size
         from keras_transfer.records.run import save_run
+        from keras_transfer.training.recipes import RECIPES
 
         options = read_options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
+        planned = {"schedule": schedule, "epochs": epochs, "learning_rate": learning_rate}
+        if recipe is not None:
+            RECIPES.find(recipe)
         kt.rates.RATES.find(rate)
         kept = False if cache == "off" else kt.Cache(cache, views=views)
         output = output.expanduser()
@@ -114,9 +122,7 @@ def train(
         history = kt.fine_tune(
             model,
             images,
-            schedule=schedule,
-            epochs=epochs,
-            learning_rate=learning_rate,
+            **({"recipe": recipe} if recipe else planned),
             rate=rate,
             patience=patience,
             cache=kept,

@@ -17,7 +17,7 @@ from keras_transfer.models.stages import MODEL
 from keras_transfer.tasks import Report
 
 _LEAST, _MOST = 0.05, 20.0  # temperatures
-_FEW = 50  # images, with fewer of which a temperature is a guess
+FEW = 50  # images, with fewer of which a temperature is a guess
 _IDLE = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout, keras.layers.Identity)
 
 
@@ -90,8 +90,8 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
     before = answers.report()
     if logits is None or not isinstance(before, Report):
         raise InputError("Expected a model that gives probabilities. Received: one that estimates values.")
-    if before.images < _FEW:
-        said = f"A temperature from {before.images} images is a guess; {_FEW} or more tell it."
+    if before.images < FEW:
+        said = f"A temperature from {before.images} images is a guess; {FEW} or more tell it."
         warnings.warn(said, DataWarning, stacklevel=2)
     smoothing = 1 / (before.images + 2)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
 
+from keras_transfer._checks import InputError
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.models.origins import check_range, remember_classes, remember_range
@@ -20,7 +22,8 @@ from keras_transfer.training.compatibility import check_callbacks, check_fit, ch
 from keras_transfer.training.divergence import Divergence
 from keras_transfer.training.known_labels import has_unknown
 from keras_transfer.training.label_form import wants_one_hot
-from keras_transfer.training.options import Objective, Options, phases_of
+from keras_transfer.training.options import SCHEDULE, Objective, Options, phases_of
+from keras_transfer.training.recipes import Recipe, follow
 from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging
 from keras_transfer.training.run_identity import identity
@@ -32,7 +35,7 @@ def fine_tune(
     model: keras.Model,
     data: ImageData,
     *,
-    schedule: str | Schedule | Sequence[Phase] = "gradual",
+    schedule: str | Schedule | Sequence[Phase] = SCHEDULE,
     epochs: int | None = None,
     learning_rate: float | None = None,
     optimizer: str | keras.optimizers.Optimizer = "adam",
@@ -45,6 +48,7 @@ def fine_tune(
     train_batch_norm: bool = False,
     cache: str | bool | Cache = "auto",
     resume_dir: str | os.PathLike[str] | None = None,
+    recipe: str | Recipe | None = None,
     verbose: str | int = "auto",
 ) -> keras.callbacks.History:
     """Trains a model by the phases of a schedule, then restores the weights of the best epoch.
@@ -85,6 +89,8 @@ def fine_tune(
             returns its result at once. The folder holds one run; delete it to train
             again. A call with other settings, images or code, or with other versions of keras_transfer, Keras,
             TensorFlow or Python, is another run and is refused.
+        recipe: in place of `schedule`, `epochs` and `learning_rate`: name in `kt.available("recipe")`, or a function
+            `(model, data, tune, verbose) -> History` that trains by `tune(schedule=...)`. What it does is said first.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
@@ -100,7 +106,6 @@ def fine_tune(
         DiskError: if `resume_dir` cannot be written or read.
     """
     check_fit(model, data)
-    one_unit = yes_or_no(model, data)
     options = Options(
         optimizer=optimizer,
         loss=loss,
@@ -116,8 +121,28 @@ def fine_tune(
     )
     check_callbacks(model, callbacks)
     note_autologging()
-    phases = phases_of(schedule, epochs, learning_rate, stages(model))
-    unfreeze = TrainedAndSolvedPhases(phases, train_batch_norm=train_batch_norm, rate=rate)
+    if recipe is None:
+        return _train(model, data, phases_of(schedule, epochs, learning_rate, stages(model)), options)
+    if schedule != SCHEDULE or epochs is not None or learning_rate is not None:
+        given = f"schedule={schedule!r}, epochs={epochs!r}, learning_rate={learning_rate!r}"
+        raise InputError(f"Expected `recipe` alone, or a schedule. Received: recipe={recipe!r} with {given}.")
+
+    def tune(
+        schedule: str | Schedule | Sequence[Phase] = SCHEDULE,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+    ) -> keras.callbacks.History:
+        phases = phases_of(schedule, epochs, learning_rate, stages(model))
+        return _train(model, data, phases, replace(options, callbacks=[*options.callbacks, *callbacks]))
+
+    return follow(recipe, model, data, tune, verbose)
+
+
+def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], options: Options) -> keras.callbacks.History:
+    loss, metrics, verbose = options.loss, options.metrics, options.verbose
+    one_unit = yes_or_no(model, data)
+    unfreeze = TrainedAndSolvedPhases(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
     check_solves(model, phases, options)
     labels = data.splits["train"].labels
     if loss is None:
@@ -133,7 +158,7 @@ def fine_tune(
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
     part = trained_part(model, phases)
-    best = BestEpoch(part, patience or starts(phases)[-1]) if "validation" in data.splits else None
+    best = BestEpoch(part, options.patience or starts(phases)[-1]) if "validation" in data.splits else None
     own += [Divergence(part, best), *([] if best is None else [best])]
     weights = options.weights_of(labels, data.class_names)
     solved = Solved()
@@ -143,7 +168,7 @@ def fine_tune(
         phases,
         unfreeze,
         [*own, solved],
-        callbacks,
+        options.callbacks,
         objective,
         weights,
         verbose,

@@ -150,6 +150,15 @@ class HeadSolver:
             yield arrays[0].read(rows), labels[examples], *(() if weights is None else (weights[examples],))
 
 
+def can_solve(model: keras.Model) -> bool:
+    """Says whether the head of a model can be solved."""
+    try:
+        _dense_of(model)
+    except InputError:
+        return False
+    return True
+
+
 def _dense_of(model: keras.Model) -> keras.layers.Dense:
     """Returns the layer that the head of a model consists of."""
     if frozen_cut(model, HEAD) != FEATURES:

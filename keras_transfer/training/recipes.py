@@ -1,0 +1,114 @@
+"""Recipes: whole ways from a pretrained network to a good model, by name, made of public parts.
+
+A recipe is a function `(model, data, tune, verbose) -> History`. It trains the model in place by `tune(schedule=...)`,
+which is `fine_tune` with all settings that are left to the user, and may change the weights afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transfer._checks import InputError
+from keras_transfer._logging import say
+from keras_transfer._registry import Registry
+from keras_transfer.data.labelled_data import LabelledData
+from keras_transfer.insight.calibration import FEW, calibrate
+from keras_transfer.models.copies import copy_model
+from keras_transfer.models.stages import layers_by_part
+from keras_transfer.schedules.named import Schedule
+from keras_transfer.schedules.parts import HEAD
+from keras_transfer.schedules.solved_start import from_solved
+from keras_transfer.tasks import TASKS, Regression
+from keras_transfer.training.blending import interpolate
+from keras_transfer.training.solving import can_solve
+
+Tune = Callable[..., keras.callbacks.History]
+Recipe = Callable[[keras.Model, LabelledData, Tune, "str | int"], keras.callbacks.History]
+RECIPES: Registry[Recipe] = Registry("recipe", callable, "a function (model, data, tune, verbose) -> History")
+
+
+def follow(
+    recipe: str | Recipe, model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int
+) -> keras.callbacks.History:
+    """Trains by a recipe, and says first what it does: the first line of its docstring."""
+    found = RECIPES.find(recipe)
+    said = (found.__doc__ or "").strip().splitlines()
+    if verbose and said:
+        say(f"recipe: {said[0]}")
+    return found(model, data, tune, verbose)
+
+
+@RECIPES.register("fast")
+def fast(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
+    """Solves the head on the frozen network, and calibrates its probabilities."""
+    history = tune(schedule="solve" if can_solve(model) else "feature_extraction")
+    _calibrate(model, data, verbose)
+    return history
+
+
+@RECIPES.register("default")
+def default(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
+    """Solves the head, opens three stages from there, takes the best model between the two, and calibrates it.
+
+    The best model between the two is that of WiSE-FT (see `interpolate`). It has the smallest validation loss of
+    eleven, with the solved head among them, so that it never ends below that.
+    """
+    return _opened(model, data, tune, verbose, "gradual", epochs=10, learning_rate=3e-3)
+
+
+def _opened(
+    model: keras.Model,
+    data: LabelledData,
+    tune: Tune,
+    verbose: str | int,
+    schedule: str | Schedule,
+    **settings: Any,
+) -> keras.callbacks.History:
+    solves = can_solve(model)
+    before, solved = copy_model(model), _HeadOfFirstEpoch()
+    history = tune(schedule=from_solved(schedule) if solves else schedule, callbacks=[solved], **settings)
+    if solves and "validation" in data.splits:
+        for weight, value in zip(_head(before), solved.weights, strict=True):
+            weight.assign(value)
+        model.set_weights(interpolate(before, model, data, verbose=verbose).get_weights())
+    _calibrate(model, data, verbose)
+    return history
+
+
+def _head(model: keras.Model) -> list[keras.Variable]:
+    return [weight for layer in layers_by_part(model)[HEAD] for weight in layer.weights]
+
+
+class _HeadOfFirstEpoch(keras.callbacks.Callback):
+    """Keeps the weights of the head after the first epoch, also for a run that goes on later."""
+
+    memory = ("weights",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights: list[np.ndarray] = []
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if epoch == 0:
+            self.weights = [np.array(weight) for weight in _head(self.model)]
+
+
+def _calibrate(model: keras.Model, data: LabelledData, verbose: str | int) -> None:
+    """Calibrates a model where that has a meaning, or says why it does not."""
+    if data.task is TASKS.find(Regression.name) or "validation" not in data.splits:
+        return
+    count = len(data.splits["validation"])
+    try:
+        if count < FEW:
+            raise InputError(f"{count} validation images are too few.")
+        found = calibrate(model, data)
+    except InputError as error:
+        said = f"probabilities are not calibrated. {error}"
+    else:
+        said = str(found).splitlines()[0]
+    if verbose:
+        say(f"recipe: {said}")
