@@ -182,6 +182,9 @@ class _Blends:
             return np.asarray(found, values[-1].dtype)
 
         self._model.set_weights([average(*values) for values in zip(*self._weights, strict=True)])
+        for weight in self._model.weights:
+            if weight.constraint is not None:  # such as the length of a cosine head's vectors
+                weight.assign(weight.constraint(weight))
         if self._settles and max(shares) < 1:
             settle_batch_norm(self._model, _images(self._data, "train"), verbose=0)
 
@@ -195,10 +198,10 @@ class _Blends:
         return names[-1]
 
     def _fits(self, prefix: keras.Model) -> bool:
-        height, width = getattr(self._data, "image_size", (None, None))
+        (height, width), channels = getattr(self._data, "image_size", (None, None)), self._model.input_shape[-1]
         if height is None:
             return False
-        shapes = keras.tree.flatten(prefix.compute_output_spec(keras.KerasTensor((1, height, width, 3))))
+        shapes = keras.tree.flatten(prefix.compute_output_spec(keras.KerasTensor((1, height, width, channels))))
         size = sum(int(np.prod(each.shape)) for each in shapes) * 4 * len(self._data.splits["validation"])
         return size <= _MEMORY * available_memory()
 
