@@ -171,8 +171,8 @@ def schedule(chosen: str | kt.schedules.Schedule) -> Callable[[keras.Model, kt.d
 def keras_guide(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
     """The recipe of Keras' guide to transfer learning, by Keras alone, with the same network and preprocessing.
 
-    https://keras.io/guides/transfer_learning/: flips and rotations, 20 epochs of the head at 1e-3 on the frozen network,
-    then 10 epochs of everything at 1e-5, with BatchNorm in inference mode throughout.
+    https://keras.io/guides/transfer_learning/: flips and rotations, 20 epochs of the head at 1e-3 on the frozen
+    network, then 10 epochs of everything at 1e-5, with BatchNorm in inference mode throughout.
     """
     base = keras.Model(model.inputs, model.get_layer("features").output)
     base.trainable = False
@@ -183,7 +183,7 @@ def keras_guide(model: keras.Model, data: kt.data.ImageData) -> dict[str, Any]:
     for open_part, rate, epochs in ((False, 1e-3, 20), (True, 1e-5, 10)):
         base.trainable = open_part
         whole.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
-        whole.fit(data.train, epochs=epochs, verbose=0)
+        whole.fit(data.train, epochs=epochs, shuffle=False, verbose=0)
     return scores(whole, data)
 
 
