@@ -51,6 +51,7 @@ from .serving import (
     verify,
 )
 from .tasks import Report, ValuesReport
+from .training import recipes
 from .training.blending import interpolate, soup
 from .training.fine_tuning import fine_tune
 from .training.layerwise import layerwise
@@ -119,6 +120,7 @@ __all__ = [
     "predict_folder",
     "predict_request",
     "rates",
+    "recipes",
     "schedules",
     "set_trainable",
     "sign",

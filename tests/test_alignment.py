@@ -10,6 +10,7 @@ import keras_transfer as kt
 from keras_transfer.adaptation.alignment import ALIGNMENTS, Batch, find_method
 from keras_transfer.adaptation.alignment.adversary import ramp
 from keras_transfer.adaptation.alignment.cdan import certainty
+from keras_transfer.models.batch_statistics import pooled
 
 RNG = np.random.default_rng(0)
 METHODS = kt.available("alignment")
@@ -257,7 +258,7 @@ def test_information_maximisation_is_entropy_less_diversity(diversity):
 def test_pooled_statistics_are_those_of_the_whole_set():
     values = RNG.normal(size=(11, 3))
     parts = np.split(values, [4, 9])
-    mean, variance = kt.alignment.adabn.pooled([p.mean(0) for p in parts], [p.var(0) for p in parts], [4, 5, 2])
+    mean, variance = pooled([p.mean(0) for p in parts], [p.var(0) for p in parts], [4, 5, 2])
     assert np.allclose(mean, values.mean(0)) and np.allclose(variance, values.var(0))
 
 

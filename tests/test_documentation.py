@@ -84,9 +84,12 @@ def random_weights(monkeypatch):
     monkeypatch.setattr("keras_transfer.build_model", build_random)
 
 
+# what is said of sets as tiny as these
+FEW = pytest.mark.filterwarnings("ignore:.*(is a guess|are too few to choose by):UserWarning")
 WITH_PYTHON = [page for page in PAGES if _blocks(page, "python")]
 
 
+@FEW
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_python_in_documents_runs(page, quick, served_colours, tmp_path, monkeypatch):
     """The blocks of a page run one after another on tiny pictures, with small networks, for one epoch."""
@@ -94,6 +97,7 @@ def test_python_in_documents_runs(page, quick, served_colours, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+@FEW
 @pytest.mark.parametrize("page", WITH_PYTHON)
 def test_python_in_documents_runs_with_the_networks_they_name(
     page, random_weights, cold_probe, served_colours, tmp_path, monkeypatch

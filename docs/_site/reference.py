@@ -10,7 +10,19 @@ from typing import Any
 
 _BESIDE = {"keras_transfer.server.Limits", "keras_transfer.server.Server"}  # public, and needs an extra
 API = Path(__file__).parent.parent / "api"
-MODULES = ("data", "heads", "pooling", "rates", "schedules", "augment", "alignment", "validators", "plots", "testing")
+MODULES = (
+    "data",
+    "heads",
+    "pooling",
+    "rates",
+    "schedules",
+    "recipes",
+    "augment",
+    "alignment",
+    "validators",
+    "plots",
+    "testing",
+)
 
 
 def public_names() -> dict[str, Any]:

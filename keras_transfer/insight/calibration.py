@@ -79,7 +79,8 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
         >>> import numpy as np
         >>> from keras_transfer import build_model
         >>> model = build_model("MobileNet", 2, weights=None, image_size=32)
-        >>> print(calibrate(model, (np.zeros((60, 32, 32, 3)), np.arange(60) % 2)).before.metrics["loss"].round(4))
+        >>> found = calibrate(model, (np.zeros((60, 32, 32, 3)), np.arange(60) % 2))
+        >>> print(f"{found.before.metrics['loss']:.4f}")
         0.6931
     """
     from scipy.optimize import minimize_scalar

@@ -26,6 +26,7 @@ from keras_transfer.tasks import TASKS, Regression
 from keras_transfer.training.blending import interpolate
 from keras_transfer.training.solving import can_solve
 
+__all__ = ["default", "fast"]
 Tune = Callable[..., keras.callbacks.History]
 Recipe = Callable[[keras.Model, LabelledData, Tune, "str | int"], keras.callbacks.History]
 RECIPES: Registry[Recipe] = Registry("recipe", callable, "a function (model, data, tune, verbose) -> History")
