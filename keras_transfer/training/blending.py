@@ -74,7 +74,7 @@ def interpolate(
     if blends.too_few("The share is 0.5"):
         return blends.made((0.5, 0.5))
     losses = [blends.loss((1 - share, share)) for share in shares]
-    best = int(np.argmin(losses))
+    best = int(np.nanargmin(losses))  # one of the models may have diverged
     if verbose:
         say(f"interpolate: a share of {shares[best]:g} has the smallest validation loss, {losses[best]:.4f}")
     return blends.made((1 - shares[best], shares[best]))

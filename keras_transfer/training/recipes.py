@@ -17,10 +17,9 @@ from keras_transfer._logging import say
 from keras_transfer._registry import Registry
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.insight.calibration import FEW, calibrate
+from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.models.copies import copy_model
-from keras_transfer.models.stages import layers_by_part
 from keras_transfer.schedules.named import Schedule
-from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.solved_start import from_solved
 from keras_transfer.tasks import TASKS, Regression
 from keras_transfer.training.blending import interpolate
@@ -55,8 +54,8 @@ def fast(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int)
 def default(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
     """Solves the head, opens three stages from there, takes the best model between the two, and calibrates it.
 
-    The best model between the two is that of WiSE-FT (see `interpolate`). It has the smallest validation loss of
-    eleven, with the solved head among them, so that it never ends below that.
+    The best model between the two, after the last epoch, is that of WiSE-FT (see `interpolate`). It has the smallest
+    validation loss of eleven, with the solved head among them, and of the best epoch: it never ends below any of them.
     """
     return _opened(model, data, tune, verbose, "gradual", epochs=10, learning_rate=3e-3)
 
@@ -70,32 +69,38 @@ def _opened(
     **settings: Any,
 ) -> keras.callbacks.History:
     solves = can_solve(model)
-    before, solved = copy_model(model), _HeadOfFirstEpoch()
-    history = tune(schedule=from_solved(schedule) if solves else schedule, callbacks=[solved], **settings)
+    ends = _FirstAndLast()
+    history = tune(schedule=from_solved(schedule) if solves else schedule, callbacks=[ends], **settings)
     if solves and "validation" in data.splits:
-        for weight, value in zip(_head(before), solved.weights, strict=True):
-            weight.assign(value)
-        model.set_weights(interpolate(before, model, data, verbose=verbose).get_weights())
+        before, after = copy_model(model), copy_model(model)
+        before.set_weights(ends.first)
+        after.set_weights(ends.last)
+        between = interpolate(before, after, data, verbose=verbose)
+        if _loss(between, data) < _loss(model, data):  # which has the weights of its best epoch
+            model.set_weights(between.get_weights())
     _calibrate(model, data, verbose)
     return history
 
 
-def _head(model: keras.Model) -> list[keras.Variable]:
-    return [weight for layer in layers_by_part(model)[HEAD] for weight in layer.weights]
+def _loss(model: keras.Model, data: LabelledData) -> float:
+    """Returns what `interpolate` chooses by."""
+    metrics = evaluate(model, data.validation).metrics
+    return metrics["rmse"] if data.task is TASKS.find(Regression.name) else metrics["loss"]
 
 
-class _HeadOfFirstEpoch(keras.callbacks.Callback):
-    """Keeps the weights of the head after the first epoch, also for a run that goes on later."""
+class _FirstAndLast(keras.callbacks.Callback):
+    """Keeps the weights after the first and after the last epoch, also for a run that goes on later."""
 
-    memory = ("weights",)
+    memory = ("first", "last")
 
     def __init__(self) -> None:
         super().__init__()
-        self.weights: list[np.ndarray] = []
+        self.first: list[np.ndarray] = []
+        self.last: list[np.ndarray] = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch == 0:
-            self.weights = [np.array(weight) for weight in _head(self.model)]
+        self.last = self.model.get_weights()
+        self.first = self.first or self.last
 
 
 def _calibrate(model: keras.Model, data: LabelledData, verbose: str | int) -> None:
