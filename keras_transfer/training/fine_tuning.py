@@ -90,7 +90,8 @@ def fine_tune(
             again. A call with other settings, images or code, or with other versions of keras_transfer, Keras,
             TensorFlow or Python, is another run and is refused.
         recipe: in place of `schedule`, `epochs` and `learning_rate`: name in `kt.available("recipe")`, or a function
-            `(model, data, tune, verbose) -> History` that trains by `tune(schedule=...)`. What it does is said first.
+            `(model, data, tune, verbose) -> History` that trains by `tune(schedule=...)`, which is `fine_tune` with the
+            other settings given here. What a recipe does is said first; it may set its own `rate`.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
@@ -132,9 +133,10 @@ def fine_tune(
         epochs: int | None = None,
         learning_rate: float | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        **changed: Any,
     ) -> keras.callbacks.History:
         phases = phases_of(schedule, epochs, learning_rate, stages(model))
-        return _train(model, data, phases, replace(options, callbacks=[*options.callbacks, *callbacks]))
+        return _train(model, data, phases, replace(options, callbacks=[*options.callbacks, *callbacks], **changed))
 
     return follow(recipe, model, data, tune, verbose)
 
