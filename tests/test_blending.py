@@ -120,7 +120,30 @@ def test_too_few_validation_images_choose_nothing_and_that_is_said(two, data):
         np.testing.assert_allclose(weight, expected, atol=1e-6)
 
 
+def test_a_model_that_diverged_is_left_out(two, data):
+    lost = build()
+    lost.set_weights([np.full_like(weight, np.nan) for weight in lost.get_weights()])
+    found = kt.interpolate(two[0], lost, data, shares=(0, 0.5, 1), verbose=0)
+    assert all(map(np.array_equal, found.get_weights(), two[0].get_weights()))
+    found = kt.soup([lost, two[0]], data, verbose=0)
+    assert all(map(np.array_equal, found.get_weights(), two[0].get_weights()))
+
+
+def test_labels_are_renumbered_to_the_models_order(two, data):
+    turned = data.with_classes(("2", "0", "1"))
+    expected = kt.evaluate(two[0], data.validation).metrics["loss"]
+    assert blending._Blends(two, turned).loss((1, 0)) == pytest.approx(expected, abs=1e-5)
+
+
 def test_what_cannot_be_averaged_is_refused(two, data):
+    other = build()
+    other.class_names = ("1", "0", "2")
+    with pytest.raises(kt.InputError, match="same classes in the same order"):
+        kt.interpolate(two[0], other, data)
+    with pytest.raises(kt.InputError, match="same layers and settings"):
+        kt.interpolate(two[0], kt.build_model(toy_backbone(), 3, image_size=32, pooling="max"), data)
+    with pytest.raises(kt.InputError, match="numbers in"):
+        kt.interpolate(*two, data, shares=["0.5"])
     with pytest.raises(kt.InputError, match="same layers"):
         kt.interpolate(two[0], kt.build_model(toy_backbone(), 4, image_size=32), data)
     alone = kt.data.ImageData({"train": data.splits["train"]}, data.class_names, data.image_size)

@@ -150,6 +150,20 @@ def test_what_cannot_be_calibrated_is_refused(data):
     odd = keras.Model(images, keras.layers.Softmax()(keras.layers.GlobalAveragePooling2D()(images)))
     with pytest.raises(kt.InputError, match="Dense or Rescaling layer. Received: .*GlobalAveragePooling2D"):
         kt.calibrate(odd, (IMAGES, np.arange(120) % 3))
+    inputs = keras.Input((32, 32, 3))
+    features = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 50, offset=-2)(inputs))
+    after_softmax = keras.layers.Rescaling(0.9)(keras.layers.Dense(3, activation="softmax")(features))
+    bent = keras.layers.Softmax()(keras.layers.Dense(3, activation="tanh")(features))
+    for output in (after_softmax, bent):
+        spoiled = keras.Model(inputs, output)
+        before = spoiled.predict(IMAGES, verbose=0)
+        with pytest.raises(kt.InputError, match="The model is as it was"):
+            kt.calibrate(spoiled, (IMAGES, np.arange(120) % 3))
+        assert np.array_equal(spoiled.predict(IMAGES, verbose=0), before)
+    broken = model_of(3)
+    broken.get_layer("logits").bias.assign([np.nan] * 3)
+    with pytest.raises(kt.DataError, match="not a number"):
+        kt.calibrate(broken, (IMAGES, np.arange(120) % 3))
     alone = kt.data.ImageData({"train": data.splits["train"]}, data.class_names, data.image_size)
     with pytest.raises(kt.DataError, match="validation split"):
         kt.calibrate(model_of(3), alone)

@@ -94,4 +94,12 @@ def test_what_has_no_sets_is_refused(model, data, tmp_path):
     labelled = kt.build_model(toy_backbone(), 4, image_size=32, activation="sigmoid")
     with pytest.raises(kt.InputError, match="one class an image"):
         kt.export(labelled, tmp_path / "m", data=several, coverage=0.5)
+    two = kt.data.from_arrays(np.zeros((20, 32, 32, 3), "uint8"), np.arange(20) % 2)
+    with pytest.raises(kt.InputError, match="a model with 1 outputs"):
+        kt.export(
+            kt.build_model(toy_backbone(), 1, image_size=32, activation="sigmoid"),
+            tmp_path / "m",
+            data=two,
+            coverage=0.5,
+        )
     assert not (tmp_path / "m").exists()

@@ -79,6 +79,15 @@ def test_a_version_without_views_is_as_before(exported):
     assert json.loads((exported / "keras_transfer.json").read_text())["views"] is None
 
 
+@pytest.mark.parametrize(
+    "views",
+    [lambda i: i, lambda i: None, lambda i: [], lambda i: [i, i[:5]], lambda i: [i, i[:, 4:]], lambda i: [i > 9]],
+)
+def test_views_of_another_form_are_refused(model, views):
+    with pytest.raises(kt.InputError, match="views that are a list of tensors float32"):
+        kt.evaluate(model, (IMAGES, np.zeros(10, int)), views=views)
+
+
 def test_unknown_views_are_refused(model, tmp_path):
     with pytest.raises(kt.InputError, match="'flip', 'flips'"):
         kt.export(model, tmp_path / "m", views="mirror")

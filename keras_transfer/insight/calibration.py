@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import keras
@@ -14,9 +14,11 @@ from keras_transfer._arguments import takes
 from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer.insight.evaluation import Answers
 from keras_transfer.models.stages import MODEL
-from keras_transfer.tasks import Report
+from keras_transfer.tasks import Report, Task
 
 _LEAST, _MOST = 0.05, 20.0  # temperatures
+_SIDE = 64  # pixels of noise for a model that takes any size
+_CLOSE = 1e-3  # of probabilities
 FEW = 50  # images, with fewer of which a temperature is a guess
 _IDLE = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout, keras.layers.Identity)
 
@@ -88,6 +90,8 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
     last = _last_layer(model)
     answers = Answers.on(model, _held_out(data), class_names)
     logits = answers.task.logits(answers.outputs)
+    if not np.isfinite(answers.outputs).all():
+        raise DataError("Expected outputs that are numbers, to calibrate. Received: not a number, for some image.")
     before = answers.report()
     if logits is None or not isinstance(before, Report):
         raise InputError("Expected a model that gives probabilities. Received: one that estimates values.")
@@ -101,8 +105,8 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
 
     bounds = (np.log(_LEAST), np.log(_MOST))
     found = float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x))
-    _divide(model, last, found)
-    after = Answers.on(model, _held_out(data), class_names).report()
+    _divide(model, last, found, answers.task)
+    after = replace(answers, outputs=answers.task.outputs(logits / found)).report()
     return Calibration(found, before, cast(Report, after))
 
 
@@ -126,11 +130,37 @@ def _last_layer(model: keras.Model) -> keras.layers.Layer:
     return last
 
 
-def _divide(model: keras.Model, layer: keras.layers.Layer, temperature: float) -> None:
-    if isinstance(layer, keras.layers.Rescaling):
-        layer.scale, layer.offset = layer.scale / temperature, layer.offset / temperature
-        # they are constants in what was traced
-        model.train_function = model.test_function = model.predict_function = None
-    else:
-        for weight in layer.weights:
-            weight.assign(weight / temperature)
+def _divide(model: keras.Model, layer: keras.layers.Layer, temperature: float, task: Task) -> None:
+    """Divides what a layer gives, and looks at the outputs for some noise whether that divides the logits."""
+    size = [side or _SIDE for side in model.input_shape[1:]]
+    noise = np.random.default_rng(0).uniform(0, 255, (4, *size)).astype(np.float32)
+    before = model.predict_on_batch(noise)
+    scales = ("scale", "offset") if isinstance(layer, keras.layers.Rescaling) else ()
+    kept, weights = {name: getattr(layer, name) for name in scales}, layer.get_weights()
+    for name, value in kept.items():
+        setattr(layer, name, (np.asarray(value) / temperature).tolist())
+    layer.set_weights([weight / temperature for weight in weights])
+    _forget_traces(model)
+    clear = ((before > 1e-30) & ((before < 1 - 1e-6) | (task.activation == "softmax"))).all(axis=1)
+    far = np.abs(model.predict_on_batch(noise) - _tempered(before, temperature, task))[clear]
+    if far.max(initial=0) > _CLOSE:
+        layer.set_weights(weights)
+        for name, value in kept.items():
+            setattr(layer, name, value)
+        _forget_traces(model)
+        raise InputError(
+            f"Expected a model in which {layer.name!r} gives the logits. Received: one whose logits are not divided by "
+            "dividing what it holds. The model is as it was."
+        )
+
+
+def _tempered(outputs: np.ndarray, temperature: float, task: Task) -> np.ndarray:
+    if outputs.shape[-1] == 1:  # the probability of the second of two classes
+        return _tempered(np.concatenate([1 - outputs, outputs], axis=1), temperature, task)[:, 1:]
+    logits = task.logits(outputs)
+    return outputs if logits is None else task.outputs(logits / temperature)
+
+
+def _forget_traces(model: keras.Model) -> None:
+    """Scales are constants in what was traced."""
+    model.train_function = model.test_function = model.predict_function = None

@@ -32,7 +32,7 @@ def smallest_possible(probabilities: np.ndarray, labels: np.ndarray, coverage: f
         0.6
     """
     count = len(labels)
-    rank = math.ceil((count + 1) * coverage - 1e-9)
+    rank = max(math.ceil((count + 1) * coverage - 1e-9), 1)
     if rank > count:
         least = math.ceil(coverage / (1 - coverage) - 1e-9)
         raise DataError(f"Expected {least} validation images or more for coverage={coverage:g}. Received: {count}.")

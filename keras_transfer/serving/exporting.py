@@ -30,7 +30,7 @@ from keras_transfer.serving.signatures import signatures
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import publish
 from keras_transfer.serving.warmup import write_warmup
-from keras_transfer.tasks import TASKS, Classification, Report, ValuesReport
+from keras_transfer.tasks import TASKS, Classification, Report, ValuesReport, task_of_model
 
 _ROUNDED = 1e-6  # of probabilities, so that another machine's rounding puts no class out of the set
 
@@ -152,10 +152,11 @@ def export(
 
 
 def _possible_from(model: keras.Model, data: ImageData | None, views: str | None, coverage: float) -> float:
-    if data is None or data.validation is None or data.task is not TASKS.find(Classification.name):
+    one_class = TASKS.find(Classification.name)
+    if data is None or data.validation is None or data.task is not one_class or task_of_model(model) is not one_class:
         raise InputError(
-            "Expected `data` with a validation split and one class an image, for `coverage`. Received: "
-            f"{'no data' if data is None else data}."
+            "Expected `data` with a validation split, and a model with softmax for one class an image, for `coverage`. "
+            f"Received: {'no data' if data is None else data}, and a model with {model.output_shape[-1]} outputs."
         )
     answers = Answers.on(model, data.validation, views=views)
     return float(smallest_possible(answers.outputs, answers.labels, coverage)) - _ROUNDED

@@ -90,6 +90,11 @@ class Classification(Task):
     def logits(self, outputs: np.ndarray) -> np.ndarray:
         return np.log(np.maximum(outputs.astype(np.float64), _SMALLEST))
 
+    def outputs(self, logits: np.ndarray) -> np.ndarray:
+        from scipy.special import softmax
+
+        return softmax(logits, axis=1)
+
     def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
         from scipy.special import log_softmax
 

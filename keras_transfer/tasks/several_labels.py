@@ -75,6 +75,11 @@ class SeveralLabels(Task):
 
         return logit(np.clip(outputs.astype(np.float64), _SMALLEST, 1 - np.finfo(np.float32).epsneg))
 
+    def outputs(self, logits: np.ndarray) -> np.ndarray:
+        from scipy.special import expit
+
+        return expit(logits)
+
     def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
         from scipy.special import log_expit
 

@@ -96,6 +96,14 @@ class Task(ABC):
         """Returns what the activation took, float64, up to a constant; None where outputs are no probabilities."""
         return None
 
+    def outputs(self, logits: np.ndarray) -> np.ndarray:
+        """Returns what the activation makes of logits.
+
+        Raises:
+            NotImplementedError: if outputs are no probabilities.
+        """
+        raise NotImplementedError
+
     def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
         """Returns the mean negative log-likelihood of the probabilities that the activation makes of logits.
 

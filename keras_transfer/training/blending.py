@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Sequence
+from numbers import Real
 
 import keras
 import numpy as np
@@ -12,6 +13,7 @@ from keras.layers import BatchNormalization
 
 from keras_transfer._arguments import VERBOSE, Kind, takes
 from keras_transfer._checks import DataError, DataWarning, InputError
+from keras_transfer._identity import form_of
 from keras_transfer._keras.still import layers_inside
 from keras_transfer._logging import say
 from keras_transfer._memory import available_memory
@@ -19,12 +21,18 @@ from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.insight.evaluation import Answers
 from keras_transfer.models.batch_statistics import settle_batch_norm
 from keras_transfer.models.copies import copy_model
+from keras_transfer.models.origins import classes_of
 from keras_transfer.models.stages import MODEL, check_one_way, layers_by_part, split, stages
-from keras_transfer.tasks import Report
+from keras_transfer.tasks import Report, task_of_model
 
 SHARES = tuple(round(share / 10, 1) for share in range(11))
 _FEW = 20  # validation images, with fewer of which nothing is chosen
 _MEMORY = 0.25  # share of what is free that activations of validation images may take
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 1
+
 
 MODELS = Kind(
     lambda value: (
@@ -34,7 +42,7 @@ MODELS = Kind(
 )
 DATA = Kind(LabelledData, "data of kt.data, such as from_directory returns")
 SHARE = Kind(
-    lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(0 <= float(x) <= 1 for x in value),
+    lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_share, value)),
     "a list of numbers in [0, 1]",
 )
 
@@ -67,14 +75,14 @@ def interpolate(
         A new plain model, which is not compiled. Neither of the two is changed.
 
     Raises:
-        InputError: if the models do not have the same layers.
+        InputError: if the models do not have the same layers and classes.
         DataError: if there are no validation images.
     """
     blends = _Blends([before, after], data)
     if blends.too_few("The share is 0.5"):
         return blends.made((0.5, 0.5))
     losses = [blends.loss((1 - share, share)) for share in shares]
-    best = int(np.nanargmin(losses))  # one of the models may have diverged
+    best = int(np.argmin(losses))
     if verbose:
         say(f"interpolate: a share of {shares[best]:g} has the smallest validation loss, {losses[best]:.4f}")
     return blends.made((1 - shares[best], shares[best]))
@@ -137,9 +145,11 @@ class _Blends:
             check_one_way(model)
         self._data = data
         self._weights = [model.get_weights() for model in models]
-        shapes = [[weight.shape for weight in weights] for weights in self._weights]
-        if any(other != shapes[0] for other in shapes):
-            raise InputError("Expected models with the same layers. Received: models whose weights have other shapes.")
+        if len({form_of(model) for model in models}) > 1:
+            raise InputError("Expected models with the same layers and settings. Received: models that differ in them.")
+        if len({classes_of(model) for model in models} - {None}) > 1:
+            names = [classes_of(model) for model in models]
+            raise InputError(f"Expected models with the same classes in the same order. Received: {names}.")
         self._model = copy_model(models[-1])
         norms = [[layer for layer in layers_inside(model) if isinstance(layer, BatchNormalization)] for model in models]
         self._settles = _differ([norm.moving_mean for norm in each] for each in norms)
@@ -167,11 +177,14 @@ class _Blends:
         """Returns the loss on the validation images; for values the root of the mean squared error."""
         self._set(shares)
         if self._inputs is None:
-            report = Answers.on(self._model, self._data.validation).report()
+            answers = Answers.on(self._model, self._data.validation)
         else:
             outputs = self._suffix.predict(self._inputs, batch_size=self._data.batch_size, verbose=0)
-            names, task = self._data.class_names, self._data.task
-            report = Answers.of(outputs, self._data.splits["validation"].labels, names, task).report()
+            labels, names = self._data.splits["validation"].labels, self._data.class_names
+            answers = Answers.of(outputs, labels, names, task_of_model(self._model), classes_of(self._model))
+        if not np.isfinite(answers.outputs).all():
+            return float("inf")  # a model that diverged
+        report = answers.report()
         return report.metrics["loss" if isinstance(report, Report) else "rmse"]
 
     def _set(self, shares: Sequence[float]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_transfer._checks import InputError
 from keras_transfer._registry import Registry
 
 Views = Callable[[tf.Tensor], list[tf.Tensor]]
@@ -40,6 +41,16 @@ def over_views(network: Callable[[tf.Tensor], Any], images: tf.Tensor, views: st
     """
     if views is None:
         return network(images)
-    several = VIEWS.find(views)(tf.convert_to_tensor(images))
+    images = tf.convert_to_tensor(images)
+    several = VIEWS.find(views)(images)
+    if not isinstance(several, (list, tuple)) or not several or not all(_alike(view, images) for view in several):
+        raise InputError(
+            f"Expected views that are a list of tensors {images.dtype.name} {images.shape}, such as the images are. "
+            f"Received: {several!r:.300}"
+        )
     outputs = tf.convert_to_tensor(network(tf.concat(several, axis=0)))
     return tf.reduce_mean(tf.reshape(outputs, (len(several), -1, outputs.shape[-1])), axis=0)
+
+
+def _alike(view: Any, images: tf.Tensor) -> bool:
+    return tf.is_tensor(view) and view.dtype == images.dtype and view.shape.as_list() == images.shape.as_list()
