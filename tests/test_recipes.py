@@ -67,9 +67,10 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_model(data, tmp_path):
         np.testing.assert_allclose(weight, expected, atol=1e-5)
 
 
-def test_heads_that_cannot_be_solved_are_trained(data):
+def test_heads_that_cannot_be_solved_are_trained(data, capsys):
     model = build("mlp")
-    history = kt.fine_tune(model, data, recipe="default", verbose=0)
+    history = kt.fine_tune(model, data, recipe="default", verbose=2)
+    assert "recipe: the head is not linear" in capsys.readouterr().out
     assert not any(phase.solves for phase in history.phases) and len(history.epoch) == 11
 
 
@@ -97,5 +98,7 @@ def test_a_recipe_and_a_schedule_are_one_too_many(data):
     for settings in ({"epochs": 3}, {"schedule": "solve"}, {"learning_rate": 0.1}):
         with pytest.raises(kt.InputError, match="`recipe` alone"):
             kt.fine_tune(build(), data, recipe="fast", **settings)
+    with pytest.raises(kt.InputError, match="returns the History"):
+        kt.fine_tune(build(), data, recipe=lambda model, data, tune, verbose: None)
     with pytest.raises(kt.InputError, match="Unknown recipe. Expected one of"):
         kt.fine_tune(build(), data, recipe="quick")

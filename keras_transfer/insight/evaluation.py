@@ -102,8 +102,25 @@ class Answers:
         views: str | Views | None = None,
     ) -> Answers:
         """Asks a model. The arguments are those of `evaluate`."""
-        outputs, labels, names = _predicted(model, dataset, class_names, steps, engine, views)
-        return cls.of(outputs, labels, names, task_of_model(model), classes_of(model))
+        if len(getattr(model, "outputs", None) or [None]) > 1:
+            check_one_way(model)
+        check_range(model, getattr(dataset, "pixel_range", None))
+        outputs: list[np.ndarray] = []
+        labels: list[np.ndarray] = []
+        predict = _Predict(model, engine, _batches_in(dataset, steps))
+        for images, batch_labels in batches_of(dataset, model, steps):
+            if not outputs:
+                check_images(images, model)
+            outputs.append(np.asarray(over_views(predict, images, views)))
+            labels.append(batch_labels)
+        if not labels:
+            raise DataError("Expected images to evaluate on. Received: an empty dataset.")
+        names = getattr(dataset, "class_names", None) if class_names is None else class_names
+        found = np.concatenate(labels)
+        if found.dtype.kind in "OUS":
+            names = names or classes_of(model)
+            found = numbers_of(found, names)
+        return cls.of(np.concatenate(outputs), found, names, task_of_model(model), classes_of(model))
 
     @classmethod
     def of(
@@ -133,36 +150,6 @@ class Answers:
     def report(self) -> Report | ValuesReport:
         """Compares outputs with labels."""
         return self.task.report(self.outputs, self.labels, self.names)
-
-
-def _predicted(
-    model: keras.Model,
-    dataset: Any,
-    class_names: Sequence[str] | None,
-    steps: int | None,
-    engine: str,
-    views: str | Views | None,
-) -> tuple[np.ndarray, np.ndarray, Sequence[str] | None]:
-    """Returns outputs and labels of all images, and the names of the classes that labels stand for."""
-    if len(getattr(model, "outputs", None) or [None]) > 1:
-        check_one_way(model)
-    check_range(model, getattr(dataset, "pixel_range", None))
-    outputs: list[np.ndarray] = []
-    labels: list[np.ndarray] = []
-    predict = _Predict(model, engine, _batches_in(dataset, steps))
-    for images, batch_labels in batches_of(dataset, model, steps):
-        if not outputs:
-            check_images(images, model)
-        outputs.append(np.asarray(over_views(predict, images, views)))
-        labels.append(batch_labels)
-    if not labels:
-        raise DataError("Expected images to evaluate on. Received: an empty dataset.")
-    names = getattr(dataset, "class_names", None) if class_names is None else class_names
-    found = np.concatenate(labels)
-    if found.dtype.kind in "OUS":
-        names = names or classes_of(model)
-        found = numbers_of(found, names)
-    return np.concatenate(outputs), found, names
 
 
 class _Predict:

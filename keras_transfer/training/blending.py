@@ -23,10 +23,10 @@ from keras_transfer.models.batch_statistics import settle_batch_norm
 from keras_transfer.models.copies import copy_model
 from keras_transfer.models.origins import classes_of
 from keras_transfer.models.stages import MODEL, check_one_way, layers_by_part, split, stages
-from keras_transfer.tasks import Report, task_of_model
+from keras_transfer.tasks import Report, ValuesReport, task_of_model
 
 SHARES = tuple(round(share / 10, 1) for share in range(11))
-_FEW = 20  # validation images, with fewer of which nothing is chosen
+FEW = 20  # validation images, with fewer of which nothing is chosen
 _MEMORY = 0.25  # share of what is free that activations of validation images may take
 
 
@@ -131,6 +131,11 @@ def soup(models: Sequence[keras.Model], data: LabelledData, *, verbose: str | in
     return blends.made(shares_of(kept))
 
 
+def loss_of(report: Report | ValuesReport) -> float:
+    """Returns what models are chosen by: the loss, or for values the root of the mean squared error."""
+    return report.metrics["loss" if isinstance(report, Report) else "rmse"]
+
+
 class _Blends:
     """Averages of the weights of models, and their losses on validation images.
 
@@ -163,10 +168,10 @@ class _Blends:
     def too_few(self, instead: str) -> bool:
         """Says whether there are too few validation images to choose by, with a warning of what is done instead."""
         count = len(self._data.splits["validation"])
-        if count < _FEW:
-            said = f"{instead}: {count} validation images are too few to choose by; {_FEW} are the least."
+        if count < FEW:
+            said = f"{instead}: {count} validation images are too few to choose by; {FEW} are the least."
             warnings.warn(said, DataWarning, stacklevel=4)
-        return count < _FEW
+        return count < FEW
 
     def made(self, shares: Sequence[float]) -> keras.Model:
         """Returns the model with these shares of all models' weights."""
@@ -174,7 +179,7 @@ class _Blends:
         return self._model
 
     def loss(self, shares: Sequence[float]) -> float:
-        """Returns the loss on the validation images; for values the root of the mean squared error."""
+        """Returns the loss on the validation images; infinite for a model that diverged."""
         self._set(shares)
         if self._inputs is None:
             answers = Answers.on(self._model, self._data.validation)
@@ -183,9 +188,8 @@ class _Blends:
             labels, names = self._data.splits["validation"].labels, self._data.class_names
             answers = Answers.of(outputs, labels, names, task_of_model(self._model), classes_of(self._model))
         if not np.isfinite(answers.outputs).all():
-            return float("inf")  # a model that diverged
-        report = answers.report()
-        return report.metrics["loss" if isinstance(report, Report) else "rmse"]
+            return float("inf")
+        return loss_of(answers.report())
 
     def _set(self, shares: Sequence[float]) -> None:
         def average(*values: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from keras_transfer.models.stages import stages
 from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import SOLVE, Phase
 from keras_transfer.tasks import TASKS, Regression
-from keras_transfer.training.blending import interpolate
+from keras_transfer.training import blending
 from keras_transfer.training.solving import can_solve
 
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
@@ -43,13 +43,16 @@ def follow(
     said = (found.__doc__ or "").strip().splitlines()
     if verbose and said:
         say(f"recipe: {said[0]}")
-    return found(model, data, tune, verbose)
+    history = found(model, data, tune, verbose)
+    if not isinstance(history, keras.callbacks.History):
+        raise InputError(f"Expected a recipe that returns the History of `tune`. Received: {history!r} from {found!r}.")
+    return history
 
 
 @RECIPES.register("fast")
 def fast(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
     """Solves the head on the frozen network, and calibrates its probabilities."""
-    history = tune(schedule="solve" if can_solve(model) else "feature_extraction")
+    history = tune(schedule="solve" if _solves(model, verbose) else "feature_extraction")
     _calibrate(model, data, verbose)
     return history
 
@@ -60,27 +63,31 @@ def default(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | i
 
     The stages are trained for six epochs, by a rate that rises to 3e-4 and falls along a cosine. The best model between
     the one with the solved head and that of the last epoch is the one of WiSE-FT (see `interpolate`): the smallest
-    validation loss of eleven, of which the solved head is one. If the best epoch is better still, it is taken.
+    validation loss of eleven, of which the solved head is one. If the best epoch is better still, or there are fewer
+    than 20 validation images, it is taken.
     """
-    solves, ends = can_solve(model), _FirstAndLast()
+    solves, ends = _solves(model, verbose), _FirstAndLast()
     head = Phase(SOLVE, HEAD) if solves else Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE)
     phases = (head, Phase(_EPOCHS, min(_STAGES, len(stages(model))), _RATE))
     history = tune(schedule=phases, rate="warmup_cosine", callbacks=[ends])
-    if solves and "validation" in data.splits:
+    if solves and len(data.splits.get("validation", ())) >= blending.FEW:
         before, after = copy_model(model), copy_model(model)
         before.set_weights(ends.first)
         after.set_weights(ends.last)
-        between = interpolate(before, after, data, verbose=verbose)
-        if _loss(between, data) < _loss(model, data):  # which has the weights of its best epoch
+        between = blending.interpolate(before, after, data, verbose=verbose)
+        loss, best = (blending.loss_of(evaluate(each, data.validation)) for each in (between, model))
+        if loss < best:  # that of the best epoch
             model.set_weights(between.get_weights())
     _calibrate(model, data, verbose)
     return history
 
 
-def _loss(model: keras.Model, data: LabelledData) -> float:
-    """Returns what `interpolate` chooses by."""
-    metrics = evaluate(model, data.validation).metrics
-    return metrics["rmse"] if data.task is TASKS.find(Regression.name) else metrics["loss"]
+def _solves(model: keras.Model, verbose: str | int) -> bool:
+    """Says whether the head can be solved, and that it is trained where it cannot."""
+    solves = can_solve(model)
+    if verbose and not solves:
+        say("recipe: the head is not linear in the features, so it is trained in place of solved")
+    return solves
 
 
 class _FirstAndLast(keras.callbacks.Callback):
