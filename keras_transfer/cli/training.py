@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -26,6 +26,7 @@ from keras_transfer.cli.session import Json, app, print_json, read_options, say,
 
 @app.command()
 def train(
+    context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with class folders.")],
     backbone: Network = "MobileNetV2",
     weights: Weights = "imagenet",
@@ -59,7 +60,7 @@ def train(
     cache: CachePlace = "auto",
     recipe: Annotated[
         str | None,
-        typer.Option(help="fast or default, in place of --schedule, --epochs and --learning-rate."),
+        typer.Option(help="fast or default, in place of --schedule, --epochs, --learning-rate and --rate."),
     ] = None,
     views: Annotated[
         int, typer.Option(min=0, help="Number of augmented views of each image to cache; 0 for none.")
@@ -85,9 +86,14 @@ def train(
 
         options = read_options(backbone_option or [])
         kt.schedules.plan(schedule, epochs, learning_rate, ("stage",))
-        planned = {"schedule": schedule, "epochs": epochs, "learning_rate": learning_rate}
+        planned: dict[str, Any] = {"schedule": schedule, "epochs": epochs, "learning_rate": learning_rate}
         if recipe is not None:
             RECIPES.find(recipe)
+            given = [name for name in (*planned, "rate") if _is_given(context, name)]
+            if given:
+                options_given = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+                raise kt.InputError(f"Expected --recipe alone, which sets these itself. Received: {options_given}.")
+            planned = {"recipe": recipe}
         kt.rates.RATES.find(rate)
         kept = False if cache == "off" else kt.Cache(cache, views=views)
         output = output.expanduser()
@@ -122,7 +128,7 @@ def train(
         history = kt.fine_tune(
             model,
             images,
-            **({"recipe": recipe} if recipe else planned),
+            **planned,
             rate=rate,
             patience=patience,
             cache=kept,
@@ -135,3 +141,9 @@ def train(
         say(as_json, f"served version  {run.version}\nbeside it       {', '.join(run.files)}")
         say(as_json, f"try             keras-transfer predict {output} IMAGE")
         print_json(as_json, {"version": str(run.version), "epochs": len(history.epoch), **run.report.to_dict()})
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Says whether an option stands in the command, and has not its default value."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
