@@ -11,10 +11,9 @@ import tensorflow as tf
 from keras_transfer._checks import DataError
 from keras_transfer.tasks.reliability import Reliability
 from keras_transfer.tasks.report import Report, per_class
-from keras_transfer.tasks.task import TASKS, Task
+from keras_transfer.tasks.task import SMALLEST, TASKS, Task
 
 _TOP = 5
-_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
 
 
 class Classification(Task):
@@ -82,13 +81,14 @@ class Classification(Task):
         if count > _TOP:
             metrics["top_5_accuracy"] = float(top_k_accuracy_score(labels, outputs, k=_TOP, labels=every))
         reliability = Reliability.of(outputs.max(axis=1), predicted == labels)
-        metrics["brier_score"] = float(np.square(outputs - np.eye(count)[labels]).sum(axis=1).mean())
+        squares, true = np.einsum("ij,ij->i", outputs, outputs), outputs[np.arange(len(labels)), labels]
+        metrics["brier_score"] = float((squares - 2 * true + 1).mean())
         metrics["calibration_error"] = reliability.error
         columns = precision_recall_fscore_support(labels, predicted, labels=every, zero_division=0)
         return Report(metrics, tuple(class_names), per_class(columns, class_names), confusion, reliability)
 
     def logits(self, outputs: np.ndarray) -> np.ndarray:
-        return np.log(np.maximum(outputs.astype(np.float64), _SMALLEST))
+        return np.log(np.maximum(outputs.astype(np.float64), SMALLEST))
 
     def outputs(self, logits: np.ndarray) -> np.ndarray:
         from scipy.special import softmax

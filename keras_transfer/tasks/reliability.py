@@ -54,7 +54,7 @@ class Reliability:
 
         Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks" (2017), eq. 3,
         https://arxiv.org/abs/1706.04599. With few answers it is above 0 even where probabilities are right: chance
-        alone gives about 0.03 for 100 answers of which nine in ten are right.
+        alone gives 0.024 on average for 100 answers with a probability of 0.9.
 
         Example:
             >>> Reliability.of(np.array([0.9, 0.9, 0.9, 0.9]), np.array([True, True, True, False])).error

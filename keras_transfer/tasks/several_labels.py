@@ -11,10 +11,9 @@ import tensorflow as tf
 from keras_transfer._checks import DataError
 from keras_transfer.tasks.reliability import Reliability
 from keras_transfer.tasks.report import Report, per_class
-from keras_transfer.tasks.task import TASKS, Task
+from keras_transfer.tasks.task import SMALLEST, TASKS, Task
 
 UNKNOWN = -1  # a label of which nobody knows whether it is on the image
-_SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
 _PRESENT = 0.5  # a label with a probability above it is on the image
 
 
@@ -73,7 +72,7 @@ class SeveralLabels(Task):
     def logits(self, outputs: np.ndarray) -> np.ndarray:
         from scipy.special import logit
 
-        return logit(np.clip(outputs.astype(np.float64), _SMALLEST, 1 - np.finfo(np.float32).epsneg))
+        return logit(np.clip(outputs.astype(np.float64), SMALLEST, 1 - np.finfo(np.float32).epsneg))
 
     def outputs(self, logits: np.ndarray) -> np.ndarray:
         from scipy.special import expit

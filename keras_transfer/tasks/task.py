@@ -15,6 +15,8 @@ from keras_transfer._registry import Registry
 from keras_transfer.tasks.report import Report
 from keras_transfer.tasks.values_report import ValuesReport
 
+SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
+
 
 class Task(ABC):
     """What a model is trained for: the form of its labels, its loss, its report and the answers of its export.
