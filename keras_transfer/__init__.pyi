@@ -51,10 +51,12 @@ from .serving import (
     verify,
 )
 from .tasks import Report, ValuesReport
-from .training import recipes
+from .training import penalties, recipes
+from .training.averaging import AverageEpochs
 from .training.blending import interpolate, soup
 from .training.fine_tuning import fine_tune
 from .training.layerwise import layerwise
+from .training.penalties import PenaltyModel
 from .training.rate_finder import RateCurve, find_learning_rate
 from .training.unfreezing import UnfreezeSchedule
 
@@ -62,6 +64,7 @@ __all__ = [
     "AdaptationChoice",
     "AdaptationModel",
     "AdaptationReport",
+    "AverageEpochs",
     "Backbone",
     "BatchNormCheck",
     "Cache",
@@ -75,6 +78,7 @@ __all__ = [
     "HubLayer",
     "InputError",
     "KerasTransferError",
+    "PenaltyModel",
     "Phase",
     "Prediction",
     "RateCurve",
@@ -113,6 +117,7 @@ __all__ = [
     "layerwise",
     "load",
     "load_model",
+    "penalties",
     "plot_history",
     "plot_schedule",
     "plots",

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "engine": "test_engines.py runs each over every backbone",
     "backbone": "test_backbones.py runs a longer contract over each",
     "mixing": "a mixing is a layer of Keras; test_augment.py",
+    "penalty": "test_penalties.py trains with each, cached and uncached",
     "recipe": "test_recipes.py runs each",
     "views": "test_views.py exports a model with each",
     "resize": "test_serving.py compares what training and serving see with each",

@@ -17,6 +17,7 @@ MODULES = (
     "rates",
     "schedules",
     "recipes",
+    "penalties",
     "augment",
     "alignment",
     "validators",

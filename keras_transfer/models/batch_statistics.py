@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
 
 from keras_transfer._checks import InputError
-from keras_transfer._keras.still import layers_inside
+from keras_transfer.models.averages import batch_norms
 from keras_transfer.models.freezing import everything_still
 
 
@@ -28,7 +27,7 @@ def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str 
     Raises:
         InputError: if the model has no BatchNorm, or there are no images.
     """
-    norms = [layer for layer in layers_inside(model) if isinstance(layer, layers.BatchNormalization)]
+    norms = batch_norms(model)
     if not norms:
         raise InputError(
             "Expected a model with BatchNorm for 'adabn', which changes its statistics. Received: a model without."

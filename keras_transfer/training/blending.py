@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.layers import BatchNormalization
 
 from keras_transfer._arguments import VERBOSE, Kind, takes
 from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer._identity import form_of
-from keras_transfer._keras.still import layers_inside
 from keras_transfer._logging import say
 from keras_transfer._memory import available_memory
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.insight.evaluation import Answers
+from keras_transfer.models.averages import batch_norms, differ, set_average
 from keras_transfer.models.batch_statistics import settle_batch_norm
 from keras_transfer.models.copies import copy_model
 from keras_transfer.models.origins import classes_of
@@ -156,8 +155,7 @@ class _Blends:
             names = [classes_of(model) for model in models]
             raise InputError(f"Expected models with the same classes in the same order. Received: {names}.")
         self._model = copy_model(models[-1])
-        norms = [[layer for layer in layers_inside(model) if isinstance(layer, BatchNormalization)] for model in models]
-        self._settles = _differ([norm.moving_mean for norm in each] for each in norms)
+        self._settles = differ([norm.moving_mean for norm in batch_norms(model)] for model in models)
         self._suffix, self._inputs = self._model, None
         first = self._first_that_differs(models)
         if first is not None and not self._settles:
@@ -192,16 +190,7 @@ class _Blends:
         return loss_of(answers.report())
 
     def _set(self, shares: Sequence[float]) -> None:
-        def average(*values: np.ndarray) -> np.ndarray:
-            if not np.issubdtype(values[-1].dtype, np.floating):
-                return values[-1]
-            found = sum(share * value.astype(np.float64) for share, value in zip(shares, values, strict=True) if share)
-            return np.asarray(found, values[-1].dtype)
-
-        self._model.set_weights([average(*values) for values in zip(*self._weights, strict=True)])
-        for weight in self._model.weights:
-            if weight.constraint is not None:  # such as the length of a cosine head's vectors
-                weight.assign(weight.constraint(weight))
+        set_average(self._model, self._weights, shares)
         if self._settles and max(shares) < 1:
             settle_batch_norm(self._model, _images(self._data, "train"), verbose=0)
 
@@ -210,7 +199,7 @@ class _Blends:
         parts = [layers_by_part(model) for model in models]
         names = list(parts[0])
         for name in names:
-            if _differ([weight for layer in part[name] for weight in layer.weights] for part in parts):
+            if differ([weight for layer in part[name] for weight in layer.weights] for part in parts):
                 return name if name != names[0] else None
         return names[-1]
 
@@ -221,12 +210,6 @@ class _Blends:
         shapes = keras.tree.flatten(prefix.compute_output_spec(keras.KerasTensor((1, height, width, channels))))
         size = sum(int(np.prod(each.shape)) for each in shapes) * 4 * len(self._data.splits["validation"])
         return size <= _MEMORY * available_memory()
-
-
-def _differ(weights: Iterable[Sequence[keras.Variable]]) -> bool:
-    """Says whether the weights of any model differ from those of the first."""
-    first, *others = ([np.array(weight) for weight in each] for each in weights)
-    return any(not np.array_equal(*pair) for other in others for pair in zip(first, other, strict=True))
 
 
 def _images(data: LabelledData, split: str) -> tf.data.Dataset:

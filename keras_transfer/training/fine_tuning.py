@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -18,11 +19,14 @@ from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification, task_of_labels, task_of_model
+from keras_transfer.training.averaging import AverageEpochs, check_average
 from keras_transfer.training.compatibility import check_callbacks, check_fit, check_labels, note_autologging, yes_or_no
 from keras_transfer.training.divergence import Divergence
 from keras_transfer.training.known_labels import has_unknown
 from keras_transfer.training.label_form import wants_one_hot
 from keras_transfer.training.options import SCHEDULE, Objective, Options, phases_of
+from keras_transfer.training.penalties import Penalty, Step, find_penalty
+from keras_transfer.training.penalties.penalty_model import PenaltyModel, Start
 from keras_transfer.training.recipes import Recipe, follow
 from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging
@@ -44,6 +48,8 @@ def fine_tune(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     class_weight: str | Mapping[Any, float] | None = "auto",
     rate: str | Rate | None = "constant",
+    penalty: str | Penalty | Sequence[Any] | Callable[[Step], Any] | None = None,
+    average: int | None = None,
     patience: int | None = None,
     train_batch_norm: bool = False,
     cache: str | bool | Cache = "auto",
@@ -79,6 +85,11 @@ def fine_tune(
             regression it is refused: pass a loss that weighs them.
         rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
             progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
+        penalty: what is added to the loss so that the model keeps near what it is now: name in
+            `kt.available("penalty")`, an object of `kt.penalties`, a function of a `kt.penalties.Step`, or a list of
+            these, which are added. The validation loss is without it.
+        average: number of the last epochs whose weights are averaged, 2 or more, in place of taking the best epoch; see
+            `AverageEpochs`.
         patience: number of epochs without a lower validation loss after which training stops; None for no early stop.
         train_batch_norm: whether BatchNorm layers in open stages train too; see `set_trainable`.
         cache: where the activations of the frozen part are stored: "auto", "memory", "disk", a `Cache` with further
@@ -114,6 +125,8 @@ def fine_tune(
         callbacks=callbacks,
         class_weight=class_weight,
         rate=rate,
+        penalty=penalty,
+        average=average,
         patience=patience,
         train_batch_norm=train_batch_norm,
         cache=cache,
@@ -159,9 +172,17 @@ def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], optio
     objective = Objective.of(task, options, data.label_spec, known=known)
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
+    around = None
+    if options.penalty is not None:
+        start = Start(model)
+        around = partial(PenaltyModel.of_part, penalty=find_penalty(options.penalty), start=start)
+        own.append(start)
     part = trained_part(model, phases)
     best = BestEpoch(part, options.patience or starts(phases)[-1]) if "validation" in data.splits else None
     own += [Divergence(part, best), *([] if best is None else [best])]
+    if options.average is not None:
+        check_average(options.average, 0 if phases[-1].solves else phases[-1].length)
+        own.append(AverageEpochs(options.average, data))
     weights = options.weights_of(labels, data.class_names)
     solved = Solved()
     training = Training(
@@ -181,7 +202,9 @@ def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], optio
         run = identity(model, data, phases, options.cache_settings, options.settings(weights))
         resume = Resume(options.folder, run, training.every())
     history = training.run(
-        lambda first: plan_segments(model, data, phases, options.cache_settings, first=first, verbose=verbose),
+        lambda first: plan_segments(
+            model, data, phases, options.cache_settings, first=first, verbose=verbose, around=around
+        ),
         data.steps,
         resume,
     )

@@ -22,8 +22,10 @@ from keras_transfer.schedules.named import Schedule, plan
 from keras_transfer.schedules.phases import Phase
 from keras_transfer.schedules.rates import RATES, Rate
 from keras_transfer.tasks import Task, task_of_labels
+from keras_transfer.training.averaging import AVERAGE
 from keras_transfer.training.known_labels import metrics_over_known, over_known
 from keras_transfer.training.label_form import named_metrics
+from keras_transfer.training.penalties import PENALTY, find_penalty
 
 EPOCHS, LEARNING_RATE, SCHEDULE = 10, 3e-3, "gradual"
 _UNEVEN = 1.5  # largest class over smallest from which class weights are worth their noise
@@ -69,6 +71,8 @@ CALLBACKS = Kind(
     callbacks=CALLBACKS,
     class_weight=CLASS_WEIGHT,
     rate=Part(RATES) | None,
+    penalty=PENALTY | None,
+    average=AVERAGE | None,
     patience=Whole(1) | None,
     train_batch_norm=Flag(),
     cache=CACHE,
@@ -89,6 +93,8 @@ class Options:
     callbacks: Sequence[keras.callbacks.Callback] = ()
     class_weight: str | Mapping[Any, float] | None = "auto"
     rate: str | Rate | None = "constant"
+    penalty: Any = None
+    average: int | None = None
     patience: int | None = None
     train_batch_norm: bool = False
     cache: str | bool | Cache = "auto"
@@ -108,8 +114,10 @@ class Options:
     def settings(self, class_weights: Mapping[int, float] | None) -> dict[str, Any]:
         """Returns the settings that change what is learnt, by their names, for the identity of a run."""
         rate = None if self.rate is None else RATES.find(self.rate)
-        named = {name: getattr(self, name) for name in ("patience", "train_batch_norm", "loss")}
-        return {**named, "metrics": list(self.metrics or ()), "rate": rate, "class weights": class_weights}
+        named = {name: getattr(self, name) for name in ("patience", "train_batch_norm", "loss", "average")}
+        kept = None if self.penalty is None else find_penalty(self.penalty)
+        settings = {"metrics": list(self.metrics or ()), "rate": rate, "class weights": class_weights}
+        return {**named, **settings, "penalty": kept}
 
     def new_optimizer(self, model: keras.Model) -> keras.optimizers.Optimizer:
         """Makes an optimizer with the settings of `optimizer` and no state, for a model."""

@@ -28,6 +28,8 @@ from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.training.relay import Relay, quiet_tracing, watches_steps
 
+Feed = tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]
+Around = Callable[..., keras.Model]  # of a model, or its part from `cut` on
 _HEAD_STEPS = 32  # steps of the head in one execution: one of them takes less time than starting it does
 
 
@@ -43,7 +45,7 @@ class Segment:
     """
 
     until: int
-    feed: Callable[[], tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]]
+    feed: Callable[[], Feed]
     steps: int = 1
 
 
@@ -74,6 +76,7 @@ def plan_segments(
     *,
     first: int,
     verbose: str | int,
+    around: Around | None = None,
 ) -> list[Segment | SolvedSegment]:
     """Returns segments that train on activations wherever something is frozen and the cache allows it.
 
@@ -84,6 +87,7 @@ def plan_segments(
         cache: where activations are kept; None to train on images throughout.
         first: epoch from which training goes on, counted from 0; activations are not computed for earlier ones.
         verbose: 0 to say nothing.
+        around: makes what is trained of the model, or of its part from a cut on; None to train these themselves.
     """
     edges = starts(phases)[1:]
     left = [(phase, until) for phase, until in zip(phases, edges, strict=True) if until > first]
@@ -94,32 +98,36 @@ def plan_segments(
             _say(verbose, off)
         cuts = {phase: cut if phase.solves else None for phase, cut in cuts.items()}
     wanted = [cut for cut in cuts.values() if cut is not None]
+
+    def whole() -> Feed:
+        return model if around is None else around(model, cut=None), data.train, data.validation
+
     if not wanted:
-        return [Segment(edges[-1], lambda: (model, data.train, data.validation))]
+        return [Segment(edges[-1], whole)]
     splits = [name for name in ("train", "validation") if name in data.splits]
     activations = Activations(model, data, wanted, cache or Cache("memory"), splits, verbose)
 
-    def feed(cut: str | None) -> tuple[keras.Model, tf.data.Dataset, tf.data.Dataset | None]:
+    def feed(cut: str | None) -> Feed:
         if cut is None:
-            return model, data.train, data.validation
+            return whole()
         try:
             arrays = activations.at(cut)
         except MemoryError as error:
             _say(verbose, f"off, since {error}")
-            return model, data.train, data.validation
+            return whole()
         except InputError as error:
             warnings.warn(f"The activation cache is not used. {error}", DataWarning, stacklevel=2)
-            return model, data.train, data.validation
+            return whole()
         except OSError as error:
             warnings.warn(
                 f"The activation cache cannot be written ({error}). Training goes on without it.",
                 DataWarning,
                 stacklevel=2,
             )
-            return model, data.train, data.validation
+            return whole()
         part = split(model, cut)[1]
         return (
-            part,
+            part if around is None else around(part, cut=cut),
             train_batches(data, arrays["train"], activations.views),
             ordered_batches(data, "validation", arrays),
         )
