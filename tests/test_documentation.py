@@ -11,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from configparser import ConfigParser
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from matplotlib.figure import Figure
 
 import keras_transfer as kt
 from keras_transfer.models.backbones.applications import BACKBONES
+from keras_transfer.models.origins import origin_of, remember
 
 sys.path.insert(0, str(ROOT / "docs" / "_site"))
 import reference
@@ -79,7 +81,9 @@ def random_weights(monkeypatch):
     def build_random(backbone, num_classes, **options):
         least = getattr(BACKBONES.find(backbone), "min_image_size", 32) if isinstance(backbone, str) else 32
         options = {"image_size": least, **options, "weights": None}
-        return build(backbone, num_classes, **{**options, "image_size": max(least, options["image_size"])})
+        model = build(backbone, num_classes, **{**options, "image_size": max(least, options["image_size"])})
+        remember(model, replace(origin_of(model), weights="imagenet"))
+        return model
 
     monkeypatch.setattr("keras_transfer.build_model", build_random)
 
