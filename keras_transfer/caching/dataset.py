@@ -159,7 +159,15 @@ def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dat
     """
     size = len(data.splits["train"])
     order = data.order().batch(data.batch_size)
-    return _batches(data, "train", arrays, order, lambda index, epoch: index + (epoch % views) * size)
+    repeats = 1 if data.targets is None else len(data.targets)
+    return _batches(
+        data,
+        "train",
+        arrays,
+        order,
+        lambda index, epoch: index + (epoch % views) * size,
+        lambda index, epoch: index + (epoch % repeats) * size,
+    )
 
 
 def ordered_batches(data: LabelledData, split: str, arrays: dict[str, Arrays]) -> tf.data.Dataset | None:
@@ -178,7 +186,12 @@ class _Held:
 
 
 def _batches(
-    data: LabelledData, split: str, arrays: Arrays, order: tf.data.Dataset, row_of: Callable[..., tf.Tensor]
+    data: LabelledData,
+    split: str,
+    arrays: Arrays,
+    order: tf.data.Dataset,
+    row_of: Callable[..., tf.Tensor],
+    label_of: Callable[..., tf.Tensor] = lambda index: index,
 ) -> tf.data.Dataset:
     """Returns batches of activations and labels.
 
@@ -188,8 +201,10 @@ def _batches(
         arrays: the activations of the split.
         order: batches of indices of examples, and possibly their epoch.
         row_of: function from the elements of `order` to row numbers in `arrays`.
+        label_of: the same to those of the labels.
     """
-    labels = tf.constant(data.batch_labels(split))
+    views = len(data.targets) if split == "train" and data.targets is not None else 1
+    labels = tf.constant(data.batch_labels(split, views))
     held = _Held(arrays)
     known, types, shapes = ref(held), [tf.float32] * len(arrays), [array.shape for array in arrays]
 
@@ -202,7 +217,7 @@ def _batches(
     def gather(index: tf.Tensor, *epoch: tf.Tensor) -> tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor]:
         found = tf.numpy_function(read, [row_of(index, *epoch)], types, stateful=False)
         found = [tf.ensure_shape(each, (None, *shape)) for each, shape in zip(found, shapes, strict=True)]
-        return found[0] if len(found) == 1 else tuple(found), tf.gather(labels, index)
+        return found[0] if len(found) == 1 else tuple(found), tf.gather(labels, label_of(index, *epoch))
 
     batches = ready(mapped(order, gather), len(data.splits[split]), data.batch_size)
     # TensorFlow never lets go of `read`: the batches own what it reads. What is made of them, and iterators, hold them.

@@ -59,6 +59,8 @@ class ImageData(LabelledData):
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where none
             has, or each says so itself.
+        targets: float32 `(views, count, width)`, what training batches hold in place of labels: in epoch e those of
+            view `e % views`, with the images as augmented in that epoch; None for the labels.
     """
 
     splits: Mapping[str, Examples]
@@ -72,6 +74,7 @@ class ImageData(LabelledData):
     root: Path | None = None
     shares: bool = False
     pixel_range: tuple[float, float] | None = None
+    targets: np.ndarray | None = None
     # each copy by `dataclasses.replace` has its own
     _epoch: tf.Variable = field(init=False, default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
     _replaced: Replaced = field(init=False, default_factory=Replaced)
@@ -85,6 +88,8 @@ class ImageData(LabelledData):
         if (self.mixes or self.shares) and self.task is not TASKS.find(Classification.name):
             what = "to mix images" if self.mixes else "to write it one-hot"
             raise InputError(f"Expected one class an image, {what}. Received: several labels or targets.")
+        if self.targets is not None:
+            self._check_targets(self.targets)
 
     @property
     def mixes(self) -> bool:
@@ -225,6 +230,19 @@ class ImageData(LabelledData):
         """Writes a label in words."""
         return ", ".join(self.task.in_words(label, self.class_names))
 
+    @property
+    def _views(self) -> int | None:
+        return None if self.targets is None else len(self.targets)
+
+    def _check_targets(self, targets: np.ndarray) -> None:
+        count = len(self.splits["train"])
+        if targets.ndim != 3 or targets.shape[1] != count or targets.dtype != np.float32 or not len(targets):
+            raise InputError(
+                f"Expected targets float32 (views, {count}, width). Received: {targets.dtype} {targets.shape}."
+            )
+        if self.mixes:
+            raise InputError(f"Expected images that are not mixed, with targets. Received: augment={self.augment!r}.")
+
     def _unchanged(self, split: str) -> tf.data.Dataset | None:
         if split not in self.splits:
             return None
@@ -242,7 +260,9 @@ class ImageData(LabelledData):
         return images_of(order, self.splits[split], self.kind, substitutes=substitutes, keep=keep)
 
     def _augmented(self, images: tf.data.Dataset) -> tf.data.Dataset:
-        return augmented(images, augmentations.find(self.augment), self.seed) if self.augmented else images
+        if not self.augmented:
+            return images
+        return augmented(images, augmentations.find(self.augment), self.seed, self._views)
 
     def _batches(
         self,
@@ -252,7 +272,8 @@ class ImageData(LabelledData):
         substitutes: Substitutes | None = None,
     ) -> tf.data.Dataset:
         shares = self.num_classes if self.mixes or self.shares else None
-        batches = batched(images, self.batch_size, self.seed, mix, shares, substitutes)
+        targets = self.targets if split == "train" else None
+        batches = batched(images, self.batch_size, self.seed, mix, shares, substitutes, targets)
         found = ready(batches, len(self.splits[split]), self.batch_size)
         found.class_names = list(self.class_names)  # as Keras' own data sets have them; `evaluate` reads both
         found.pixel_range = self.pixel_range

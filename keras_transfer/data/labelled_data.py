@@ -34,6 +34,9 @@ class LabelledData(ABC):
         augment: what changes training examples.
         root: folder of the files; None for examples from elsewhere.
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
+        targets: float32 `(views, count, width)`, what training batches hold in place of labels, such as the answers of
+            another model: in epoch e those of view `e % views`, with the images as augmented in that epoch. None for
+            the labels.
     """
 
     splits: Mapping[str, Examples]
@@ -43,6 +46,7 @@ class LabelledData(ABC):
     augment: Augment
     root: Path | None
     shares: bool
+    targets: np.ndarray | None
 
     @property
     @abstractmethod
@@ -64,10 +68,13 @@ class LabelledData(ABC):
         """Number of examples by split and class; of all together for regression."""
         return {split: self.task.counts(examples.labels, self.class_names) for split, examples in self.splits.items()}
 
-    def batch_labels(self, split: str) -> np.ndarray:
-        """Returns the labels of a split in the form that they have in batches; see `one_hot`."""
+    def batch_labels(self, split: str, views: int = 1) -> np.ndarray:
+        """Returns the labels of a split in the form that they have in batches, those of one view after another."""
+        if split == "train" and self.targets is not None:
+            return np.concatenate([self.targets[view % len(self.targets)] for view in range(views)])
         labels = self.splits[split].labels
-        return np.eye(self.num_classes, dtype=np.float32)[labels] if self.mixes or self.shares else labels
+        found = np.eye(self.num_classes, dtype=np.float32)[labels] if self.mixes or self.shares else labels
+        return np.concatenate([found] * views) if views > 1 else found
 
     @property
     def label_spec(self) -> tf.TensorSpec:

@@ -33,6 +33,7 @@ from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averagi
 from keras_transfer.training.run_identity import identity
 from keras_transfer.training.segments import plan_segments, trained_part
 from keras_transfer.training.solving import HeadSolver, Solved, TrainedAndSolvedPhases, check_solves
+from keras_transfer.training.teaching import Teaching
 
 
 def fine_tune(
@@ -136,7 +137,7 @@ def fine_tune(
     check_callbacks(model, callbacks)
     note_autologging()
     if recipe is None:
-        return _train(model, data, phases_of(schedule, epochs, learning_rate, stages(model)), options)
+        return train_by(model, data, phases_of(schedule, epochs, learning_rate, stages(model)), options)
     if schedule != SCHEDULE or epochs is not None or learning_rate is not None:
         given = f"schedule={schedule!r}, epochs={epochs!r}, learning_rate={learning_rate!r}"
         raise InputError(f"Expected `recipe` alone, or a schedule. Received: recipe={recipe!r} with {given}.")
@@ -149,12 +150,27 @@ def fine_tune(
         **changed: Any,
     ) -> keras.callbacks.History:
         phases = phases_of(schedule, epochs, learning_rate, stages(model))
-        return _train(model, data, phases, replace(options, callbacks=[*options.callbacks, *callbacks], **changed))
+        return train_by(model, data, phases, replace(options, callbacks=[*options.callbacks, *callbacks], **changed))
 
     return follow(recipe, model, data, tune, verbose)
 
 
-def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], options: Options) -> keras.callbacks.History:
+def train_by(
+    model: keras.Model,
+    data: ImageData,
+    phases: tuple[Phase, ...],
+    options: Options,
+    teaching: Teaching | None = None,
+) -> keras.callbacks.History:
+    """Trains a model by phases, as `fine_tune` does.
+
+    Args:
+        model: that fits the data.
+        data: with targets in place of labels, if another model teaches.
+        phases: of the training.
+        options: settings.
+        teaching: what is learnt from another model; None to learn the labels.
+    """
     loss, metrics, verbose = options.loss, options.metrics, options.verbose
     one_unit = yes_or_no(model, data)
     unfreeze = TrainedAndSolvedPhases(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
@@ -169,7 +185,10 @@ def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], optio
         data = data.one_hot()
     known = not any(has_unknown(part.labels) for part in data.splits.values())
     task = task_of_model(model) or task_of_labels(labels)
-    objective = Objective.of(task, options, data.label_spec, known=known)
+    if teaching is None:
+        objective = Objective.of(task, options, data.label_spec, known=known)
+    else:
+        objective = teaching.objective(task, metrics)
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
     around = None
@@ -195,11 +214,17 @@ def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], optio
         objective,
         weights,
         verbose,
-        HeadSolver(model, data, weights, solved, verbose),
+        HeadSolver(model, data, weights, solved, verbose, None if teaching is None else teaching.solved),
     )
     resume = None
     if options.folder is not None:
-        run = identity(model, data, phases, options.cache_settings, options.settings(weights))
+        run = identity(
+            model,
+            data,
+            phases,
+            options.cache_settings,
+            {**options.settings(weights), "taught by": teaching and teaching.loss},
+        )
         resume = Resume(options.folder, run, training.every())
     history = training.run(
         lambda first: plan_segments(

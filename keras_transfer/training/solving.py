@@ -18,6 +18,7 @@ from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.splitting.splits import strata_of
 from keras_transfer.features.solving import OBJECTIVES, Candidate, Rows, solve
 from keras_transfer.features.solving.means import class_means
+from keras_transfer.features.solving.objectives import SoftmaxOfShares
 from keras_transfer.models.stages import split
 from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import Phase
@@ -83,6 +84,7 @@ class HeadSolver:
         class_weight: as in `fit`.
         solved: which keeps how the penalty was chosen.
         verbose: 0 to say nothing.
+        shares: of the classes in place of labels, and the weight of each image; see `Teaching`.
     """
 
     model: keras.Model
@@ -90,6 +92,7 @@ class HeadSolver:
     class_weight: Mapping[int, float] | None
     solved: Solved
     verbose: str | int
+    shares: tuple[np.ndarray, np.ndarray] | None = None
 
     def __call__(self, part: keras.Model, segment: SolvedSegment) -> dict[str, float]:
         """Solves the head, and returns the loss and the metrics of the part after the features, which is compiled.
@@ -105,12 +108,13 @@ class HeadSolver:
         dense, data = _dense_of(self.model), self.data
         (source,) = features
         examples, outputs = data.splits["train"], self.model.output_shape[-1]
-        weights = self._weights(examples.labels)
+        given, weights = self.shares or (examples.labels, self._weights(examples.labels))
         if dense.kernel_constraint is not None:
             dense.kernel.assign(class_means(Rows(source, examples.labels, weights, views=views), outputs))
             return
-        objective = OBJECTIVES.find(self.model.layers[-1].activation.__name__)
-        labels = objective.fitted(examples.labels, outputs)
+        name = self.model.layers[-1].activation.__name__
+        objective = OBJECTIVES.find(name) if self.shares is None else SoftmaxOfShares()
+        labels = objective.fitted(given, outputs)
         rows = Rows(source, labels, weights, strata_of(examples), examples.groups, views)
         found = solve(rows, objective, outputs, biased=dense.use_bias, seed=data.seed)
         dense.kernel.assign(found.kernel)
@@ -142,12 +146,12 @@ class HeadSolver:
         return found
 
     def _batches(self, name: str, arrays: Arrays, views: int) -> Iterator[tuple[np.ndarray, ...]]:
-        labels = self.data.batch_labels(name)
+        labels = self.data.batch_labels(name, views)
         weights = self._weights(self.data.splits[name].labels) if self.class_weight and name == "train" else None
-        for start in range(0, len(labels) * views, _ROWS):
-            rows = np.arange(start, min(start + _ROWS, len(labels) * views))
-            examples = rows % len(labels)
-            yield arrays[0].read(rows), labels[examples], *(() if weights is None else (weights[examples],))
+        for start in range(0, len(labels), _ROWS):
+            rows = np.arange(start, min(start + _ROWS, len(labels)))
+            some = () if weights is None else (weights[rows % len(weights)],)
+            yield arrays[0].read(rows), labels[rows], *some
 
 
 def can_solve(model: keras.Model) -> bool:

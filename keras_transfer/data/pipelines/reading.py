@@ -114,11 +114,12 @@ def _pixels_by_index() -> tf.lookup.experimental.MutableHashTable:
     return tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "", experimental_is_anonymous=True)
 
 
-def augmented(images: tf.data.Dataset, change: Augmentation, seed: int) -> tf.data.Dataset:
-    """Changes each image by a seed of its own in each epoch."""
+def augmented(images: tf.data.Dataset, change: Augmentation, seed: int, views: int | None = None) -> tf.data.Dataset:
+    """Changes each image by a seed of its own in each epoch; with so many views alone, epochs repeat those."""
 
     def apply(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor, *more: tf.Tensor) -> Any:
-        changed = change(tf.cast(image, tf.float32), tf.stack([seed + epoch * _PER_EPOCH, index]))
+        view = epoch if views is None else epoch % views
+        changed = change(tf.cast(image, tf.float32), tf.stack([seed + view * _PER_EPOCH, index]))
         return tf.ensure_shape(tf.cast(changed, tf.float32), image.shape), label, index, epoch, *more
 
     return mapped(images, apply)
@@ -131,6 +132,7 @@ def batched(
     mix: Mixing | None,
     num_classes: int | None,
     substitutes: Substitutes | None = None,
+    targets: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Makes batches of images and labels.
 
@@ -141,11 +143,15 @@ def batched(
         mix: what is done to a batch, if anything.
         num_classes: for labels as shares float32 `(batch, num_classes)`; None to leave them as they are.
         substitutes: those of `images_of`.
+        targets: in place of labels, `(views, count, width)`; see `LabelledData`.
     """
+    table = None if targets is None else tf.constant(targets.reshape(-1, targets.shape[-1]))
 
     def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor, *_: tf.Tensor) -> Any:
         images = tf.cast(images, tf.float32)
-        if num_classes is not None:
+        if targets is not None:
+            labels = tf.gather(table, epoch % targets.shape[0] * targets.shape[1] + index)
+        elif num_classes is not None:
             labels = tf.one_hot(labels, num_classes)
         if mix is None:
             return images, labels

@@ -65,6 +65,25 @@ class Softmax(Objective):
         return float((outputs.argmax(axis=1) == labels).mean())
 
 
+class SoftmaxOfShares(Softmax):
+    """Cross-entropy of a share of each class, float32 `(rows, outputs)`, with a sum of 1: such as a teacher says."""
+
+    def fitted(self, labels: np.ndarray, outputs: int) -> np.ndarray:
+        return labels.astype(np.float32)
+
+    def slopes(self, outputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        outputs -= outputs.max(axis=1, keepdims=True)
+        of_labels = np.einsum("ij,ij->i", outputs, labels)
+        np.exp(outputs, out=outputs)
+        total = outputs.sum(axis=1)
+        outputs /= total[:, None]
+        outputs -= labels
+        return np.log(total) - of_labels, outputs
+
+    def right(self, outputs: np.ndarray, labels: np.ndarray) -> float:
+        return float((outputs.argmax(axis=1) == labels.argmax(axis=1)).mean())
+
+
 class Sigmoid(Objective):
     """Cross-entropy of several labels that hold or not: a logistic regression for each, over the rows that know it."""
 
