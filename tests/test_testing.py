@@ -28,6 +28,7 @@ ELSEWHERE = {
     "backbone": "test_backbones.py runs a longer contract over each",
     "mixing": "a mixing is a layer of Keras; test_augment.py",
     "recipe": "test_recipes.py runs each",
+    "balance": "test_balance.py trains with each",
     "views": "test_views.py exports a model with each",
     "resize": "test_serving.py compares what training and serving see with each",
     "task": "test_tasks.py runs check_task over each",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keras_transfer._arguments import ImageSize, Kind, Part, Whole, checked_values
+from keras_transfer._arguments import Choice, ImageSize, Kind, Part, Whole, checked_values
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.pixels.resizing import RESIZES
 
@@ -11,6 +11,7 @@ PIXEL_RANGE = Kind(
     "(black, white), two numbers, black below white",
 )
 FORM = {"image_size": ImageSize(), "resize": Part(RESIZES), "batch_size": Whole(1)}
+_SAMPLING = Choice("once", "balanced")
 
 
 def check_form(
@@ -18,6 +19,7 @@ def check_form(
     resize: str,
     augment: augmentations.Augment,
     batch_size: int,
+    sampling: str = "once",
 ) -> None:
     """Checks what ImageData is made of; sources call it before they read files.
 
@@ -25,6 +27,7 @@ def check_form(
         InputError: if something is unknown or out of range.
     """
     checked_values(FORM, {"image_size": image_size, "resize": resize, "batch_size": batch_size})
+    _SAMPLING("sampling", sampling)
     augmentations.find(augment)
     augmentations.find_mixing(augment)
 

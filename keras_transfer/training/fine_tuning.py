@@ -12,12 +12,14 @@ import keras
 from keras_transfer._checks import InputError
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.origins import check_range, remember_classes, remember_range
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification, task_of_labels, task_of_model
+from keras_transfer.training.balancing import find_balance
 from keras_transfer.training.compatibility import check_callbacks, check_fit, check_labels, note_autologging, yes_or_no
 from keras_transfer.training.divergence import Divergence
 from keras_transfer.training.known_labels import has_unknown
@@ -43,6 +45,7 @@ def fine_tune(
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     class_weight: str | Mapping[Any, float] | None = "auto",
+    balance: str | None = None,
     rate: str | Rate | None = "constant",
     patience: int | None = None,
     train_batch_norm: bool = False,
@@ -77,6 +80,14 @@ def fine_tune(
             images as the smallest; "balanced" always balances them; None never does; or a weight from 0 on for classes
             by their names or numbers, where those that are not named weigh 1. For several labels an image and for
             regression it is refused: pass a loss that weighs them.
+        balance: how classes with few images come to count as much as those with many, for one class an image: name in
+            `kt.available("balance")`. "class_weight" is class_weight="balanced". "sampling" trains on
+            `data.balanced()`, which draws each class equally often; a head that is solved has class weights instead.
+            "logit_adjustment" adds to each logit the logarithm of its class's share of the training images, in the
+            loss alone (Menon and others, "Long-tail learning via logit adjustment", 2021,
+            https://arxiv.org/abs/2007.07314, equation 10 with tau = 1, and equation 9 for a head that is solved). The
+            validation loss is adjusted by the same shares, as the validation images have them too; a saved file has
+            the plain loss. By None it is left to `class_weight`.
         rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
             progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
         patience: number of epochs without a lower validation loss after which training stops; None for no early stop.
@@ -113,6 +124,7 @@ def fine_tune(
         metrics=metrics,
         callbacks=callbacks,
         class_weight=class_weight,
+        balance=balance,
         rate=rate,
         patience=patience,
         train_batch_norm=train_batch_norm,
@@ -141,14 +153,18 @@ def fine_tune(
     return follow(recipe, model, data, tune, verbose)
 
 
-def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], options: Options) -> keras.callbacks.History:
+def _train(
+    model: keras.Model, data: LabelledData, phases: tuple[Phase, ...], options: Options
+) -> keras.callbacks.History:
     loss, metrics, verbose = options.loss, options.metrics, options.verbose
     one_unit = yes_or_no(model, data)
     unfreeze = TrainedAndSolvedPhases(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
-    check_solves(model, phases, options)
     labels = data.splits["train"].labels
     if loss is None:
         check_labels(model, data)
+    balance = find_balance(options.balance, data, loss, verbose)
+    data, log_priors = balance.drawn(data), balance.log_priors(labels, data.num_classes)
+    check_solves(model, phases, options, log_priors)
     remember_classes(model, data.class_names)
     check_range(model, pixel_range := getattr(data, "pixel_range", None))
     remember_range(model, pixel_range)
@@ -156,13 +172,13 @@ def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], optio
         data = data.one_hot()
     known = not any(has_unknown(part.labels) for part in data.splits.values())
     task = task_of_model(model) or task_of_labels(labels)
-    objective = Objective.of(task, options, data.label_spec, known=known)
+    objective = Objective.of(task, options, data.label_spec, known=known, log_priors=log_priors)
     objective.compile(model, options.new_optimizer(model))
     own = [*averaging(model), unfreeze, EpochOrder(data)]
     part = trained_part(model, phases)
     best = BestEpoch(part, options.patience or starts(phases)[-1]) if "validation" in data.splits else None
     own += [Divergence(part, best), *([] if best is None else [best])]
-    weights = options.weights_of(labels, data.class_names)
+    weights = options.weights_of(labels, data.class_names, drawn_evenly=data.sampling == "balanced")
     solved = Solved()
     training = Training(
         model,
@@ -174,7 +190,7 @@ def _train(model: keras.Model, data: ImageData, phases: tuple[Phase, ...], optio
         objective,
         weights,
         verbose,
-        HeadSolver(model, data, weights, solved, verbose),
+        HeadSolver(model, data, weights, solved, verbose, log_priors),
     )
     resume = None
     if options.folder is not None:
