@@ -54,6 +54,7 @@ from .tasks import Report, ValuesReport
 from .training import penalties, recipes
 from .training.averaging import AverageEpochs
 from .training.blending import interpolate, soup
+from .training.distilling import distill
 from .training.fine_tuning import fine_tune
 from .training.layerwise import layerwise
 from .training.penalties import PenaltyModel
@@ -103,6 +104,7 @@ __all__ = [
     "compare_runtimes",
     "convert",
     "data",
+    "distill",
     "evaluate",
     "export",
     "extend",

@@ -16,6 +16,7 @@ from keras_transfer.runtimes import FORMATS
 from keras_transfer.schedules.named import SCHEDULES
 from keras_transfer.schedules.rates import RATES
 from keras_transfer.tasks import TASKS
+from keras_transfer.training.balancing import BALANCES
 from keras_transfer.training.penalties import PENALTIES
 from keras_transfer.training.recipes import RECIPES
 
@@ -29,6 +30,7 @@ _REGISTRIES = {
         RATES,
         RECIPES,
         PENALTIES,
+        BALANCES,
         AUGMENTATIONS,
         MIXINGS,
         RESIZES,
@@ -47,9 +49,9 @@ def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "schedule", "rate", "recipe", "penalty", "augmentation", "mixing",
-            "resize", "views", "format" (of other runtimes), "alignment", "validator", "task" or "engine"; None for the
-            list of these.
+        kind: "backbone", "pooling", "head", "schedule", "rate", "recipe", "penalty", "balance", "augmentation",
+            "mixing", "resize", "views", "format" (of other runtimes), "alignment", "validator", "task" or "engine";
+            None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

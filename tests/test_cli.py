@@ -125,6 +125,7 @@ def test_version_is_told():
         (["train", "PICTURES", *ALPHA, "--schedule", "gradul"], "Did you mean 'gradual'"),
         (["train", "PICTURES", *ALPHA, "--recipe", "fst"], "Did you mean 'fast'"),
         (["train", "PICTURES", *ALPHA, "--recipe", "fast", "--epochs", "3"], "Received: --epochs"),
+        (["train", "PICTURES", *ALPHA, "--balance", "samplin"], "Did you mean 'sampling'"),
         (["train", "PICTURES", *ALPHA, "--augment", "lite"], "Did you mean 'light'"),
         (["train", "PICTURES", *ALPHA, "--resize", "croop"], "Did you mean 'crop'"),
         (["train", "PICTURES", *ALPHA, "--image-size", "16"], "32 pixels or more"),

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "mixing": "a mixing is a layer of Keras; test_augment.py",
     "penalty": "test_penalties.py trains with each, cached and uncached",
     "recipe": "test_recipes.py runs each",
+    "balance": "test_balance.py trains with each",
     "views": "test_views.py exports a model with each",
     "resize": "test_serving.py compares what training and serving see with each",
     "task": "test_tasks.py runs check_task over each",

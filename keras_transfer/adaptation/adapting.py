@@ -174,7 +174,9 @@ def _train(
     unfreeze = UnfreezeSchedule(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
     part = trained_part(model, phases)
     best = BestEpoch(part, options.patience or starts(phases)[-1], validation.key, "max")
-    weights = options.weights_of(domains.labels(), domains.sources[0].class_names) if has_task else None
+    evenly = any(source.sampling == "balanced" for source in domains.sources)
+    names = domains.sources[0].class_names if has_task else ()
+    weights = options.weights_of(domains.labels(), names, drawn_evenly=evenly) if has_task else None
     own = [
         *averaging(model),
         unfreeze,

@@ -150,7 +150,7 @@ def _pooled(model: keras.Model, cuts: Sequence[str]) -> keras.Model:
 
 
 def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dataset:
-    """Returns batches of activations and labels in the order of `data.train`; each epoch uses the next view.
+    """Returns batches of activations and labels in the order of `data.train`; each use of an image is its next view.
 
     Args:
         data: the images.
@@ -165,8 +165,8 @@ def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dat
         "train",
         arrays,
         order,
-        lambda index, epoch: index + (epoch % views) * size,
-        lambda index, epoch: index + (epoch % repeats) * size,
+        lambda index, use: index + (use % views) * size,
+        lambda index, use: index + (use % repeats) * size,
     )
 
 
@@ -199,7 +199,7 @@ def _batches(
         data: the images.
         split: name of the split.
         arrays: the activations of the split.
-        order: batches of indices of examples, and possibly their epoch.
+        order: batches of indices of examples, and possibly how often each was used before.
         row_of: function from the elements of `order` to row numbers in `arrays`.
         label_of: the same to those of the labels.
     """
@@ -214,10 +214,10 @@ def _batches(
             raise RuntimeError("Expected batches that are still there. Received: a request after they were deleted.")
         return [array.read(row) for array in alive.arrays]
 
-    def gather(index: tf.Tensor, *epoch: tf.Tensor) -> tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor]:
-        found = tf.numpy_function(read, [row_of(index, *epoch)], types, stateful=False)
+    def gather(index: tf.Tensor, *use: tf.Tensor) -> tuple[tf.Tensor | tuple[tf.Tensor, ...], tf.Tensor]:
+        found = tf.numpy_function(read, [row_of(index, *use)], types, stateful=False)
         found = [tf.ensure_shape(each, (None, *shape)) for each, shape in zip(found, shapes, strict=True)]
-        return found[0] if len(found) == 1 else tuple(found), tf.gather(labels, label_of(index, *epoch))
+        return found[0] if len(found) == 1 else tuple(found), tf.gather(labels, label_of(index, *use))
 
     batches = ready(mapped(order, gather), len(data.splits[split]), data.batch_size)
     # TensorFlow never lets go of `read`: the batches own what it reads. What is made of them, and iterators, hold them.

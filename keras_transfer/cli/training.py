@@ -62,6 +62,10 @@ def train(
         str | None,
         typer.Option(help="fast or default, in place of --schedule, --epochs, --learning-rate and --rate."),
     ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(help="How classes with few images count as much: class_weight, sampling or logit_adjustment."),
+    ] = None,
     views: Annotated[
         int, typer.Option(min=0, help="Number of augmented views of each image to cache; 0 for none.")
     ] = 0,
@@ -82,6 +86,7 @@ def train(
         from keras_transfer.data.sources.folders import class_names
         from keras_transfer.models.building import default_image_size
         from keras_transfer.records.run import save_run
+        from keras_transfer.training.balancing import BALANCES
         from keras_transfer.training.recipes import RECIPES
 
         options = read_options(backbone_option or [])
@@ -95,6 +100,8 @@ def train(
                 raise kt.InputError(f"Expected --recipe alone, which sets these itself. Received: {options_given}.")
             planned = {"recipe": recipe}
         kt.rates.RATES.find(rate)
+        if balance is not None:
+            balance = BALANCES.spelled(balance)
         kept = False if cache == "off" else kt.Cache(cache, views=views)
         output = output.expanduser()
         check_writable(output)
@@ -130,6 +137,7 @@ def train(
             images,
             **planned,
             rate=rate,
+            balance=balance,
             patience=patience,
             cache=kept,
             resume_dir=resume_dir,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from keras_transfer._arguments import ImageSize, Kind, Part, Whole, checked_values
+import numpy as np
+
+from keras_transfer._arguments import Choice, ImageSize, Kind, Part, Whole, checked_values
+from keras_transfer._checks import InputError
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.pixels.resizing import RESIZES
 
@@ -11,6 +14,7 @@ PIXEL_RANGE = Kind(
     "(black, white), two numbers, black below white",
 )
 FORM = {"image_size": ImageSize(), "resize": Part(RESIZES), "batch_size": Whole(1)}
+_SAMPLING = Choice("once", "balanced")
 
 
 def check_form(
@@ -18,6 +22,7 @@ def check_form(
     resize: str,
     augment: augmentations.Augment,
     batch_size: int,
+    sampling: str = "once",
 ) -> None:
     """Checks what ImageData is made of; sources call it before they read files.
 
@@ -25,6 +30,7 @@ def check_form(
         InputError: if something is unknown or out of range.
     """
     checked_values(FORM, {"image_size": image_size, "resize": resize, "batch_size": batch_size})
+    _SAMPLING("sampling", sampling)
     augmentations.find(augment)
     augmentations.find_mixing(augment)
 
@@ -32,3 +38,17 @@ def check_form(
 def pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
     """Writes an image size as (height, width)."""
     return FORM["image_size"]("image_size", image_size)
+
+
+def check_targets(targets: np.ndarray, count: int, *, mixes: bool) -> None:
+    """Checks what batches shall hold in place of the labels of so many training images.
+
+    Raises:
+        InputError: if its form is another, or images are mixed.
+    """
+    if targets.ndim != 3 or targets.shape[1] != count or targets.dtype != np.float32 or not len(targets):
+        raise InputError(
+            f"Expected targets float32 (views, {count}, width). Received: {targets.dtype} {targets.shape}."
+        )
+    if mixes:
+        raise InputError("Expected images that are not mixed, with targets. Received: an augmentation that mixes them.")

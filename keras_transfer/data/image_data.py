@@ -19,11 +19,11 @@ from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import NOT_THE_IMAGE, LeftOut, below
 from keras_transfer.data.files import check_files
-from keras_transfer.data.form import check_form
+from keras_transfer.data.form import check_form, check_targets
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import ready
-from keras_transfer.data.pipelines.order import Order, in_turn, shuffled
+from keras_transfer.data.pipelines.order import Order, drawn, in_turn
 from keras_transfer.data.pipelines.reading import augmented, batched, images_of
 from keras_transfer.data.pipelines.substitutes import Substitutes
 from keras_transfer.data.unreadable import Replaced, Unreadable
@@ -57,10 +57,9 @@ class ImageData(LabelledData):
         left_out: files that were found but are not used.
         root: folder of the files; None for images from elsewhere.
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
-        pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where none
-            has, or each says so itself.
-        targets: float32 `(views, count, width)`, what training batches hold in place of labels: in epoch e those of
-            view `e % views`, with the images as augmented in that epoch; None for the labels.
+        sampling: "once" for each training image once an epoch, or "balanced"; see `balanced`.
+        pixel_range: the values that become black and white in files of more than 8 bits a channel, unless they say so.
+        targets: what training batches hold in place of labels; see `LabelledData`.
     """
 
     splits: Mapping[str, Examples]
@@ -73,6 +72,7 @@ class ImageData(LabelledData):
     left_out: tuple[LeftOut, ...] = ()
     root: Path | None = None
     shares: bool = False
+    sampling: str = "once"
     pixel_range: tuple[float, float] | None = None
     targets: np.ndarray | None = None
     # each copy by `dataclasses.replace` has its own
@@ -80,16 +80,18 @@ class ImageData(LabelledData):
     _replaced: Replaced = field(init=False, default_factory=Replaced)
 
     def __post_init__(self) -> None:
-        check_form(self.image_size, self.resize, self.augment, self.batch_size)
+        check_form(self.image_size, self.resize, self.augment, self.batch_size, self.sampling)
         if self.task.needs_classes:
             check_classes(self.class_names)
         if self.augmented and self.channels != 3:
             augmentations.check_channels(self.augment, (*self.image_size, self.channels))
-        if (self.mixes or self.shares) and self.task is not TASKS.find(Classification.name):
-            what = "to mix images" if self.mixes else "to write it one-hot"
-            raise InputError(f"Expected one class an image, {what}. Received: several labels or targets.")
+        balanced = self.sampling == "balanced"
+        wishes = {"mix images": self.mixes, "write it one-hot": self.shares, "draw classes equally often": balanced}
+        wanted = next((wish for wish, given in wishes.items() if given), None)
+        if wanted and self.task is not TASKS.find(Classification.name):
+            raise InputError(f"Expected one class an image, to {wanted}. Received: several labels or targets.")
         if self.targets is not None:
-            self._check_targets(self.targets)
+            check_targets(self.targets, len(self.splits["train"]), mixes=self.mixes)
 
     @property
     def mixes(self) -> bool:
@@ -104,7 +106,7 @@ class ImageData(LabelledData):
     @cached_property
     def train(self) -> tf.data.Dataset:
         """Training batches: another order and other augmentation in each epoch."""
-        order = shuffled(len(self.splits["train"]), self.seed, self._epoch)
+        order = self._drawn()
         substitutes = self._substitutes(order, "train")
         images = self._images(order, "train", substitutes, keep=True)
         mix = augmentations.find_mixing(self.augment)
@@ -121,8 +123,8 @@ class ImageData(LabelledData):
         return self._unchanged("test")
 
     def order(self) -> tf.data.Dataset:
-        """Yields `(index, epoch)` of the training examples in the order of the next epoch, and so on."""
-        order = shuffled(len(self.splits["train"]), self.seed, self._epoch)
+        """Yields `(index, use)` of the training examples in the order of the next epoch, and so on."""
+        order = self._drawn()
         return order.starts().map(lambda *start: order.chunk(*start)[:2]).unbatch()
 
     def in_order(self, split: str, *, epoch: int | None = None) -> tf.data.Dataset:
@@ -186,18 +188,6 @@ class ImageData(LabelledData):
         items = self.splits["train"].items
         return items.shape[-1] if items.dtype.kind in "iuf" else 3
 
-    @property
-    def class_weights(self) -> dict[int, float]:
-        """Weight of each class that makes all weigh the same in training (scikit-learn's "balanced").
-
-        Raises:
-            InputError: for several labels an image, which have no common weight.
-        """
-        weights = self.task.balanced_weights(self.splits["train"].labels)
-        if weights is None:
-            raise InputError(f"Expected one class an image. Received: {self.task.said_of_labels}.")
-        return weights
-
     def show(self, count: int = 9, *, augmented: bool = False) -> Figure:
         """Draws a labelled sample of the training images, as read or as augmented (without mixing).
 
@@ -217,7 +207,8 @@ class ImageData(LabelledData):
     def __repr__(self) -> str:
         height, width = self.image_size
         channels = "" if self.channels == 3 else f", {self.channels} channels"
-        lines = [f"ImageData: {self.num_classes} classes, {height}x{width}{channels}, resize={self.resize!r}"]
+        sampling = ", classes drawn equally often" if self.sampling == "balanced" else ""
+        lines = [f"ImageData: {self.num_classes} classes, {height}x{width}{channels}, resize={self.resize!r}{sampling}"]
         for split, by_class in self.counts.items():
             named = ", ".join(f"{name} {count}" for name, count in list(by_class.items())[:8])
             more = ", ..." if len(by_class) > 8 else ""
@@ -230,25 +221,15 @@ class ImageData(LabelledData):
         """Writes a label in words."""
         return ", ".join(self.task.in_words(label, self.class_names))
 
-    @property
-    def _views(self) -> int | None:
-        return None if self.targets is None else len(self.targets)
-
-    def _check_targets(self, targets: np.ndarray) -> None:
-        count = len(self.splits["train"])
-        if targets.ndim != 3 or targets.shape[1] != count or targets.dtype != np.float32 or not len(targets):
-            raise InputError(
-                f"Expected targets float32 (views, {count}, width). Received: {targets.dtype} {targets.shape}."
-            )
-        if self.mixes:
-            raise InputError(f"Expected images that are not mixed, with targets. Received: augment={self.augment!r}.")
-
     def _unchanged(self, split: str) -> tf.data.Dataset | None:
         if split not in self.splits:
             return None
         order = in_turn(len(self.splits[split]))
         substitutes = self._substitutes(order, split)
         return self._batches(self._images(order, split, substitutes, keep=True), split, substitutes=substitutes)
+
+    def _drawn(self) -> Order:
+        return drawn(self.sampling, self.splits["train"].labels, self.seed, self._epoch)
 
     def _substitutes(self, order: Order, split: str) -> Substitutes | None:
         examples = self.splits[split]
@@ -262,7 +243,8 @@ class ImageData(LabelledData):
     def _augmented(self, images: tf.data.Dataset) -> tf.data.Dataset:
         if not self.augmented:
             return images
-        return augmented(images, augmentations.find(self.augment), self.seed, self._views)
+        views = None if self.targets is None else len(self.targets)
+        return augmented(images, augmentations.find(self.augment), self.seed, views)
 
     def _batches(
         self,

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import DataError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.augment import Augment
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.kinds import Kind
@@ -34,6 +34,7 @@ class LabelledData(ABC):
         augment: what changes training examples.
         root: folder of the files; None for examples from elsewhere.
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
+        sampling: "once" for each training example once an epoch, or "balanced"; see `balanced`.
         targets: float32 `(views, count, width)`, what training batches hold in place of labels, such as the answers of
             another model: in epoch e those of view `e % views`, with the images as augmented in that epoch. None for
             the labels.
@@ -46,6 +47,7 @@ class LabelledData(ABC):
     augment: Augment
     root: Path | None
     shares: bool
+    sampling: str
     targets: np.ndarray | None
 
     @property
@@ -67,6 +69,18 @@ class LabelledData(ABC):
     def counts(self) -> dict[str, dict[str, int]]:
         """Number of examples by split and class; of all together for regression."""
         return {split: self.task.counts(examples.labels, self.class_names) for split, examples in self.splits.items()}
+
+    @property
+    def class_weights(self) -> dict[int, float]:
+        """Weight of each class that makes all weigh the same in training (scikit-learn's "balanced").
+
+        Raises:
+            InputError: for several labels an image, which have no common weight.
+        """
+        weights = self.task.balanced_weights(self.splits["train"].labels)
+        if weights is None:
+            raise InputError(f"Expected one class an image. Received: {self.task.said_of_labels}.")
+        return weights
 
     def batch_labels(self, split: str, views: int = 1) -> np.ndarray:
         """Returns the labels of a split in the form that they have in batches, those of one view after another."""
@@ -97,6 +111,19 @@ class LabelledData(ABC):
             InputError: for several labels an image, or targets.
         """
         return replace(self, shares=True)  # type: ignore[type-var]  # its classes are dataclasses
+
+    def balanced(self) -> Self:
+        """Returns the same data, whose training batches draw each class equally often: balanced sampling.
+
+        An epoch has as many examples as before. Draws go on from epoch to epoch: all examples of a class are used
+        before one is used again, and an example that is drawn several times is augmented in another way each time.
+        Order and augmentation depend on `seed` and the epoch's number alone. Train without class weights on it;
+        `fine_tune` weighs no classes by itself then. Validation and test stay as they are.
+
+        Raises:
+            InputError: for several labels an image, or targets.
+        """
+        return replace(self, sampling="balanced")  # type: ignore[type-var]
 
     def with_classes(self, class_names: Sequence[str]) -> Self:
         """Returns the same examples with labels that are numbers of these names.
@@ -144,7 +171,11 @@ class LabelledData(ABC):
 
     @abstractmethod
     def order(self) -> tf.data.Dataset:
-        """Yields `(index, epoch)` of the training examples in the order of the next epoch, and so on."""
+        """Yields `(index, use)` of the training examples in the order of the next epoch, and so on.
+
+        The use is how often the example was used before, by which it is augmented. Where each is used once an epoch, it
+        is the epoch's number.
+        """
 
     @abstractmethod
     def in_order(self, split: str, *, epoch: int | None = None) -> tf.data.Dataset:

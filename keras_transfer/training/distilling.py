@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from keras_transfer.data import ImageData
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.engines import Runner
+from keras_transfer.engines.choosing import TENSORFLOW
 from keras_transfer.models.origins import classes_of
 from keras_transfer.models.stages import MODEL, stages
 from keras_transfer.schedules.named import Schedule
@@ -71,12 +73,12 @@ def distill(
     Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015), https://arxiv.org/abs/1503.02531.
 
     Args:
-        teacher: a trained model with softmax, or a list of them, whose probabilities are averaged. It gets the images in
-            its own size: augmented ones are the student's, resized.
+        teacher: a trained model with softmax, or a list of them, whose probabilities are averaged. It gets the images
+            in its own size: augmented ones are the student's, resized.
         student: a model made by `build_model`; it is trained in place and stays compiled.
         data: images with labels, read for the student. Its validation images choose the best epoch, by their labels.
-        unlabelled: more images, of which the teacher alone says what is on them, such as `kt.data.unlabelled` reads. All
-            of its splits are used, and its labels are not looked at. They are read as `data` is.
+        unlabelled: more images, of which the teacher alone says what is on them, such as `kt.data.unlabelled` reads.
+            All of its splits are used, and its labels are not looked at. They are read as `data` is.
         temperature: by which logits are divided for the teacher's share of the loss, above 0.
         weight: of the teacher in the loss, in [0, 1]; the rest is the label's.
         views: number of augmented views of each image, if `data` is augmented. Teacher and student see the same views.
@@ -112,14 +114,16 @@ def distill(
         _check_teacher(each, data)
     count = len(data.splits["train"])
     every = data if unlabelled is None else _with_unlabelled(data, unlabelled)
-    answers = np.mean([_answers(each, every, views, verbose) for each in teachers], axis=0, dtype=np.float64)
+    engine = "auto" if resume_dir is None else TENSORFLOW  # whose numbers are the same when the run goes on
+    each_of = [_answers(each, every, views, engine, verbose) for each in teachers]
+    answers = np.asarray(np.mean(each_of, axis=0, dtype=np.float64), np.float32)
     if not np.isfinite(answers).all():
         raise DataError("Expected a teacher that answers with numbers. Received: not a number, for some image.")
     said = answers.mean(axis=0).argmax(axis=1)
     labels = np.concatenate([data.splits["train"].labels, said[count:]])
     known = np.eye(data.num_classes, dtype=np.float32)[labels]
     known[count:] = 0
-    teaching = Teaching(DistillationLoss(temperature, weight), known, answers.astype(np.float32))
+    teaching = Teaching(DistillationLoss(temperature, weight), known, answers, _names(teachers))
     splits = {**every.splits, "train": replace(every.splits["train"], labels=labels)}
     taught = replace(every, splits=splits, targets=teaching.targets)
     if verbose:
@@ -157,6 +161,14 @@ def _check_teacher(teacher: keras.Model, data: LabelledData) -> None:
         )
 
 
+def _names(teachers: Sequence[keras.Model]) -> str:
+    """Returns what tells teachers from others: a hash of their weights."""
+    found = blake2b(digest_size=16)
+    for weight in (weight for teacher in teachers for weight in teacher.get_weights()):
+        found.update(np.ascontiguousarray(weight).data)
+    return found.hexdigest()
+
+
 def _with_unlabelled(data: ImageData, unlabelled: ImageData) -> ImageData:
     """Returns data whose training images are followed by others, which have the label 0."""
     found = data.splits["train"]
@@ -164,8 +176,8 @@ def _with_unlabelled(data: ImageData, unlabelled: ImageData) -> ImageData:
         more = replace(examples, labels=np.zeros(len(examples), found.labels.dtype), groups=None)
         if not _go_together(found, more):
             raise InputError(
-                "Expected `unlabelled` images of the same kind as `data`: both files, or both arrays of one size and dtype. "
-                f"Received: {found.items.dtype} {found.items.shape[1:]} and {more.items.dtype} {more.items.shape[1:]}."
+                "Expected `unlabelled` images of the same kind as `data`: both files, or both arrays of one size and "
+                f"dtype. Received: {found.items.dtype} {found.items.shape} and {more.items.dtype} {more.items.shape}."
             )
         found = replace(found, groups=None).followed_by(more)
     return replace(data, splits={**data.splits, "train": found})
@@ -179,13 +191,13 @@ def _go_together(first: Examples, second: Examples) -> bool:
     return kind(first) == kind(second)
 
 
-def _answers(teacher: keras.Model, data: ImageData, views: int, verbose: str | int) -> np.ndarray:
-    """Returns the probabilities of a teacher, float32 `(views, count, num_classes)`, in the order of the data's classes."""
+def _answers(teacher: keras.Model, data: ImageData, views: int, engine: str, verbose: str | int) -> np.ndarray:
+    """Returns the probabilities of a teacher, float32 `(views, count, num_classes)`, in the data's order of classes."""
     height, width = teacher.input_shape[1:3]
     size = (height or data.image_size[0], width or data.image_size[1])
     seen = data if data.augmented else replace(data, image_size=size)
     total = views * len(data.splits["train"])
-    run = Runner(teacher, total, "auto", "teacher" if verbose else None)
+    run = Runner(teacher, total, engine, "teacher" if verbose else None)
     progress = keras.utils.Progbar(-(-total // data.batch_size), verbose=1 if verbose == "auto" else int(verbose))
     found, step = [], 0
     for view in range(views):

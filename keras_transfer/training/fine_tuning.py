@@ -13,6 +13,7 @@ import keras
 from keras_transfer._checks import InputError
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
+from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.origins import check_range, remember_classes, remember_range
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule
@@ -20,6 +21,7 @@ from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification, task_of_labels, task_of_model
 from keras_transfer.training.averaging import AverageEpochs, check_average
+from keras_transfer.training.balancing import find_balance
 from keras_transfer.training.compatibility import check_callbacks, check_fit, check_labels, note_autologging, yes_or_no
 from keras_transfer.training.divergence import Divergence
 from keras_transfer.training.known_labels import has_unknown
@@ -48,6 +50,7 @@ def fine_tune(
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     class_weight: str | Mapping[Any, float] | None = "auto",
+    balance: str | None = None,
     rate: str | Rate | None = "constant",
     penalty: str | Penalty | Sequence[Any] | Callable[[Step], Any] | None = None,
     average: int | None = None,
@@ -84,6 +87,14 @@ def fine_tune(
             images as the smallest; "balanced" always balances them; None never does; or a weight from 0 on for classes
             by their names or numbers, where those that are not named weigh 1. For several labels an image and for
             regression it is refused: pass a loss that weighs them.
+        balance: how classes with few images come to count as much as those with many, for one class an image: name in
+            `kt.available("balance")`. "class_weight" is class_weight="balanced". "sampling" trains on
+            `data.balanced()`, which draws each class equally often; a head that is solved has class weights instead.
+            "logit_adjustment" adds to each logit the logarithm of its class's share of the training images, in the
+            loss alone (Menon and others, "Long-tail learning via logit adjustment", 2021,
+            https://arxiv.org/abs/2007.07314, equation 10 with tau = 1, and equation 9 for a head that is solved). The
+            validation loss is adjusted by the same shares, as the validation images have them too; a saved file has
+            the plain loss. By None it is left to `class_weight`.
         rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
             progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to `callbacks`.
         penalty: what is added to the loss so that the model keeps near what it is now: name in
@@ -125,6 +136,7 @@ def fine_tune(
         metrics=metrics,
         callbacks=callbacks,
         class_weight=class_weight,
+        balance=balance,
         rate=rate,
         penalty=penalty,
         average=average,
@@ -157,7 +169,7 @@ def fine_tune(
 
 def train_by(
     model: keras.Model,
-    data: ImageData,
+    data: LabelledData,
     phases: tuple[Phase, ...],
     options: Options,
     teaching: Teaching | None = None,
@@ -174,10 +186,12 @@ def train_by(
     loss, metrics, verbose = options.loss, options.metrics, options.verbose
     one_unit = yes_or_no(model, data)
     unfreeze = TrainedAndSolvedPhases(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
-    check_solves(model, phases, options)
     labels = data.splits["train"].labels
     if loss is None:
         check_labels(model, data)
+    balance = find_balance(options.balance, data, loss, verbose)
+    data, log_priors = balance.drawn(data), balance.log_priors(labels, data.num_classes)
+    check_solves(model, phases, options, log_priors)
     remember_classes(model, data.class_names)
     check_range(model, pixel_range := getattr(data, "pixel_range", None))
     remember_range(model, pixel_range)
@@ -186,7 +200,7 @@ def train_by(
     known = not any(has_unknown(part.labels) for part in data.splits.values())
     task = task_of_model(model) or task_of_labels(labels)
     if teaching is None:
-        objective = Objective.of(task, options, data.label_spec, known=known)
+        objective = Objective.of(task, options, data.label_spec, known=known, log_priors=log_priors)
     else:
         objective = teaching.objective(task, metrics)
     objective.compile(model, options.new_optimizer(model))
@@ -202,7 +216,7 @@ def train_by(
     if options.average is not None:
         check_average(options.average, 0 if phases[-1].solves else phases[-1].length)
         own.append(AverageEpochs(options.average, data))
-    weights = options.weights_of(labels, data.class_names)
+    weights = options.weights_of(labels, data.class_names, drawn_evenly=data.sampling == "balanced")
     solved = Solved()
     training = Training(
         model,
@@ -214,7 +228,7 @@ def train_by(
         objective,
         weights,
         verbose,
-        HeadSolver(model, data, weights, solved, verbose, None if teaching is None else teaching.solved),
+        HeadSolver(model, data, weights, solved, verbose, log_priors, None if teaching is None else teaching.solved),
     )
     resume = None
     if options.folder is not None:
@@ -223,7 +237,7 @@ def train_by(
             data,
             phases,
             options.cache_settings,
-            {**options.settings(weights), "taught by": teaching and teaching.loss},
+            {**options.settings(weights), "teacher": teaching and [teaching.taught_by, teaching.loss]},
         )
         resume = Resume(options.folder, run, training.every())
     history = training.run(

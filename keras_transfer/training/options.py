@@ -6,7 +6,6 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from keras_transfer.schedules.phases import Phase
 from keras_transfer.schedules.rates import RATES, Rate
 from keras_transfer.tasks import Task, task_of_labels
 from keras_transfer.training.averaging import AVERAGE
+from keras_transfer.training.balancing import BALANCES, adjusted, weights_by_number
 from keras_transfer.training.known_labels import metrics_over_known, over_known
 from keras_transfer.training.label_form import named_metrics
 from keras_transfer.training.penalties import PENALTY, find_penalty
@@ -70,6 +70,7 @@ CALLBACKS = Kind(
     metrics=Kind((list, tuple), "a list of metrics") | None,
     callbacks=CALLBACKS,
     class_weight=CLASS_WEIGHT,
+    balance=Part(BALANCES) | None,
     rate=Part(RATES) | None,
     penalty=PENALTY | None,
     average=AVERAGE | None,
@@ -84,7 +85,7 @@ class Options:
     """Settings of a training; `fine_tune` documents them.
 
     Raises:
-        InputError: if one is unknown or out of range.
+        InputError: if one is unknown or out of range, or two do not go together.
     """
 
     optimizer: str | keras.optimizers.Optimizer = "adam"
@@ -92,6 +93,7 @@ class Options:
     metrics: Sequence[Any] | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
     class_weight: str | Mapping[Any, float] | None = "auto"
+    balance: str | None = None
     rate: str | Rate | None = "constant"
     penalty: Any = None
     average: int | None = None
@@ -100,6 +102,13 @@ class Options:
     cache: str | bool | Cache = "auto"
     resume_dir: str | os.PathLike[str] | None = None
     verbose: str | int = "auto"
+
+    def __post_init__(self) -> None:
+        if self.balance is not None and self.class_weight != "auto":
+            raise InputError(
+                "Expected `balance`, or `class_weight` for weights of your own. "
+                f"Received: balance={self.balance!r} with class_weight={self.class_weight!r}."
+            )
 
     @property
     def cache_settings(self) -> Cache | None:
@@ -114,7 +123,7 @@ class Options:
     def settings(self, class_weights: Mapping[int, float] | None) -> dict[str, Any]:
         """Returns the settings that change what is learnt, by their names, for the identity of a run."""
         rate = None if self.rate is None else RATES.find(self.rate)
-        named = {name: getattr(self, name) for name in ("patience", "train_batch_norm", "loss", "average")}
+        named = {name: getattr(self, name) for name in ("patience", "train_batch_norm", "loss", "average", "balance")}
         kept = None if self.penalty is None else find_penalty(self.penalty)
         settings = {"metrics": list(self.metrics or ()), "rate": rate, "class weights": class_weights}
         return {**named, **settings, "penalty": kept}
@@ -123,15 +132,29 @@ class Options:
         """Makes an optimizer with the settings of `optimizer` and no state, for a model."""
         return new_optimizer(keras.optimizers.get(self.optimizer), model)
 
-    def weights_of(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[int, float] | None:
+    def weights_of(
+        self, labels: np.ndarray, class_names: Sequence[str], *, drawn_evenly: bool = False
+    ) -> dict[int, float] | None:
         """Returns the weight of each class in the loss, for the labels to train on; None where all weigh the same.
+
+        Args:
+            labels: of the training images.
+            class_names: name of each class.
+            drawn_evenly: each class is drawn equally often; see `LabelledData.balanced`.
 
         Raises:
             InputError: if the classes of the task cannot be weighed, a weight is no number from 0 on, or a class is
-                unknown.
+                unknown; or if classes were balanced twice.
         """
-        if self.class_weight is None:
+        if self.balance is not None:
+            return BALANCES.find(self.balance).weights(labels)
+        if self.class_weight is None or (drawn_evenly and self.class_weight == "auto"):
             return None
+        if drawn_evenly and self.class_weight == "balanced":
+            raise InputError(
+                "Expected data whose classes are not balanced yet. Received: class_weight='balanced' with data that "
+                "draws classes equally often. Leave out one of both."
+            )
         task = task_of_labels(labels)
         weights = task.balanced_weights(labels)
         if weights is None:
@@ -142,29 +165,13 @@ class Options:
                 f"{task.said_of_labels}. Pass a loss that weighs them."
             )
         if not isinstance(self.class_weight, str):
-            return _weights_by_number(self.class_weight, class_names)
+            return weights_by_number(self.class_weight, class_names)
         counts = np.unique(labels, return_counts=True)[1]
         if self.class_weight == "auto" and max(counts) < _UNEVEN * min(counts):
             return None
         if self.verbose:
             say(f"classes weigh the same in training: they have {min(counts)} to {max(counts)} images")
         return weights
-
-
-def _weights_by_number(weights: Mapping[Any, float], class_names: Sequence[str]) -> dict[int, float]:
-    """Returns the weight of each class by its number; 1 for those that are not named, as in scikit-learn."""
-    numbers = {name: number for number, name in enumerate(class_names)}
-    found = dict.fromkeys(range(len(class_names)), 1.0)
-    for label, weight in weights.items():
-        number = numbers.get(label, label) if isinstance(label, str) else label
-        if number not in found:
-            raise InputError(
-                f"Expected weights of the classes {list(class_names[:20])}, by name or number. Received: {label!r}."
-            )
-        if not isinstance(weight, Real) or not 0 <= float(weight) < np.inf:
-            raise InputError(f"Expected weights that are numbers from 0 on. Received: {weight!r} for {label!r}.")
-        found[int(number)] = float(weight)
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +189,15 @@ class Objective:
     saved: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, task: Task, options: Options, labels: Any = None, *, known: bool = True) -> Objective:
+    def of(
+        cls,
+        task: Task,
+        options: Options,
+        labels: Any = None,
+        *,
+        known: bool = True,
+        log_priors: np.ndarray | None = None,
+    ) -> Objective:
         """Returns the objective of a task, with the loss and metrics of the options in place of its own.
 
         Args:
@@ -190,16 +205,20 @@ class Objective:
             options: of the training.
             labels: their spec in batches.
             known: all of them; otherwise loss and metrics pass over those that are not.
+            log_priors: what the loss adds to the logits, for the loss of the task; see `adjusted`.
         """
         loss = options.loss or task.loss(labels)
         metrics = named_metrics(task.metrics if options.metrics is None else options.metrics)
-        if known:
+        if known and log_priors is None:
             return cls(loss, metrics)
         plain = (
             keras.saving.serialize_keras_object(loss),
             [keras.saving.serialize_keras_object(each) for each in metrics],
         )
-        return cls(over_known(loss), metrics_over_known(metrics), dict(zip(("loss", "metrics"), plain, strict=True)))
+        saved = dict(zip(("loss", "metrics"), plain, strict=True))
+        if log_priors is not None:
+            return cls(adjusted(loss, log_priors), metrics, saved)
+        return cls(over_known(loss), metrics_over_known(metrics), saved)
 
     def compile(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, steps: int = 1) -> None:
         """Compiles a model, to run a number of steps in one execution."""

@@ -64,6 +64,7 @@ def identity(
             "augment": identity_of(parts_of(data.augment)),
             "batch_size": data.batch_size,
             "seed": data.seed,
+            "sampling": data.sampling,
             "class_names": data.class_names,
         },
         "images": {

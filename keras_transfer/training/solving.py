@@ -56,15 +56,28 @@ class Solved(keras.callbacks.Callback):
         self.path = [{**vars(candidate), "chosen": chosen == candidate.C} for candidate in path]
 
 
-def check_solves(model: keras.Model, phases: Sequence[Phase], options: Options) -> None:
+def check_solves(
+    model: keras.Model, phases: Sequence[Phase], options: Options, log_priors: np.ndarray | None = None
+) -> None:
     """Checks that the head can be solved, if a phase does so, and for the loss that is asked for.
+
+    Args:
+        model: the whole.
+        phases: of the schedule.
+        options: of the training.
+        log_priors: what the loss adds to the logits, if anything.
 
     Raises:
         InputError: if it cannot, with the reason.
     """
     if not any(phase.solves for phase in phases):
         return
-    _dense_of(model)
+    dense = _dense_of(model)
+    if log_priors is not None and dense.kernel_constraint is None and not dense.use_bias:
+        raise InputError(
+            "Expected a head with a bias, from which the logarithms of the classes' shares are taken off. Received: "
+            f"balance={options.balance!r} with {dense.name!r}, which has none. Take balance='class_weight'."
+        )
     if options.loss is not None:
         raise InputError(
             "Expected no `loss` with a head that is solved, which has the smallest cross-entropy or, for values, "
@@ -76,7 +89,8 @@ def check_solves(model: keras.Model, phases: Sequence[Phase], options: Options) 
 class HeadSolver:
     """Gives the head of a model the weights with the smallest loss on the training images.
 
-    The vectors of a cosine head become the means of its classes, which is a start.
+    The vectors of a cosine head become the means of its classes, which is a start. Where the data draws each class
+    equally often, the images are weighed so that classes weigh the same.
 
     Attributes:
         model: the whole.
@@ -84,6 +98,8 @@ class HeadSolver:
         class_weight: as in `fit`.
         solved: which keeps how the penalty was chosen.
         verbose: 0 to say nothing.
+        log_priors: what the loss adds to the logits, float `(num_classes,)`, and what is therefore taken off the bias
+            of the head with the smallest plain loss; None for nothing. See `LogitAdjustment`.
         shares: of the classes in place of labels, and the weight of each image; see `Teaching`.
     """
 
@@ -92,6 +108,7 @@ class HeadSolver:
     class_weight: Mapping[int, float] | None
     solved: Solved
     verbose: str | int
+    log_priors: np.ndarray | None = None
     shares: tuple[np.ndarray, np.ndarray] | None = None
 
     def __call__(self, part: keras.Model, segment: SolvedSegment) -> dict[str, float]:
@@ -119,7 +136,7 @@ class HeadSolver:
         found = solve(rows, objective, outputs, biased=dense.use_bias, seed=data.seed)
         dense.kernel.assign(found.kernel)
         if dense.use_bias:
-            dense.bias.assign(found.bias)
+            dense.bias.assign(found.bias - self._shift(outputs))
         self.solved.keep(found.path, found.C)
         if self.verbose:
             said = next((f", loss {tried.loss:.3g} there" for tried in found.path if tried.C == found.C), "")
@@ -127,10 +144,18 @@ class HeadSolver:
 
     def _weights(self, labels: np.ndarray) -> np.ndarray:
         """Returns the weight of each image in the loss."""
-        if self.class_weight is None:
-            return np.ones(len(labels), np.float32)
-        every = np.array([self.class_weight.get(label, 0.0) for label in range(max(self.class_weight) + 1)], np.float32)
-        return every[labels]
+        found = np.ones(len(labels), np.float32)
+        evenly = self.data.task.balanced_weights(labels) if self.data.sampling == "balanced" else None
+        for weights in (self.class_weight, evenly):
+            if weights is not None:
+                found *= np.array([weights.get(label, 0.0) for label in range(max(weights) + 1)], np.float32)[labels]
+        return found
+
+    def _shift(self, outputs: int) -> np.ndarray:
+        """Returns what is taken off the bias: equation 9 of Menon and others, or for one output its two classes'."""
+        if self.log_priors is None:
+            return np.zeros(outputs, np.float32)
+        return (np.diff(self.log_priors) if outputs == 1 else self.log_priors).astype(np.float32)
 
     def _evaluated(self, part: keras.Model, arrays: Mapping[str, Arrays], views: int) -> dict[str, float]:
         """Returns loss and metrics, named as `fit` names them. Nothing is traced: each call is one layer."""
@@ -147,7 +172,8 @@ class HeadSolver:
 
     def _batches(self, name: str, arrays: Arrays, views: int) -> Iterator[tuple[np.ndarray, ...]]:
         labels = self.data.batch_labels(name, views)
-        weights = self._weights(self.data.splits[name].labels) if self.class_weight and name == "train" else None
+        weighs = name == "train" and (self.class_weight or self.data.sampling == "balanced")
+        weights = self._weights(self.data.splits[name].labels) if weighs else None
         for start in range(0, len(labels), _ROWS):
             rows = np.arange(start, min(start + _ROWS, len(labels)))
             some = () if weights is None else (weights[rows % len(weights)],)

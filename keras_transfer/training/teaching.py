@@ -11,21 +11,22 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_transfer.tasks import SMALLEST, Task
+from keras_transfer.tasks import Task
+from keras_transfer.tasks.task import SMALLEST
 from keras_transfer.training.options import Objective
 
 
 class DistillationLoss(keras.losses.Loss):
-    """`(1 - weight) · CE(y, p) + weight · T² · CE(q_T, p_T)` for labels y, and probabilities p of a model and q of its teacher.
+    """`(1 - weight) · CE(y, p) + weight · T² · CE(q_T, p_T)` for labels y and the probabilities p of a model.
 
-    `p_T` are the probabilities from logits that are divided by the temperature T, which shows how the teacher ranks the
-    classes that are wrong. The factor T² keeps the size of the gradients.
+    `q` are those of its teacher. `p_T` and `q_T` are the probabilities from logits that are divided by the temperature
+    T, which shows how the teacher ranks the classes that are wrong. The factor T² keeps the size of the gradients.
 
     Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015), section 2,
     https://arxiv.org/abs/1503.02531.
 
-    Labels are float32 `(batch, 2 * num_classes)`: first the share of each class, all 0 where the class is not known, then
-    the probabilities of the teacher. For labels of another form, those of validation, it is the cross-entropy.
+    Labels are float32 `(batch, 2 * num_classes)`: first the share of each class, all 0 where it is not known, then the
+    probabilities of the teacher. For labels of another form, those of validation, it is the cross-entropy.
 
     Args:
         temperature: T, above 0.
@@ -83,11 +84,13 @@ class Teaching:
         loss: by which it is trained.
         known: share of each class of the training examples, float32 `(count, num_classes)`; 0 where it is not known.
         answers: probabilities of the teacher for each view of them, float32 `(views, count, num_classes)`.
+        taught_by: what tells the teacher from others.
     """
 
     loss: DistillationLoss
     known: np.ndarray
     answers: np.ndarray
+    taught_by: str
 
     @property
     def targets(self) -> np.ndarray:

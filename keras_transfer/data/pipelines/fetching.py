@@ -11,7 +11,7 @@ from keras_transfer.data.pipelines.order import Order
 
 
 def fetched(order: Order, arrays: Sequence[np.ndarray], *, first_place: int = 0) -> tf.data.Dataset:
-    """Yields for one image after the other the rows of arrays at its index, then its index, epoch and place.
+    """Yields for one image after the other the rows of arrays at its index, then its index, use, place and epoch.
 
     A constant in the graph would be a copy of the whole array for each pipeline. Here the arrays stay NumPy's, in
     memory or mapped from a file, and the rows of one chunk are copied.
@@ -27,9 +27,9 @@ def fetched(order: Order, arrays: Sequence[np.ndarray], *, first_place: int = 0)
         return [array[indices] for array in arrays]
 
     def fetch(start: tf.Tensor, epoch: tf.Tensor) -> tf.data.Dataset:
-        index, epochs, places = order.chunk(start, epoch)
+        index, uses, places, epochs = order.chunk(start, epoch)
         found = tf.numpy_function(rows, [index], types, stateful=False)
         found = [tf.ensure_shape(each, (None, *array.shape[1:])) for each, array in zip(found, arrays, strict=True)]
-        return tf.data.Dataset.from_tensor_slices((*found, index, epochs, places + first_place))
+        return tf.data.Dataset.from_tensor_slices((*found, index, uses, places + first_place, epochs))
 
     return order.starts().flat_map(fetch)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 CHUNK = 64  # images whose order is found, and that are fetched, by one operation
@@ -19,11 +20,14 @@ class Order:
         index_at: function of places int64 `(n,)`, counted from 0, and the epoch's number, that gives the indices of
             the examples int64 `(n,)`.
         next_epoch: called when a pass begins; gives the number of its epoch, int64.
+        use_at: function of the same that gives how often each of the examples was used before, int64 `(n,)`; None
+            where each is used once an epoch.
     """
 
     size: int
     index_at: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     next_epoch: Callable[[], tf.Tensor]
+    use_at: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None
 
     def starts(self) -> tf.data.Dataset:
         """Yields the place at which a chunk of a pass begins, and the epoch, int64."""
@@ -34,20 +38,64 @@ class Order:
 
         return tf.data.Dataset.range(1).flat_map(one_pass)
 
-    def chunk(self, start: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns index, epoch and place of the images of a chunk, int64 `(n,)` each."""
+    def chunk(self, start: tf.Tensor, epoch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns index, use, place and epoch of the images of a chunk, int64 `(n,)` each.
+
+        The use says how often the image was used before: it tells what its augmentation is this time.
+        """
         places = tf.range(start, tf.minimum(start + CHUNK, self.size))
-        return self.index_at(places, epoch), tf.fill(tf.shape(places), epoch), places
+        epochs = tf.fill(tf.shape(places), epoch)
+        uses = epochs if self.use_at is None else self.use_at(places, epoch)
+        return self.index_at(places, epoch), uses, places, epochs
 
 
 def shuffled(size: int, seed: int, epoch: tf.Variable) -> Order:
     """Returns the order of an epoch, a permutation of the whole set; each pass counts the epoch up."""
+    return Order(size, lambda places, number: _permuted(places, size, seed, number), lambda: epoch.assign_add(1) - 1)
+
+
+def balanced(labels: np.ndarray, seed: int, epoch: tf.Variable) -> Order:
+    """Returns an order in which each class is drawn equally often; an epoch has as many places as there are examples.
+
+    Draws are counted through all epochs, and take the classes in turn, in a random order within an epoch. Each class
+    is gone through again and again, in another order each time: all of its examples are used before one is used again.
+
+    Args:
+        labels: number of the class of each example, int `(count,)`. Classes without examples are left out.
+        seed: of the orders.
+        epoch: number of the next one; each pass counts it up.
+    """
+    size = len(labels)
+    by_class = np.argsort(labels, kind="stable").astype(np.int64)
+    counts = np.unique(labels, return_counts=True)[1].astype(np.int64)
+    first = np.cumsum(counts) - counts
+
+    def draws(places: tf.Tensor, number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns the class of each place, the pass over its examples, and the place in this pass."""
+        draw = number * size + _permuted(places, size, seed, number)
+        kind, of_class = draw % len(counts), draw // len(counts)
+        count = tf.gather(counts, kind)
+        return kind, of_class // count, of_class % count
 
     def index_at(places: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-        key = tf.stack([tf.constant(seed, tf.int64), number])
-        return tf.random.experimental.index_shuffle(places, key, tf.constant(size - 1, tf.int64))
+        kind, use, place = draws(places, number)
+        key = tf.stack([kind, tf.fill(tf.shape(kind), tf.constant(seed, tf.int64)), use], axis=1)
+        last = tf.gather(counts, kind) - 1
+        # `index_shuffle` takes one key alone, whatever it says of several
+        within = tf.raw_ops.RandomIndexShuffle(index=place, seed=key, max_index=last, rounds=4)
+        return tf.gather(by_class, tf.gather(first, kind) + within)
 
-    return Order(size, index_at, lambda: epoch.assign_add(1) - 1)
+    return Order(size, index_at, lambda: epoch.assign_add(1) - 1, lambda places, number: draws(places, number)[1])
+
+
+def drawn(sampling: str, labels: np.ndarray, seed: int, epoch: tf.Variable) -> Order:
+    """Returns the order of training examples, by the `sampling` of the data: "once" or "balanced"."""
+    return balanced(labels, seed, epoch) if sampling == "balanced" else shuffled(len(labels), seed, epoch)
+
+
+def _permuted(places: tf.Tensor, size: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    key = tf.stack([tf.constant(seed, tf.int64), epoch])
+    return tf.random.experimental.index_shuffle(places, key, tf.constant(size - 1, tf.int64))
 
 
 def in_turn(size: int, epoch: int = 0) -> Order:

@@ -20,7 +20,7 @@ from keras_transfer.data.pipelines.substitutes import Substitutes
 Read = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # of an index and what the examples hold there
 
 _MEMORY_SHARE = 0.25  # of what is free, for the images of one split
-_PER_EPOCH = 2**32  # seeds of two epochs differ by it, so that seeds a user counts up do not meet
+_PER_USE = 2**32  # seeds of two uses of an image differ by it, so that seeds a user counts up do not meet
 
 
 def images_of(
@@ -31,7 +31,7 @@ def images_of(
     substitutes: Substitutes | None = None,
     keep: bool = False,
 ) -> tf.data.Dataset:
-    """Yields for each place of a pass an image `(height, width, 3)` in [0, 255], its label, index, epoch and place.
+    """Yields for each place of a pass an image `(height, width, 3)` in [0, 255], label, index, use, place and epoch.
 
     Images from files are uint8, a quarter of the memory, until they are augmented or in a batch.
 
@@ -115,12 +115,15 @@ def _pixels_by_index() -> tf.lookup.experimental.MutableHashTable:
 
 
 def augmented(images: tf.data.Dataset, change: Augmentation, seed: int, views: int | None = None) -> tf.data.Dataset:
-    """Changes each image by a seed of its own in each epoch; with so many views alone, epochs repeat those."""
+    """Changes each image by a seed of its own each time it is used: once an epoch, or as its order says.
 
-    def apply(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor, *more: tf.Tensor) -> Any:
-        view = epoch if views is None else epoch % views
-        changed = change(tf.cast(image, tf.float32), tf.stack([seed + view * _PER_EPOCH, index]))
-        return tf.ensure_shape(tf.cast(changed, tf.float32), image.shape), label, index, epoch, *more
+    With so many views alone, later uses repeat those.
+    """
+
+    def apply(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor, use: tf.Tensor, *more: tf.Tensor) -> Any:
+        view = use if views is None else use % views
+        changed = change(tf.cast(image, tf.float32), tf.stack([seed + view * _PER_USE, index]))
+        return tf.ensure_shape(tf.cast(changed, tf.float32), image.shape), label, index, use, *more
 
     return mapped(images, apply)
 
@@ -147,15 +150,15 @@ def batched(
     """
     table = None if targets is None else tf.constant(targets.reshape(-1, targets.shape[-1]))
 
-    def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, epoch: tf.Tensor, *_: tf.Tensor) -> Any:
+    def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, use: tf.Tensor, *_: tf.Tensor) -> Any:
         images = tf.cast(images, tf.float32)
         if targets is not None:
-            labels = tf.gather(table, epoch % targets.shape[0] * targets.shape[1] + index)
+            labels = tf.gather(table, use % targets.shape[0] * targets.shape[1] + index)
         elif num_classes is not None:
             labels = tf.one_hot(labels, num_classes)
         if mix is None:
             return images, labels
-        return mix(images, labels, tf.stack([seed + epoch[0] * _PER_EPOCH, index[0]]))
+        return mix(images, labels, tf.stack([seed + use[0] * _PER_USE, index[0]]))
 
     batches = images.batch(batch_size)
     return mapped(batches if substitutes is None else substitutes.watch(batches), finish)

@@ -52,17 +52,17 @@ class Substitutes:
         return images.ignore_errors().concatenate(spare).take(size)
 
     def watch(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """Examines the images whose places are missing, in batches of images, labels, index, epoch and place."""
+        """Examines the images whose places are missing, in batches of images, labels, index, use, place and epoch."""
 
         def compare(last: tuple[tf.Tensor, tf.Tensor], batch: tuple[tf.Tensor, ...]) -> tuple[Any, Any]:
-            images, labels, index, epoch, place = batch
+            *rest, place, epoch = batch
             expected = last[0] + 1 + tf.range(tf.shape(place, tf.int64)[0])
             whole = tf.reduce_all(tf.equal(place, expected))
             examined = tf.cond(
                 whole, lambda: True, lambda: tf.numpy_function(self._examine_missing, [*last, epoch, place], tf.bool)
             )
             with tf.control_dependencies([examined]):
-                return (tf.identity(place[-1]), epoch[-1]), (images, labels, index, epoch, place)
+                return (tf.identity(place[-1]), epoch[-1]), (*rest, place, epoch)
 
         return batches.scan((tf.constant(-1, tf.int64), tf.constant(0, tf.int64)), compare)
 
