@@ -1,7 +1,7 @@
 """What distillation gains: PACS photographs with 10 labels a class, the others without labels, over five seeds.
 
-`python benchmarks/distilling.py` trains a MobileNet 0.25 alone, a MobileNetV2 1.0 as its teacher, and the first again by
-the answers of the second. Held out is a quarter of each class. About 15 minutes on two cores.
+`python benchmarks/distilling.py` trains a MobileNet 0.25 alone, a MobileNetV2 1.0 as its teacher, and the first again
+by the answers of the second. Held out is a quarter of each class. About 15 minutes on two cores.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STUDENT, TEACHER, LABELS = "MobileNet 0.25", "MobileNetV2 1.0", 10
 def unlabelled(seed: int) -> kt.data.ImageData:
     """Returns the photographs that are neither held out nor among the labelled ones."""
     paths, labels = files("photo")
-    every, held_out = split(labels, seed)
+    every, _ = split(labels, seed)
     labelled, _ = split(labels, seed, LABELS)
     rest = np.setdiff1d(every, labelled)
     table = {"image": [paths[row] for row in rest], "label": [labels[row] for row in rest]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +11,7 @@ from scipy.special import softmax
 
 import keras_transfer as kt
 from keras_transfer.insight.conformal import smallest_possible
+from keras_transfer.insight.selective import smallest_known
 
 RNG = np.random.default_rng(0)
 
@@ -76,6 +78,50 @@ def test_an_export_tells_the_possible_classes(model, data, tmp_path):
         assert prediction.possible == tuple(order) and order[0] == prediction.class_name
     assert kt.verify(version, model=model, data=data).passed
     assert "with a chance of 0.8" in (version / "model_card.md").read_text()
+
+
+def sure(count):
+    """Probabilities of two classes, and labels that hold with these probabilities."""
+    best = RNG.uniform(0.5, 1, count)
+    return np.stack([best, 1 - best], axis=1), (RNG.uniform(size=count) > best).astype(int)
+
+
+def test_over_many_splits_answers_are_right_as_often_as_promised():
+    kept = []
+    for _ in range(100):
+        least = smallest_known(*sure(500), 0.85)
+        probabilities, labels = sure(20_000)
+        known = probabilities[:, 0] >= least
+        kept.append((labels[known] == 0).mean())
+    assert np.mean(np.array(kept) >= 0.85) >= 0.85
+    assert 0.85 <= np.mean(kept) <= 0.93  # and not much surer than asked
+
+
+def test_images_that_show_no_accuracy_are_refused():
+    with pytest.raises(kt.DataError, match="min_accuracy=0.99. Received: 300 images"):
+        smallest_known(np.full((300, 2), 0.5), np.arange(300) % 2, 0.99)
+
+
+def test_an_export_says_what_it_does_not_know(tmp_path):
+    labels = np.arange(400) % 2
+    images = RNG.normal(110 + 30 * labels[:, None, None, None], 80, (400, 32, 32, 3)).clip(0, 255).astype("uint8")
+    data = kt.data.from_arrays(images[:, :4, :4].repeat(8, 1).repeat(8, 2), labels, validation_split=0.5)
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 2, image_size=32)
+    kt.fine_tune(model, data, schedule="solve", verbose=0)
+    version = kt.export(model, tmp_path / "served", data=data, min_accuracy=0.9)
+    outputs = model.predict(data.validation, verbose=0)
+    least = smallest_known(outputs, data.splits["validation"].labels, 0.9)
+    expected = outputs.max(axis=1) >= least
+    assert 0 < expected.mean() < 1
+    png = [tf.io.encode_png(image).numpy() for image in data.splits["validation"].items]
+    found = tf.saved_model.load(str(version)).signatures["known"](image_bytes=tf.constant(png))
+    assert np.array_equal(found["known"], expected) and set(found) >= {"class_names", "class_ids", "probabilities"}
+    predictions = kt.load(version).predict(png)
+    assert [each.known for each in predictions] == expected.tolist()
+    assert str(predictions[int(expected.argmin())]).startswith("not known, likeliest ")
+    assert kt.verify(version, model=model, data=data).passed
+    assert "of those given, 0.9 or more are right" in (version / "model_card.md").read_text()
 
 
 def test_without_coverage_nothing_is_told(exported):

@@ -41,6 +41,8 @@ class Description:
         views: name of the views of each image over which outputs are averaged; None for the image alone.
         coverage: chance in (0, 1) that the true class is among the possible ones; None if they are not told.
         possible_from: probability from which on a class is possible.
+        min_accuracy: how often answers that are given are right, in (0, 1); None if all are given.
+        known_from: probability of the likeliest class from which on it is an answer.
     """
 
     class_names: tuple[str, ...]
@@ -52,6 +54,8 @@ class Description:
     views: str | None = None
     coverage: float | None = None
     possible_from: float | None = None
+    min_accuracy: float | None = None
+    known_from: float | None = None
 
     @property
     def kind(self) -> Images:
@@ -79,6 +83,8 @@ class Description:
             "views": self.views,
             "coverage": self.coverage,
             "possible_from": self.possible_from,
+            "min_accuracy": self.min_accuracy,
+            "known_from": self.known_from,
             "pixel_range": self.pixel_range and list(self.pixel_range),
             "other_formats": _OTHER_FORMATS,
             "versions": library_versions(),
@@ -162,6 +168,8 @@ def read_description(folder: Path) -> Description:
             content.get("views"),
             content.get("coverage"),
             content.get("possible_from"),
+            content.get("min_accuracy"),
+            content.get("known_from"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(

@@ -20,6 +20,7 @@ from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.data.pixels.views import VIEWS
 from keras_transfer.insight.conformal import smallest_possible
 from keras_transfer.insight.evaluation import Answers
+from keras_transfer.insight.selective import smallest_known
 from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.card.card import write_card
@@ -45,6 +46,7 @@ _ROUNDED = 1e-6  # of probabilities, so that another machine's rounding puts no 
     top_k=Whole(1) | None,
     views=Choice(*VIEWS.names()) | None,
     coverage=Number(0, 0.999, above=True) | None,
+    min_accuracy=Number(0, 0.999, above=True) | None,
     verify=Flag(),
 )
 def export(
@@ -58,6 +60,7 @@ def export(
     top_k: int | None = None,
     views: str | None = None,
     coverage: float | None = None,
+    min_accuracy: float | None = None,
     verify: bool = True,
 ) -> Path:
     """Exports a model as the next version below `path`: `path/1`, then `path/2` and so on.
@@ -76,6 +79,8 @@ def export(
       the decoded `images`, uint8.
     - `possible` (only with the argument `coverage`) takes `image_bytes` and returns `possible`, bool, `class_names` and
       `probabilities`, all `(batch, num_classes)`.
+    - `known` (only with the argument `min_accuracy`) takes `image_bytes` and returns what `serving_default` does, and
+      `known`, bool `(batch,)`: False stands for "I do not know".
     - `decode_images` takes `image_bytes` and returns `images`, uint8 `(batch, height, width, 3)`: the resized images
       that the network gets.
 
@@ -110,6 +115,11 @@ def export(
             classes among which the true one is with this chance, by split conformal prediction (Sadinle and others
             2019, https://arxiv.org/abs/1609.00451). It holds for images like the validation images of `data`, whose
             number it needs to be large enough, and for one class an image.
+        min_accuracy: a share in (0, 1), such as 0.95, for a signature `known` and for `Prediction.known`: answers below
+            a probability are "I do not know", and of the others at least this share is right, with a confidence of
+            90 % (selective classification with guaranteed risk: Geifman and El-Yaniv 2017,
+            https://arxiv.org/abs/1705.08500). The probability is chosen on the validation images of `data`; for one
+            class an image.
         verify: whether to compare the version with the model in memory before it is published. Takes some seconds.
 
     Returns:
@@ -119,7 +129,7 @@ def export(
         InputError: if an argument is unknown or out of range, or the model does not have a fixed image size, one input
             and one output.
         DataError: if the number of names is not the number of outputs, or there are too few validation images for
-            `coverage`.
+            `coverage` or `min_accuracy`.
         VerificationError: if the version's outputs differ from those of the model in memory.
         DiskError: if `path` cannot be written.
     """
@@ -129,9 +139,14 @@ def export(
         class_names, resize = data.class_names, data.resize
     pixel_range, size = (None, None) if data is None else (data.pixel_range, data.image_size)
     description = describe(model, class_names, resize or "crop", pixel_range, size, views)
-    if coverage is not None:
-        least = _possible_from(model, data, views, coverage)
-        description = replace(description, coverage=coverage, possible_from=least)
+    if coverage is not None or min_accuracy is not None:
+        answers = _validated(model, data, views)
+        if coverage is not None:
+            least = float(smallest_possible(answers.outputs, answers.labels, coverage)) - _ROUNDED
+            description = replace(description, coverage=coverage, possible_from=least)
+        if min_accuracy is not None:
+            least = smallest_known(answers.outputs, answers.labels, min_accuracy) - _ROUNDED
+            description = replace(description, min_accuracy=min_accuracy, known_from=least)
     if top_k is not None and top_k > len(description.class_names):
         raise InputError(f"Expected `top_k` up to {len(description.class_names)}. Received: top_k={top_k}.")
     root = Path(path).expanduser()
@@ -151,15 +166,16 @@ def export(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _possible_from(model: keras.Model, data: ImageData | None, views: str | None, coverage: float) -> float:
+def _validated(model: keras.Model, data: ImageData | None, views: str | None) -> Answers:
+    """Returns the answers for the validation images, by which is chosen what is possible and what is known."""
     one_class = TASKS.find(Classification.name)
     if data is None or data.validation is None or data.task is not one_class or task_of_model(model) is not one_class:
         raise InputError(
-            "Expected `data` with a validation split, and a model with softmax for one class an image, for `coverage`. "
+            "Expected `data` with a validation split, and a model with softmax for one class an image, for `coverage` "
+            "and `min_accuracy`. "
             f"Received: {'no data' if data is None else data}, and a model with {model.output_shape[-1]} outputs."
         )
-    answers = Answers.on(model, data.validation, views=views)
-    return float(smallest_possible(answers.outputs, answers.labels, coverage)) - _ROUNDED
+    return Answers.on(model, data.validation, views=views)
 
 
 def _write(model: keras.Model, folder: Path, description: Description, top_k: int | None) -> None:

@@ -17,7 +17,7 @@ from keras_transfer.data.formats import FormatError
 from keras_transfer.data.formats.translating import as_bmp, read_file
 from keras_transfer.serving.description import read_description
 from keras_transfer.serving.proof.hashes import check_hashes
-from keras_transfer.serving.signatures import possible_in
+from keras_transfer.serving.signatures import known_in, possible_in
 from keras_transfer.serving.versions import find_version
 
 Images = Sequence[str | os.PathLike[str] | bytes]
@@ -37,6 +37,8 @@ class Prediction:
             probability above one half. For regression: empty.
         possible: the classes among which the true one is with the chance that `export(coverage=...)` was given, the
             most probable first; empty without it.
+        known: whether the class is sure enough to be an answer, by `export(min_accuracy=...)`; True without it. If it
+            is False the model says: I do not know.
     """
 
     class_name: str
@@ -44,10 +46,12 @@ class Prediction:
     probabilities: dict[str, float]
     labels: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
+    known: bool = True
 
     def __str__(self) -> str:
         shown = [self.class_name] if self.labels == (self.class_name,) else self.labels or list(self.probabilities)
-        return ", ".join(f"{name} {self.probabilities[name]:.3f}" for name in shown)
+        said = ", ".join(f"{name} {self.probabilities[name]:.3f}" for name in shown)
+        return said if self.known else f"not known, likeliest {said}"
 
 
 class ServedModel:
@@ -161,7 +165,9 @@ class ServedModel:
         if self.description.possible_from is not None:
             inside = possible_in(tf.constant(row), self.description).numpy()
             possible = tuple(self.class_names[place] for place in np.argsort(-row, kind="stable") if inside[place])
-        return Prediction(best, float(row.max()), by_name, self.description.task.found(row, self.class_names), possible)
+        known = self.description.known_from is None or bool(known_in(tf.constant(row), self.description))
+        labels = self.description.task.found(row, self.class_names)
+        return Prediction(best, float(row.max()), by_name, labels, possible, known)
 
     def _answer_files(
         self, signature: str, output: str, images: Images | np.ndarray, **others: np.ndarray

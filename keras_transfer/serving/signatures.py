@@ -33,6 +33,11 @@ def possible_in(outputs: tf.Tensor, description: Description) -> tf.Tensor:
     return (outputs >= description.possible_from) | (outputs >= tf.reduce_max(outputs, axis=-1, keepdims=True))
 
 
+def known_in(outputs: tf.Tensor, description: Description) -> tf.Tensor:
+    """Says where the most probable class is sure enough to be an answer, bool `(batch,)`."""
+    return tf.reduce_max(outputs, axis=-1) >= description.known_from
+
+
 def signatures(model: keras.Model, description: Description, top_k: int | None = None) -> dict[str, Signature]:
     """Returns the signatures of a model by name. The docstring of `export` describes them.
 
@@ -91,6 +96,13 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
             return {"possible": possible_in(outputs, description), "class_names": names, description.output: outputs}
 
         found["possible"] = Signature(possible, (encoded,))
+    if description.known_from is not None:
+
+        def known(image_bytes: tf.Tensor) -> Answer:
+            answer = name(outputs_for(decoded(image_bytes)))
+            return {**answer, "known": known_in(answer[description.output], description)}
+
+        found["known"] = Signature(known, (encoded,))
     if feature_map is not None:
         scores = score_model(model, feature_map)
 

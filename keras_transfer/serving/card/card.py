@@ -60,6 +60,7 @@ def model_card(
             "resize": description.resize,
             "views": description.views,
             "coverage": description.coverage,
+            "min_accuracy": description.min_accuracy,
             "activation": description.activation,
             "class_names": list(description.class_names),
         },

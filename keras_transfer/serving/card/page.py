@@ -17,6 +17,8 @@ def card_page(card: Mapping[str, Any]) -> str:
     height, width = model["image_size"]
     built = model["built_of"] or {}
     possible = f"; the possible ones, with a chance of {model['coverage']:g}" if model.get("coverage") else ""
+    if model.get("min_accuracy"):
+        possible += f"; no answer where it is not sure: of those given, {model['min_accuracy']:g} or more are right"
     views = f", averaged over {model['views']!r}" if model.get("views") else ""
     options = ", ".join(f"{name}={value}" for name, value in built.get("options", {}).items())
     parts = [

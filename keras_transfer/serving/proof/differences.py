@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.proof.evidence import Evidence
-from keras_transfer.serving.signatures import possible_in
+from keras_transfer.serving.signatures import known_in, possible_in
 
 _WORST = 3  # number of pictures reported for each output
 
@@ -144,6 +144,12 @@ def _expected(
         expected[f"possible/{output}"] = outputs
         expected["possible/possible"] = possible_in(tf.constant(said), description).numpy()
         expected["possible/class_names"] = np.tile(names, (len(said), 1))
+    if "known/known" in answers:
+        said = answers[f"known/{output}"]
+        follows = description.task.answer(tf.constant(said), tf.constant(names))
+        expected |= {f"known/{name}": value.numpy() for name, value in follows.items() if name != output}
+        expected[f"known/{output}"] = outputs
+        expected["known/known"] = known_in(tf.constant(said), description).numpy()
     if "heat_maps" in evidence.answers:
         expected["explain/heat_maps"] = evidence.answers["heat_maps"]
         expected["explain/class_ids"] = outputs.argmax(axis=1)
