@@ -40,7 +40,8 @@ def test_augmentations_keep_shape_and_range(augment):
     image = tf.constant(np.random.default_rng(0).uniform(0, 255, (30, 30, 3)), tf.float32)
     change = kt.augment.find(augment)
     first, again = (change(image, tf.constant([0, 1], tf.int64)) for _ in range(2))
-    others = [change(image, tf.constant([0, seed], tf.int64)) for seed in range(2, 8)]
+    seeds = [(0, index) for index in range(2, 8)] + [(2**32, 1)]  # of other images, and of the next epoch
+    others = [change(image, tf.constant(seed, tf.int64)) for seed in seeds]
     assert first.shape == image.shape and first.dtype == tf.float32 and np.array_equal(first, again)
     assert float(tf.reduce_min(first)) >= -1e-3 and float(tf.reduce_max(first)) <= 255 + 1e-3
     assert any(not np.array_equal(first, other) for other in others) == (augment != "none")
@@ -131,3 +132,20 @@ def test_any_side_up_gives_all_eight_sides():
     assert len(seen) == 8
     wide = tf.zeros((2, 3, 3))
     assert change(wide, tf.constant([0, 0], tf.int64)).shape == (2, 3, 3)
+
+
+def test_mirror_shows_the_image_and_its_mirror_image_in_turn():
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype("uint8")
+    data = kt.data.from_arrays(images, np.arange(8) % 2, augment="mirror", seed=7)
+    split = data.splits["train"].items.astype("float32")
+    for epoch, expected in ((0, split), (1, split[:, :, ::-1]), (2, split)):
+        found = np.concatenate([batch for batch, _ in data.in_order("train", epoch=epoch)])
+        assert np.array_equal(found, expected)
+
+
+def test_trivial_leaves_some_images_and_changes_others_in_many_ways():
+    image = tf.constant(np.random.default_rng(0).uniform(0, 255, (24, 24, 3)), tf.float32)
+    change = kt.augment.find("trivial")
+    found = [change(image, tf.constant([0, number], tf.int64)).numpy() for number in range(60)]
+    same = sum(np.array_equal(each, image) for each in found)
+    assert 0 < same < 30 and len({each.tobytes() for each in found}) > 30

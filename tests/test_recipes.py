@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
 from conftest import toy_backbone
 
 import keras_transfer as kt
+from keras_transfer.training import recipes
 
 RNG = np.random.default_rng(0)
 
@@ -49,6 +52,27 @@ def test_the_default_never_ends_below_its_solved_head(data, solved):
     losses = [kt.evaluate(each, data.validation).metrics["loss"] for each in (model, solved)]
     assert losses[0] <= losses[1] + 1e-3
     assert [phase.unfrozen for phase in history.phases] == ["head", 3] and history.path
+
+
+def test_the_best_one_is_never_above_the_default_and_says_what_it_took(data, capsys, tmp_path):
+    default, model = build(), build()
+    kt.fine_tune(default, data, recipe="default", verbose=0)
+    history = kt.fine_tune(model, data, recipe="best", resume_dir=tmp_path / "run", verbose=2)
+    losses = [kt.evaluate(each, data.validation).metrics["loss"] for each in (model, default)]
+    assert losses[0] <= losses[1] + 1e-3 and model.history is history
+    assert "recipe: validation loss of the last stages " in capsys.readouterr().out
+    again = build()
+    kt.fine_tune(again, data, recipe="best", resume_dir=tmp_path / "run", verbose=0)  # both trainings are finished
+    for weight, expected in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-5)
+
+
+def test_a_recipe_decides_of_the_augmentation_where_it_may(data):
+    auto, strong = replace(data, augment="auto"), replace(data, augment="strong")
+    found = [
+        recipes.with_augmentation(each, name).augment for each in (data, auto, strong) for name in ("none", "light")
+    ]
+    assert found == ["none", "light", "none", "light", "strong", "strong"]
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_model(data, tmp_path):

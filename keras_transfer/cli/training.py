@@ -41,7 +41,7 @@ def train(
     rate: RateName = "constant",
     augment: Annotated[
         list[str] | None,
-        typer.Option(help="none, light, strong, randaugment, mixup, ... Repeat for several, in order."),
+        typer.Option(help="none, auto, light, strong, trivial, mixup, ... Repeat for several, in order."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Number of images in a batch.")] = 32,
     validation_split: Annotated[float, typer.Option(help="Share of images for validation if there is no val/.")] = 0.2,
@@ -60,7 +60,7 @@ def train(
     cache: CachePlace = "auto",
     recipe: Annotated[
         str | None,
-        typer.Option(help="fast or default, in place of --schedule, --epochs, --learning-rate and --rate."),
+        typer.Option(help="fast, default or best, in place of --schedule, --epochs, --learning-rate and --rate."),
     ] = None,
     balance: Annotated[
         str | None,

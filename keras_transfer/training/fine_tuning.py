@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -114,7 +115,8 @@ def fine_tune(
             TensorFlow or Python, is another run and is refused.
         recipe: in place of `schedule`, `epochs` and `learning_rate`: name in `kt.available("recipe")`, or a function
             `(model, data, tune, verbose) -> History` that trains by `tune(schedule=...)`, which is `fine_tune` with the
-            other settings given here. What a recipe does is said first; it may set its own `rate`.
+            other settings given here, and takes other `data`. What a recipe does is said first; it may set its own
+            `rate`. Later trainings of a recipe are kept in folders within `resume_dir`.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
@@ -154,15 +156,20 @@ def fine_tune(
         given = f"schedule={schedule!r}, epochs={epochs!r}, learning_rate={learning_rate!r}"
         raise InputError(f"Expected `recipe` alone, or a schedule. Received: recipe={recipe!r} with {given}.")
 
+    calls = itertools.count()
+
     def tune(
         schedule: str | Schedule | Sequence[Phase] = SCHEDULE,
         epochs: int | None = None,
         learning_rate: float | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        data: LabelledData = data,
         **changed: Any,
     ) -> keras.callbacks.History:
-        phases = phases_of(schedule, epochs, learning_rate, stages(model))
-        return train_by(model, data, phases, replace(options, callbacks=[*options.callbacks, *callbacks], **changed))
+        phases, count = phases_of(schedule, epochs, learning_rate, stages(model)), next(calls)
+        folder = options.folder if options.folder is None or not count else options.folder / f"training_{count + 1}"
+        changed = {"callbacks": [*options.callbacks, *callbacks], "resume_dir": folder, **changed}
+        return train_by(model, data, phases, replace(options, **changed))
 
     return follow(recipe, model, data, tune, verbose)
 

@@ -7,6 +7,7 @@ which is `fine_tune` with all settings that are left to the user, and may change
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -28,8 +29,9 @@ from keras_transfer.training.solving import can_solve
 
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
 _EPOCHS, _STAGES, _RATE = 6, 3, 3e-4
+_ALL_EPOCHS = 8
 
-__all__ = ["default", "fast"]
+__all__ = ["best", "default", "fast"]
 Tune = Callable[..., keras.callbacks.History]
 Recipe = Callable[[keras.Model, LabelledData, Tune, "str | int"], keras.callbacks.History]
 RECIPES: Registry[Recipe] = Registry("recipe", callable, "a function (model, data, tune, verbose) -> History")
@@ -52,7 +54,8 @@ def follow(
 @RECIPES.register("fast")
 def fast(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
     """Solves the head on the frozen network, and calibrates its probabilities."""
-    history = tune(schedule="solve" if _solves(model, verbose) else "feature_extraction")
+    schedule = "solve" if _solves(model, verbose) else "feature_extraction"
+    history = tune(schedule=schedule, data=with_augmentation(data, "none"))
     _calibrate(model, data, verbose)
     return history
 
@@ -64,22 +67,96 @@ def default(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | i
     The stages are trained for six epochs, by a rate that rises to 3e-4 and falls along a cosine. The best model between
     the one with the solved head and that of the last epoch is the one of WiSE-FT (see `interpolate`): the smallest
     validation loss of eleven, of which the solved head is one. If the best epoch is better still, or there are fewer
-    than 20 validation images, it is taken.
+    than 20 validation images, it is taken. Images are not augmented where the recipe may decide it (augment="auto").
     """
-    solves, ends = _solves(model, verbose), _FirstAndLast()
-    head = Phase(SOLVE, HEAD) if solves else Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE)
-    phases = (head, Phase(_EPOCHS, min(_STAGES, len(stages(model))), _RATE))
-    history = tune(schedule=phases, rate="warmup_cosine", callbacks=[ends])
-    if solves and len(data.splits.get("validation", ())) >= blending.FEW:
-        before, after = copy_model(model), copy_model(model)
-        before.set_weights(ends.first)
-        after.set_weights(ends.last)
-        between = blending.interpolate(before, after, data, verbose=verbose)
-        loss, best = (blending.loss_of(evaluate(each, data.validation)) for each in (between, model))
-        if loss < best:  # that of the best epoch
-            model.set_weights(between.get_weights())
+    history, _ = _opened(model, data, tune, verbose)
     _calibrate(model, data, verbose)
     return history
+
+
+@RECIPES.register("best")
+def best(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
+    """Does what `default` does, trains all stages on augmented images beside it, and takes the best model, calibrated.
+
+    The second training begins with the solved head too, and the best model between both is found as there. If the
+    validation loss of the second is smaller, or that of the average of both (see `soup`), it is taken. Images are
+    augmented as `data` says; lightly, where it says "none" or "auto". With fewer than 20 validation images, or a head
+    that cannot be solved, there is nothing to choose by or to begin with, and it is `default`.
+    """
+    history, solved = _opened(model, data, tune, verbose)
+    if solved is not None:
+        first = copy_model(model)
+        model.set_weights(solved)
+        more, _ = _from_solved(
+            model, data, tune, verbose, Phase(_ALL_EPOCHS, "all", _RATE), with_augmentation(data, "light"), solved
+        )
+        candidates = [first, copy_model(model)]
+        candidates.append(blending.soup(candidates, data, verbose=0))
+        losses = [blending.loss_of(evaluate(each, data.validation)) for each in candidates]
+        place = int(np.argmin(losses))
+        model.set_weights(candidates[place].get_weights())
+        history = more if place else history
+        model.history = history
+        if verbose:
+            named = ("the last stages", "all stages", "both, averaged")
+            said = ", ".join(f"{name} {loss:.4f}" for name, loss in zip(named, losses, strict=True))
+            say(f"recipe: validation loss of {said}; {named[place]} taken")
+    _calibrate(model, data, verbose)
+    return history
+
+
+def with_augmentation(data: LabelledData, name: str) -> LabelledData:
+    """Returns data augmented as it says, or by a name if it leaves that to a recipe: "auto", or none but for "none"."""
+    decides = data.augment == "auto" or (not data.augmented and name != "none")
+    return replace(data, augment=name) if decides else data  # type: ignore[type-var]
+
+
+def _opened(
+    model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int
+) -> tuple[keras.callbacks.History, list[np.ndarray] | None]:
+    """Trains the head and then the last stages. Returns the weights with the solved head too, if there are any."""
+    plain, last = with_augmentation(data, "none"), Phase(_EPOCHS, min(_STAGES, len(stages(model))), _RATE)
+    if _solves(model, verbose):
+        return _from_solved(model, data, tune, verbose, last, plain)
+    return tune(schedule=(Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE), last), rate="warmup_cosine", data=plain), None
+
+
+def _from_solved(
+    model: keras.Model,
+    data: LabelledData,
+    tune: Tune,
+    verbose: str | int,
+    phase: Phase,
+    seen: LabelledData,
+    solved: list[np.ndarray] | None = None,
+) -> tuple[keras.callbacks.History, list[np.ndarray] | None]:
+    """Trains a phase from the solved head, and gives the model the best weights between both.
+
+    Args:
+        model: which has the solved head already, if `solved` is given.
+        data: to choose by.
+        tune: trains.
+        verbose: 0 to say nothing.
+        phase: that follows the solved head.
+        seen: data to train on.
+        solved: the weights with the solved head; None to solve it.
+
+    Returns:
+        The History, and the weights with the solved head; None where there are too few images to choose by.
+    """
+    ends = _FirstAndLast()
+    phases = (phase,) if solved is not None else (Phase(SOLVE, HEAD), phase)
+    history = tune(schedule=phases, rate="warmup_cosine", callbacks=[ends], data=seen)
+    if len(data.splits.get("validation", ())) < blending.FEW:
+        return history, None
+    before, after = copy_model(model), copy_model(model)
+    before.set_weights(ends.first if solved is None else solved)
+    after.set_weights(ends.last)
+    between = blending.interpolate(before, after, data, verbose=verbose)
+    loss, best_epoch = (blending.loss_of(evaluate(each, data.validation)) for each in (between, model))
+    if loss < best_epoch:
+        model.set_weights(between.get_weights())
+    return history, before.get_weights()
 
 
 def _solves(model: keras.Model, verbose: str | int) -> bool:

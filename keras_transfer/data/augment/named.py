@@ -18,6 +18,7 @@ import tensorflow as tf
 from keras_transfer._checks import InputError, unknown
 from keras_transfer._registry import Registry
 from keras_transfer.data.augment.seeded_layers import Augmentation, Mixing, SeededLayer, copy_of, mixing_by
+from keras_transfer.data.augment.trivial import OneOfLayers, trivial_layers
 
 Augment: TypeAlias = str | keras.layers.Layer | Callable[[tf.Tensor], tf.Tensor] | Sequence[Any]
 
@@ -42,6 +43,13 @@ def light(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Flips left and right, and crops to 70% of the area or more."""
     seeds = tf.random.split(seed, 2)
     return _random_crop(tf.image.stateless_random_flip_left_right(image, seeds[0]), 0.7, seeds[1])
+
+
+@AUGMENTATIONS.register("mirror")
+def mirror(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Shows the image and its mirror image in turn, one epoch after the other. With `Cache(views=2)` both are kept."""
+    use = tf.bitwise.right_shift(tf.cast(seed[0], tf.int64), tf.constant(32, tf.int64))  # see `augmented`
+    return tf.where(use % 2 == 1, tf.reverse(image, [1]), image)
 
 
 @AUGMENTATIONS.register("strong")
@@ -84,6 +92,15 @@ def any_side_up(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.where(transposed, tf.transpose(image, (1, 0, 2)), image)
 
 
+@AUGMENTATIONS.register("auto")
+def auto(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Does what `light` does; a recipe decides by itself whether and where it augments."""
+    return light(image, seed)
+
+
+# one random change of Keras' at a random strength: Müller and Hutter, "TrivialAugment: Tuning-free Yet State-of-the-Art
+# Data Augmentation" (2021), algorithm 1, https://arxiv.org/abs/2103.10158
+AUGMENTATIONS.register("trivial")(OneOfLayers(trivial_layers))
 # two random changes of Keras' eleven: Cubuk et al. (2020), https://arxiv.org/abs/1909.13719
 AUGMENTATIONS.register("randaugment")(SeededLayer(lambda: keras.layers.RandAugment(num_ops=2, factor=0.3)))
 # several chains of changes, mixed: Hendrycks et al. (2020), https://arxiv.org/abs/1912.02781
