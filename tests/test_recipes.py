@@ -60,7 +60,7 @@ def test_the_best_one_is_never_above_the_default_and_says_what_it_took(data, cap
     history = kt.fine_tune(model, data, recipe="best", resume_dir=tmp_path / "run", verbose=2)
     losses = [kt.evaluate(each, data.validation).metrics["loss"] for each in (model, default)]
     assert losses[0] <= losses[1] + 1e-3 and model.history is history
-    assert "recipe: validation loss of the last stages " in capsys.readouterr().out
+    assert "recipe: validation loss as by default " in capsys.readouterr().out
     again = build()
     kt.fine_tune(again, data, recipe="best", resume_dir=tmp_path / "run", verbose=0)  # both trainings are finished
     for weight, expected in zip(again.get_weights(), model.get_weights(), strict=True):

@@ -115,8 +115,9 @@ def fine_tune(
             TensorFlow or Python, is another run and is refused.
         recipe: in place of `schedule`, `epochs` and `learning_rate`: name in `kt.available("recipe")`, or a function
             `(model, data, tune, verbose) -> History` that trains by `tune(schedule=...)`, which is `fine_tune` with the
-            other settings given here, and takes other `data`. What a recipe does is said first; it may set its own
-            `rate`. Later trainings of a recipe are kept in folders within `resume_dir`.
+            other settings given here, on this or other `data`, with `views` of augmented images in the cache. What a
+            recipe does is said first; it may set its own `rate`. Where it trains several times, your `callbacks` see
+            the trainings that are not tune(watched=False), and later ones are kept in folders within `resume_dir`.
         verbose: as in Keras' `fit`: "auto", 0, 1 or 2.
 
     Returns:
@@ -164,11 +165,15 @@ def fine_tune(
         learning_rate: float | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         data: LabelledData = data,
+        views: int = 0,
+        watched: bool = True,
         **changed: Any,
     ) -> keras.callbacks.History:
         phases, count = phases_of(schedule, epochs, learning_rate, stages(model)), next(calls)
         folder = options.folder if options.folder is None or not count else options.folder / f"training_{count + 1}"
-        changed = {"callbacks": [*options.callbacks, *callbacks], "resume_dir": folder, **changed}
+        every = [*(options.callbacks if watched else ()), *callbacks]
+        kept = replace(options.cache_settings or Cache("memory"), views=views) if views else options.cache
+        changed = {"callbacks": every, "resume_dir": folder, "cache": kept, **changed}
         return train_by(model, data, phases, replace(options, **changed))
 
     return follow(recipe, model, data, tune, verbose)
