@@ -10,7 +10,7 @@ import pytest
 from conftest import toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.training import recipes
+from keras_transfer.training.rule import with_augmentation
 
 RNG = np.random.default_rng(0)
 
@@ -69,9 +69,7 @@ def test_the_best_one_is_never_above_the_default_and_says_what_it_took(data, cap
 
 def test_a_recipe_decides_of_the_augmentation_where_it_may(data):
     auto, strong = replace(data, augment="auto"), replace(data, augment="strong")
-    found = [
-        recipes.with_augmentation(each, name).augment for each in (data, auto, strong) for name in ("none", "light")
-    ]
+    found = [with_augmentation(each, name).augment for each in (data, auto, strong) for name in ("none", "light")]
     assert found == ["none", "light", "none", "light", "strong", "strong"]
 
 

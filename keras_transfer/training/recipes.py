@@ -7,7 +7,7 @@ which is `fine_tune` with all settings that are left to the user, and may change
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -26,12 +26,10 @@ from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import SOLVE, Phase
 from keras_transfer.tasks import TASKS, Regression, Report, ValuesReport
 from keras_transfer.training import blending
+from keras_transfer.training.rule import MORE, RATE, STAGES, epochs_for, opens, with_augmentation
 from keras_transfer.training.solving import can_solve
 
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
-_EPOCHS, _MORE, _STAGES, _RATE = 6, 12, 3, 3e-4
-_STEPS = 3000  # from which on there are fewer epochs
-_EACH = 20  # training images a class, from which on stages are opened
 
 __all__ = ["best", "default", "epochs_for", "fast", "opens"]
 Tune = Callable[..., keras.callbacks.History]
@@ -93,8 +91,8 @@ def best(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int)
         tried = [_Trained("as by default", copy_model(model), history, solved)]
         count = len(stages(model))
         for named, phase, name, views in (
-            ("with mirror images", Phase(epochs_for(data, _MORE), min(_STAGES, count), _RATE), "mirror", 2),
-            ("all stages", Phase(epochs_for(data, _MORE), "all", _RATE), "light", 0),
+            ("with mirror images", Phase(epochs_for(data, MORE), min(STAGES, count), RATE), "mirror", 2),
+            ("all stages", Phase(epochs_for(data, MORE), "all", RATE), "light", 0),
         ):
             begin = min(tried, key=lambda each: blending.loss_of(_with(model, each.solved, data))).solved
             model.set_weights(begin)
@@ -138,33 +136,11 @@ def _take_best(model: keras.Model, tried: Sequence[_Trained], data: LabelledData
         say(f"recipe: validation loss {said}; taken: {names[place]}")
 
 
-def epochs_for(data: LabelledData, most: int = _EPOCHS) -> int:
-    """Returns the epochs of training after a solved head: so many at most, and from `_STEPS` steps on fewer, down to 2.
-
-    BiT-HyperRule fixes the number of steps by the number of images (Kolesnikov and others, "Big Transfer", 2020,
-    section 3.3, https://arxiv.org/abs/1912.11370): 500 for fewer than 20,000, then 10,000. Departure: a head that is
-    solved is a start from which less is to learn, and two cores do not make so many steps.
-    """
-    return max(min(most, _STEPS // data.steps), 2)
-
-
-def opens(data: LabelledData) -> bool:
-    """Says whether there are images enough to open stages: 20 a class, or 100 for values."""
-    count = 5 if data.task is TASKS.find(Regression.name) else data.num_classes
-    return len(data.splits["train"]) >= _EACH * count
-
-
-def with_augmentation(data: LabelledData, name: str) -> LabelledData:
-    """Returns data augmented as it says, or by a name if it leaves that to a recipe: "auto", or none but for "none"."""
-    decides = data.augment == "auto" or (not data.augmented and name != "none")
-    return replace(data, augment=name) if decides else data  # type: ignore[type-var]
-
-
 def _opened(
     model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int
 ) -> tuple[keras.callbacks.History, list[np.ndarray] | None]:
     """Trains the head and then the last stages. Returns the weights with the solved head too, if there are any."""
-    plain, last = with_augmentation(data, "none"), Phase(epochs_for(data), min(_STAGES, len(stages(model))), _RATE)
+    plain, last = with_augmentation(data, "none"), Phase(epochs_for(data), min(STAGES, len(stages(model))), RATE)
     if not _solves(model, verbose):
         return tune(schedule=(Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE), last), rate="warmup_cosine", data=plain), None
     if opens(data):
