@@ -149,3 +149,7 @@ def test_trivial_leaves_some_images_and_changes_others_in_many_ways():
     found = [change(image, tf.constant([0, number], tf.int64)).numpy() for number in range(60)]
     same = sum(np.array_equal(each, image) for each in found)
     assert 0 < same < 30 and len({each.tobytes() for each in found}) > 30
+    ramp = tf.tile(tf.range(0.0, 256.0)[None, :, None], (4, 1, 3))
+    turned = [change(ramp, tf.constant([0, number], tf.int64)).numpy() for number in range(120)]
+    negative = [each for each in turned if np.allclose(each, 255 - ramp, atol=1)]
+    assert len(negative) < 3  # solarization turns what is bright alone

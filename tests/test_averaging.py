@@ -98,3 +98,30 @@ def test_more_epochs_than_the_last_phase_has_are_refused(data):
         train(data, average=4)
     with pytest.raises(kt.InputError, match="average"):
         train(data, average=1)
+
+
+def test_batch_norm_that_is_frozen_stays_still(data):
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 2, image_size=32)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [norm.moving_mean.numpy() for norm in norms]
+    phases = (kt.Phase(3, 1, 1e-2),)
+    kt.fine_tune(model, data, schedule=phases, train_batch_norm=True, average=2, verbose=0)
+    moved = [not np.array_equal(norm.moving_mean, old) for norm, old in zip(norms, before, strict=True)]
+    assert moved == [False, False, True]
+
+
+def test_a_training_that_diverges_is_not_averaged(data):
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.params["epochs"] and self.epoch == 3:
+                self.model.layers[-2].kernel.assign(np.full_like(self.model.layers[-2].kernel, np.nan))
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self.epoch = epoch
+
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 2, image_size=32)
+    with pytest.warns(kt.DataWarning, match="diverged"):
+        kt.fine_tune(model, data, schedule=PHASES, average=3, callbacks=[Break()], verbose=0)
+    assert np.isfinite(kt.evaluate(model, data.validation).metrics["loss"])

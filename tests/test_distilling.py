@@ -12,6 +12,8 @@ from conftest import toy_backbone
 from scipy.special import log_softmax, softmax
 
 import keras_transfer as kt
+from keras_transfer.training.distilling import _with_unlabelled
+from keras_transfer.training.teachers import answers_of
 from keras_transfer.training.teaching import DistillationLoss, accuracy
 
 RNG = np.random.default_rng(0)
@@ -88,13 +90,23 @@ def test_certain_answers_are_no_infinite_loss():
 # training
 
 
-@pytest.mark.parametrize("options", [{}, {"views": 2}])
+@pytest.mark.parametrize("options", [{"views": 2}, {}])
 def test_cached_equals_uncached(teacher, data, options):
     data = replace(data, augment="light") if options else data
-    phases = PHASES[1:]
-    cached, history = taught(teacher, data, schedule=phases, cache="memory", **options)
-    plain, uncached = taught(teacher, data, schedule=phases, cache=False, **options)
+    solved = [taught(teacher, data, schedule="solve", cache=cache, **options)[0] for cache in ("memory", False)]
+    for ours, theirs in zip(*(model.get_weights() for model in solved), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    cached, history = taught(teacher, data, schedule=PHASES[1:], cache="memory", **options)
+    plain, uncached = taught(teacher, data, schedule=PHASES[1:], cache=False, **options)
     assert same(cached, plain) and history.history == uncached.history
+
+
+def test_the_answers_are_those_for_the_views(teacher, data):
+    augmented = replace(data, augment="light")
+    found = answers_of(teacher, augmented, 2, "tensorflow", 0)
+    for view in range(2):
+        images = np.concatenate([batch for batch, _ in augmented.in_order("train", epoch=view)])
+        np.testing.assert_allclose(found[view], teacher.predict(images, verbose=0), atol=1e-6)
 
 
 def test_the_teacher_and_the_student_see_the_same_views(data):
@@ -106,13 +118,13 @@ def test_the_teacher_and_the_student_see_the_same_views(data):
     for view in range(2):
         for batch, _ in augmented.in_order("train", epoch=view):
             answers.append(teacher.predict(batch, verbose=0))
-    targets = np.stack(answers).astype("float32")
-    fed = replace(augmented, targets=targets)
+    said = np.stack(answers).astype("float32")
+    fed = replace(augmented, taught=said)
     for epoch in range(3):
         fed.start_epoch(epoch)
-        for batch, said in fed.train:  # the targets of an image are what the teacher says of that very view
+        for batch, found in fed.train:  # of an image it is what the teacher says of that very view
             pictures.append(batch.numpy())
-            np.testing.assert_allclose(said, teacher.predict(batch, verbose=0), atol=1e-6)
+            np.testing.assert_allclose(found, teacher.predict(batch, verbose=0), atol=1e-6)
     assert not np.array_equal(pictures[0].sum(0), pictures[1].sum(0))
 
 
@@ -229,7 +241,68 @@ def test_other_images_without_labels_are_refused(teacher, data, pictures):
         taught(teacher, data, kt.data.unlabelled(pictures, image_size=32))
 
 
-@pytest.mark.parametrize("wrong", [{"temperature": 0}, {"weight": 2}, {"views": 0}, {"views": 3}])
-def test_settings_out_of_range_are_refused(teacher, data, wrong):
-    with pytest.raises(kt.InputError, match=next(iter(wrong))):
-        taught(teacher, data, **wrong)
+@pytest.fixture
+def unasked(monkeypatch):
+    """Fails if a teacher is asked: what is wrong must be said before."""
+    monkeypatch.setattr("keras_transfer.training.distilling.answers_of", lambda *args: pytest.fail("was asked"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("temperature", 0),
+        ("temperature", "2"),
+        ("temperature", float("inf")),
+        ("weight", 2),
+        ("views", 0),
+        ("views", 3),
+        ("optimizer", "adan"),
+        ("rate", "fast"),
+        ("cache", "disc"),
+        ("schedule", "slow"),
+        ("verbose", "x"),
+    ],
+)
+def test_settings_out_of_range_are_refused(teacher, data, unasked, name, value):
+    with pytest.raises(kt.InputError, match=name):
+        taught(teacher, data, **{name: value})
+
+
+def test_what_does_not_go_together_is_refused_before_the_teacher_is_asked(teacher, data, unasked):
+    with pytest.raises(kt.InputError, match="not mixed.*mixup"):
+        taught(teacher, replace(data, augment="mixup"))
+    grey = keras.Sequential([keras.Input((32, 32, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "softmax")])
+    with pytest.raises(kt.InputError, match="3 channels"):
+        taught(grey, data)
+    with pytest.raises(kt.InputError, match="linear in the features"):
+        kt.distill(teacher, build(head="mlp"), data, schedule="solve")
+    with pytest.raises(kt.InputError, match="student with activation='softmax'"):
+        kt.distill(teacher, build(activation="sigmoid"), data)
+
+
+def test_one_hot_labels_and_images_of_the_data_itself(teacher, data):
+    images = np.concatenate([data.splits[name].items for name in ("train", "validation")])
+    both = np.concatenate([images, shades(6)[0]])
+    history = taught(teacher, data.one_hot(), kt.data.unlabelled(both, image_size=32), schedule="solve")[1]
+    assert np.isfinite(history.history["val_loss"]).all()
+    found = _with_unlabelled(data, kt.data.unlabelled(both, image_size=32), 0)
+    assert len(found.splits["train"]) == len(data.splits["train"]) + 6
+
+
+def test_groups_stay_together(data):
+    grouped = data.splits["train"].take(np.arange(20))
+    grouped = replace(data, splits={**data.splits, "train": replace(grouped, groups=np.arange(20) // 2)})
+    found = _with_unlabelled(grouped, kt.data.unlabelled(shades(6)[0], image_size=32), 0).splits["train"].groups
+    assert found[:20].tolist() == (np.arange(20) // 2).tolist() and len(set(found[20:])) == 6
+    assert not set(found[:20]) & set(found[20:])
+
+
+def test_classes_that_are_drawn_evenly_weigh_the_same_in_a_solved_head(teacher):
+    labels = np.repeat([0, 1, 2], (40, 20, 10))
+    alike = kt.data.from_arrays(np.zeros((70, 32, 32, 3), "uint8"), labels, class_names=["a", "b", "c"], image_size=32)
+    plain, even = (
+        taught(teacher, each, schedule="solve", weight=0.0)[0].predict(alike.validation, verbose=0)[0]
+        for each in (alike, alike.balanced())
+    )
+    np.testing.assert_allclose(plain, np.array([4, 2, 1]) / 7, atol=0.02)
+    np.testing.assert_allclose(even, np.ones(3) / 3, atol=0.02)

@@ -239,3 +239,22 @@ def test_what_is_no_penalty_is_refused(data, wrong):
 def test_a_strength_out_of_range_is_refused(make):
     with pytest.raises(kt.InputError):
         make()
+
+
+def test_weights_are_compared_in_their_own_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = build()
+        kt.set_trainable(model, "all")
+        kept = PenaltyModel(model, kt.penalties.L2SP(alpha=2.0, beta=0.0))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for weight in model.trainable_weights:
+        weight.assign(weight + 1e-5)  # which float16 cannot tell
+    moved = sum(weight.numpy().size for weight in model.trainable_weights if "logits" not in weight.path)
+    assert penalty_of(kept, tf.zeros((2, 32, 32, 3))) == pytest.approx(moved * 1e-10, rel=0.05)
+
+
+def test_a_function_may_have_a_name(monkeypatch):
+    monkeypatch.setitem(kt.penalties.PENALTIES._parts, "mine", lambda step: 2.0)
+    assert float(kt.penalties.find_penalty("mine").loss(kt.penalties.Step([], [], None))) == 2.0

@@ -1,4 +1,4 @@
-"""A Keras variable that stores its value in an existing `tf.Variable`."""
+"""The `tf.Variable` inside a Keras variable: one that exists already, or one read as it is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ import tensorflow as tf
 def borrow(layer: keras.layers.Layer, variable: tf.Variable, trainable: bool) -> None:
     """Adds a SavedModel's variable to a layer's weights. Training the layer changes the variable itself, not a copy."""
     layer._track_variable(_BorrowedVariable(variable, trainable))
+
+
+def as_stored(variable: keras.Variable) -> tf.Tensor:
+    """Returns the value of a variable in its own dtype, also inside a layer that computes in another."""
+    return tf.convert_to_tensor(variable._value)
 
 
 class _BorrowedVariable(keras.Variable):

@@ -159,7 +159,7 @@ def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dat
     """
     size = len(data.splits["train"])
     order = data.order().batch(data.batch_size)
-    repeats = 1 if data.targets is None else len(data.targets)
+    repeats = 1 if data.taught is None else len(data.taught)
     return _batches(
         data,
         "train",
@@ -203,7 +203,7 @@ def _batches(
         row_of: function from the elements of `order` to row numbers in `arrays`.
         label_of: the same to those of the labels.
     """
-    views = len(data.targets) if split == "train" and data.targets is not None else 1
+    views = len(data.taught) if split == "train" and data.taught is not None else 1
     labels = tf.constant(data.batch_labels(split, views))
     held = _Held(arrays)
     known, types, shapes = ref(held), [tf.float32] * len(arrays), [array.shape for array in arrays]

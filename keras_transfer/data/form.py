@@ -40,15 +40,13 @@ def pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
     return FORM["image_size"]("image_size", image_size)
 
 
-def check_targets(targets: np.ndarray, count: int, *, mixes: bool) -> None:
+def check_taught(taught: np.ndarray, count: int, *, mixes: bool) -> None:
     """Checks what batches shall hold in place of the labels of so many training images.
 
     Raises:
         InputError: if its form is another, or images are mixed.
     """
-    if targets.ndim != 3 or targets.shape[1] != count or targets.dtype != np.float32 or not len(targets):
-        raise InputError(
-            f"Expected targets float32 (views, {count}, width). Received: {targets.dtype} {targets.shape}."
-        )
+    if taught.ndim != 3 or taught.shape[1] != count or taught.dtype != np.float32 or not len(taught):
+        raise InputError(f"Expected `taught` float32 (views, {count}, width). Received: {taught.dtype} {taught.shape}.")
     if mixes:
-        raise InputError("Expected images that are not mixed, with targets. Received: an augmentation that mixes them.")
+        raise InputError("Expected images that are not mixed, for answers to learn. Received: `augment` that mixes.")

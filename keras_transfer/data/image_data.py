@@ -19,7 +19,7 @@ from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import NOT_THE_IMAGE, LeftOut, below
 from keras_transfer.data.files import check_files
-from keras_transfer.data.form import check_form, check_targets
+from keras_transfer.data.form import check_form, check_taught
 from keras_transfer.data.kinds import Images
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.pipelines.options import ready
@@ -57,9 +57,8 @@ class ImageData(LabelledData):
         left_out: files that were found but are not used.
         root: folder of the files; None for images from elsewhere.
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
-        sampling: "once" for each training image once an epoch, or "balanced"; see `balanced`.
+        sampling, taught: how training images are drawn, and what stands in place of labels; see `LabelledData`.
         pixel_range: the values that become black and white in files of more than 8 bits a channel, unless they say so.
-        targets: what training batches hold in place of labels; see `LabelledData`.
     """
 
     splits: Mapping[str, Examples]
@@ -74,7 +73,7 @@ class ImageData(LabelledData):
     shares: bool = False
     sampling: str = "once"
     pixel_range: tuple[float, float] | None = None
-    targets: np.ndarray | None = None
+    taught: np.ndarray | None = None
     # each copy by `dataclasses.replace` has its own
     _epoch: tf.Variable = field(init=False, default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
     _replaced: Replaced = field(init=False, default_factory=Replaced)
@@ -90,8 +89,8 @@ class ImageData(LabelledData):
         wanted = next((wish for wish, given in wishes.items() if given), None)
         if wanted and self.task is not TASKS.find(Classification.name):
             raise InputError(f"Expected one class an image, to {wanted}. Received: several labels or targets.")
-        if self.targets is not None:
-            check_targets(self.targets, len(self.splits["train"]), mixes=self.mixes)
+        if self.taught is not None:
+            check_taught(self.taught, len(self.splits["train"]), mixes=self.mixes)
 
     @property
     def mixes(self) -> bool:
@@ -243,7 +242,7 @@ class ImageData(LabelledData):
     def _augmented(self, images: tf.data.Dataset) -> tf.data.Dataset:
         if not self.augmented:
             return images
-        views = None if self.targets is None else len(self.targets)
+        views = None if self.taught is None else len(self.taught)
         return augmented(images, augmentations.find(self.augment), self.seed, views)
 
     def _batches(
@@ -254,8 +253,8 @@ class ImageData(LabelledData):
         substitutes: Substitutes | None = None,
     ) -> tf.data.Dataset:
         shares = self.num_classes if self.mixes or self.shares else None
-        targets = self.targets if split == "train" else None
-        batches = batched(images, self.batch_size, self.seed, mix, shares, substitutes, targets)
+        answers = self.taught if split == "train" else None
+        batches = batched(images, self.batch_size, self.seed, mix, shares, substitutes, answers)
         found = ready(batches, len(self.splits[split]), self.batch_size)
         found.class_names = list(self.class_names)  # as Keras' own data sets have them; `evaluate` reads both
         found.pixel_range = self.pixel_range

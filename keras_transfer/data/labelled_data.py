@@ -35,7 +35,7 @@ class LabelledData(ABC):
         root: folder of the files; None for examples from elsewhere.
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
         sampling: "once" for each training example once an epoch, or "balanced"; see `balanced`.
-        targets: float32 `(views, count, width)`, what training batches hold in place of labels, such as the answers of
+        taught: float32 `(views, count, width)`, what training batches hold in place of labels, such as the answers of
             another model: in epoch e those of view `e % views`, with the images as augmented in that epoch. None for
             the labels.
     """
@@ -48,7 +48,7 @@ class LabelledData(ABC):
     root: Path | None
     shares: bool
     sampling: str
-    targets: np.ndarray | None
+    taught: np.ndarray | None
 
     @property
     @abstractmethod
@@ -84,8 +84,8 @@ class LabelledData(ABC):
 
     def batch_labels(self, split: str, views: int = 1) -> np.ndarray:
         """Returns the labels of a split in the form that they have in batches, those of one view after another."""
-        if split == "train" and self.targets is not None:
-            return np.concatenate([self.targets[view % len(self.targets)] for view in range(views)])
+        if split == "train" and self.taught is not None:
+            return np.concatenate([self.taught[view % len(self.taught)] for view in range(views)])
         labels = self.splits[split].labels
         found = np.eye(self.num_classes, dtype=np.float32)[labels] if self.mixes or self.shares else labels
         return np.concatenate([found] * views) if views > 1 else found

@@ -22,7 +22,7 @@ def set_average(model: keras.Model, weights: Sequence[Sequence[np.ndarray]], sha
     """
 
     def average(*values: np.ndarray) -> np.ndarray:
-        if not np.issubdtype(values[-1].dtype, np.floating):
+        if not keras.backend.is_float_dtype(keras.backend.standardize_dtype(values[-1].dtype)):
             return values[-1]
         found = sum(share * value.astype(np.float64) for share, value in zip(shares, values, strict=True) if share)
         return np.asarray(found, values[-1].dtype)
@@ -36,6 +36,17 @@ def set_average(model: keras.Model, weights: Sequence[Sequence[np.ndarray]], sha
 def batch_norms(model: keras.Model) -> list[BatchNormalization]:
     """Returns the BatchNorm layers of a model, at every depth."""
     return [layer for layer in layers_inside(model) if isinstance(layer, BatchNormalization)]
+
+
+def moved_norms(model: keras.Model, weights: Sequence[Sequence[np.ndarray]]) -> list[BatchNormalization]:
+    """Returns the BatchNorm layers of a model whose statistics differ among lists of its weights."""
+    places = {id(weight): place for place, weight in enumerate(model.weights)}
+
+    def moved(norm: BatchNormalization) -> bool:
+        means = [each[places[id(norm.moving_mean)]] for each in weights]
+        return any(not np.array_equal(means[0], other) for other in means[1:])
+
+    return [norm for norm in batch_norms(model) if moved(norm)]
 
 
 def differ(weights: Iterable[Sequence[keras.Variable | np.ndarray]]) -> bool:

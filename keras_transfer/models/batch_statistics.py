@@ -7,19 +7,26 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 import tensorflow as tf
+from keras import layers
 
 from keras_transfer._checks import InputError
 from keras_transfer.models.averages import batch_norms
 from keras_transfer.models.freezing import everything_still
 
 
-def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str | int = "auto") -> int:
-    """Sets mean and variance of every BatchNorm layer of a model to those of images, and changes nothing else.
+def settle_batch_norm(
+    model: keras.Model,
+    images: tf.data.Dataset,
+    verbose: str | int = "auto",
+    norms: Sequence[layers.BatchNormalization] | None = None,
+) -> int:
+    """Sets mean and variance of BatchNorm layers of a model to those of images, and changes nothing else.
 
     Args:
         model: a model whose BatchNorm layers may be frozen.
         images: batches of images.
         verbose: 0 for no progress bar.
+        norms: the layers; by default all of the model.
 
     Returns:
         The number of BatchNorm layers.
@@ -27,7 +34,7 @@ def settle_batch_norm(model: keras.Model, images: tf.data.Dataset, verbose: str 
     Raises:
         InputError: if the model has no BatchNorm, or there are no images.
     """
-    norms = batch_norms(model)
+    norms = batch_norms(model) if norms is None else norms
     if not norms:
         raise InputError(
             "Expected a model with BatchNorm for 'adabn', which changes its statistics. Received: a model without."

@@ -116,10 +116,9 @@ def export(
             2019, https://arxiv.org/abs/1609.00451). It holds for images like the validation images of `data`, whose
             number it needs to be large enough, and for one class an image.
         min_accuracy: a share in (0, 1), such as 0.95, for a signature `known` and for `Prediction.known`: answers below
-            a probability are "I do not know", and of the others at least this share is right, with a confidence of
-            90 % (selective classification with guaranteed risk: Geifman and El-Yaniv 2017,
-            https://arxiv.org/abs/1705.08500). The probability is chosen on the validation images of `data`; for one
-            class an image.
+            a probability are "I do not know". The validation images of `data` choose it: of the answers above it they
+            show, at a confidence of 90 %, that at least this share is right (selective classification: Geifman and
+            El-Yaniv 2017, https://arxiv.org/abs/1705.08500). For one class an image.
         verify: whether to compare the version with the model in memory before it is published. Takes some seconds.
 
     Returns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ import numpy as np
 from keras_transfer._arguments import Kind, Whole, takes
 from keras_transfer._checks import InputError
 from keras_transfer.data.labelled_data import LabelledData
-from keras_transfer.models.averages import batch_norms, differ, set_average
+from keras_transfer.models.averages import moved_norms, set_average
 from keras_transfer.models.batch_statistics import settle_batch_norm
 
 DATA = Kind(LabelledData, "data of kt.data, such as from_directory returns")
@@ -30,6 +31,9 @@ class AverageEpochs(keras.callbacks.Callback):
         last: number of epochs, 2 or more. Of a training that stops early it averages the last ones before.
         data: its training images give the statistics of BatchNorm layers for the mean, where these layers were trained;
             without it the statistics are averaged too, which is near.
+
+    Attributes:
+        unless: says at the end whether the weights shall stay as they are, such as after a training that diverged.
 
     Raises:
         InputError: if `last` is not a whole number of 2 or more.
@@ -53,28 +57,29 @@ class AverageEpochs(keras.callbacks.Callback):
         super().__init__()
         self.last = last
         self.kept: list[list[np.ndarray]] = []
+        self.unless: Callable[[], bool] = lambda: False
         self._data = data
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.kept = []
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if not np.isfinite((logs or {}).get("loss", 0.0)):
-            return
         now, before = self.model.get_weights(), self.kept[-1] if self.kept else None
+        if not all(np.isfinite(np.asarray(weight, np.float64)).all() for weight in now):
+            return
         if before is not None:  # what is frozen is kept once
             now = [old if np.array_equal(old, new) else new for old, new in zip(before, now, strict=True)]
         self.kept = [*self.kept, now][-self.last :]
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         count = len(self.kept)
-        if count < 2:
+        if count < 2 or self.unless():
             return
         set_average(self.model, self.kept, [1 / count] * count)
-        means = {id(norm.moving_mean) for norm in batch_norms(self.model)}
-        places = [place for place, weight in enumerate(self.model.weights) if id(weight) in means]
-        if self._data is not None and differ([each[place] for place in places] for each in self.kept):
-            settle_batch_norm(self.model, self._data.in_order("train").map(lambda images, labels: images), verbose=0)
+        moved = moved_norms(self.model, self.kept)
+        if self._data is not None and moved:
+            images = self._data.in_order("train").map(lambda images, labels: images)
+            settle_batch_norm(self.model, images, verbose=0, norms=moved)
 
 
 def check_average(average: int | None, epochs: int) -> None:

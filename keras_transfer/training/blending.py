@@ -17,7 +17,7 @@ from keras_transfer._logging import say
 from keras_transfer._memory import available_memory
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.insight.evaluation import Answers
-from keras_transfer.models.averages import batch_norms, differ, set_average
+from keras_transfer.models.averages import differ, moved_norms, set_average
 from keras_transfer.models.batch_statistics import settle_batch_norm
 from keras_transfer.models.copies import copy_model
 from keras_transfer.models.origins import classes_of
@@ -155,10 +155,10 @@ class _Blends:
             names = [classes_of(model) for model in models]
             raise InputError(f"Expected models with the same classes in the same order. Received: {names}.")
         self._model = copy_model(models[-1])
-        self._settles = differ([norm.moving_mean for norm in batch_norms(model)] for model in models)
+        self._moved = moved_norms(self._model, self._weights)
         self._suffix, self._inputs = self._model, None
         first = self._first_that_differs(models)
-        if first is not None and not self._settles:
+        if first is not None and not self._moved:
             prefix, suffix = split(self._model, first)
             if self._fits(prefix):
                 self._suffix, self._inputs = suffix, prefix.predict(_images(data, "validation"), verbose=0)
@@ -191,8 +191,8 @@ class _Blends:
 
     def _set(self, shares: Sequence[float]) -> None:
         set_average(self._model, self._weights, shares)
-        if self._settles and max(shares) < 1:
-            settle_batch_norm(self._model, _images(self._data, "train"), verbose=0)
+        if self._moved and max(shares) < 1:
+            settle_batch_norm(self._model, _images(self._data, "train"), verbose=0, norms=self._moved)
 
     def _first_that_differs(self, models: Sequence[keras.Model]) -> str | None:
         """Returns the first part with weights that differ; None if it is the first of all."""

@@ -10,31 +10,30 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from keras_transfer._arguments import Kind, Number, Whole, takes
+from keras_transfer._arguments import VERBOSE, Kind, Number, Whole, takes
 from keras_transfer._checks import DataError, InputError
 from keras_transfer._logging import say
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.labelled_data import LabelledData
-from keras_transfer.engines import Runner
 from keras_transfer.engines.choosing import TENSORFLOW
-from keras_transfer.models.origins import classes_of
 from keras_transfer.models.stages import MODEL, stages
 from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import SOLVE, Phase
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification, task_of_model
+from keras_transfer.training.by_phases import train_by
 from keras_transfer.training.compatibility import check_callbacks, check_fit
-from keras_transfer.training.fine_tuning import train_by
 from keras_transfer.training.options import Options, phases_of
-from keras_transfer.training.solving import can_solve
+from keras_transfer.training.rule import EPOCHS, RATE, STAGES
+from keras_transfer.training.solving import can_solve, check_solves
+from keras_transfer.training.teachers import answers_of, check_teacher, told_from_others
 from keras_transfer.training.teaching import DistillationLoss, Teaching
 
-_HEAD, _TUNED = Phase(5, HEAD, 3e-3), (6, 3, 3e-4)
+_HEAD, _VIEWS = Phase(5, HEAD, 3e-3), 4
 TEACHER = MODEL | Kind(
     lambda value: (
         isinstance(value, (list, tuple)) and len(value) > 0 and all(isinstance(x, keras.Model) for x in value)
@@ -44,7 +43,16 @@ TEACHER = MODEL | Kind(
 DATA = Kind(LabelledData, "data of kt.data, such as from_directory returns")
 
 
-@takes(teacher=TEACHER, student=MODEL, data=DATA, unlabelled=DATA | None, weight=Number(0, 1), views=Whole(1))
+@takes(
+    teacher=TEACHER,
+    student=MODEL,
+    data=DATA,
+    unlabelled=DATA | None,
+    weight=Number(0, 1),
+    views=Whole(1) | None,
+    temperature=Number(0, above=True),
+    verbose=VERBOSE,
+)
 def distill(
     teacher: keras.Model | Sequence[keras.Model],
     student: keras.Model,
@@ -53,7 +61,7 @@ def distill(
     *,
     temperature: float = 2.0,
     weight: float = 0.9,
-    views: int = 1,
+    views: int | None = None,
     schedule: str | Schedule | Sequence[Phase] | None = None,
     epochs: int | None = None,
     learning_rate: float | None = None,
@@ -78,10 +86,12 @@ def distill(
         student: a model made by `build_model`; it is trained in place and stays compiled.
         data: images with labels, read for the student. Its validation images choose the best epoch, by their labels.
         unlabelled: more images, of which the teacher alone says what is on them, such as `kt.data.unlabelled` reads.
-            All of its splits are used, and its labels are not looked at. They are read as `data` is.
+            All of its splits are used but for images of `data`, and its labels are not looked at. They are read as
+            `data` is.
         temperature: by which logits are divided for the teacher's share of the loss, above 0.
         weight: of the teacher in the loss, in [0, 1]; the rest is the label's.
-        views: number of augmented views of each image, if `data` is augmented. Teacher and student see the same views.
+        views: number of augmented views of each image, if `data` is augmented; 4 by default. Teacher and student see
+            the same views, epoch after epoch.
         schedule: as in `fine_tune`. By default the head is solved on the teacher's answers, where it can be, and three
             stages are trained from there for six epochs at 3e-4.
         epochs: number of epochs of a schedule by name, 10 by default.
@@ -90,7 +100,7 @@ def distill(
         callbacks: Keras callbacks.
         rate: as in `fine_tune`.
         patience: as in `fine_tune`.
-        cache: as in `fine_tune`; the number of its views is that of `views`.
+        cache: as in `fine_tune`; it keeps as many views.
         resume_dir: as in `fine_tune`. The teacher's answers are part of the run.
         verbose: as in Keras' `fit`.
 
@@ -103,19 +113,32 @@ def distill(
     """
     check_fit(student, data)
     check_callbacks(student, callbacks)
-    if not temperature > 0:
-        raise InputError(f"Expected `temperature` above 0. Received: temperature={temperature!r}.")
-    if data.task is not TASKS.find(Classification.name) or task_of_model(student) is not data.task:
-        raise DataError("Expected one class an image, and a student with softmax, to distil. Received: another task.")
-    if views > 1 and not data.augmented:
-        raise InputError(f"Expected augmented images, to have views of. Received: views={views}, augment='none'.")
+    data, views = _checked_data(student, data, views)
     teachers = list(teacher) if isinstance(teacher, (list, tuple)) else [teacher]
     for each in teachers:
-        _check_teacher(each, data)
+        check_teacher(each, data)
+    options = Options(
+        optimizer=optimizer,
+        callbacks=callbacks,
+        class_weight=None,
+        rate=rate,
+        patience=patience,
+        cache=cache,
+        resume_dir=resume_dir,
+        verbose=verbose,
+    )
+    if options.cache_settings and data.augmented:
+        options = replace(options, cache=replace(options.cache_settings, views=views))
+    names = stages(student)
+    if schedule is None and epochs is None and learning_rate is None:
+        head = Phase(SOLVE, HEAD) if can_solve(student) else _HEAD
+        schedule = (head, Phase(EPOCHS, min(STAGES, len(names)), RATE))
+    phases = phases_of(schedule, epochs, learning_rate, names)
+    check_solves(student, phases, options)
     count = len(data.splits["train"])
-    every = data if unlabelled is None else _with_unlabelled(data, unlabelled)
+    every = data if unlabelled is None else _with_unlabelled(data, unlabelled, verbose)
     engine = "auto" if resume_dir is None else TENSORFLOW  # whose numbers are the same when the run goes on
-    each_of = [_answers(each, every, views, engine, verbose) for each in teachers]
+    each_of = [answers_of(each, every, views, engine, verbose) for each in teachers]
     answers = np.asarray(np.mean(each_of, axis=0, dtype=np.float64), np.float32)
     if not np.isfinite(answers).all():
         raise DataError("Expected a teacher that answers with numbers. Received: not a number, for some image.")
@@ -123,64 +146,64 @@ def distill(
     labels = np.concatenate([data.splits["train"].labels, said[count:]])
     known = np.eye(data.num_classes, dtype=np.float32)[labels]
     known[count:] = 0
-    teaching = Teaching(DistillationLoss(temperature, weight), known, answers, _names(teachers))
+    teaching = Teaching(DistillationLoss(temperature, weight), known, answers, told_from_others(teachers))
     splits = {**every.splits, "train": replace(every.splits["train"], labels=labels)}
-    taught = replace(every, splits=splits, targets=teaching.targets)
     if verbose:
         right = float((said[:count] == labels[:count]).mean())
-        more = f" and {len(labels) - count:,} without labels" if unlabelled is not None else ""
+        more = f" and answers for {len(labels) - count:,} without labels" if unlabelled is not None else ""
         say(f"teacher: right on {right:.1%} of {count:,} training images{more}")
-    options = Options(
-        optimizer=optimizer,
-        callbacks=callbacks,
-        class_weight=None,
-        rate=rate,
-        patience=patience,
-        cache=_cache_of(cache, views if data.augmented else 0),
-        resume_dir=resume_dir,
-        verbose=verbose,
-    )
-    names = stages(student)
-    if schedule is None and epochs is None and learning_rate is None:
-        epochs_tuned, most, tuned_rate = _TUNED
-        head = Phase(SOLVE, HEAD) if can_solve(student) else _HEAD
-        schedule = (head, Phase(epochs_tuned, min(most, len(names)), tuned_rate))
-    return train_by(student, taught, phases_of(schedule, epochs, learning_rate, names), options, teaching)
+    return train_by(student, replace(every, splits=splits, taught=teaching.taught), phases, options, teaching)
 
 
-def _check_teacher(teacher: keras.Model, data: LabelledData) -> None:
-    """Raises InputError unless a teacher answers with a probability for each class of the data."""
-    if task_of_model(teacher) is not TASKS.find(Classification.name):
-        raise InputError(f"Expected a teacher with activation='softmax'. Received: {teacher.name!r} with another.")
-    names, outputs = classes_of(teacher), teacher.output_shape[-1]
-    if outputs != data.num_classes or (names is not None and set(names) != set(data.class_names)):
-        theirs = f"{outputs} classes" if names is None else f"the classes {list(names[:20])}"
+def _checked_data(student: keras.Model, data: ImageData, views: int | None) -> tuple[ImageData, int]:
+    """Returns the data with labels as numbers, and the number of its views.
+
+    Raises:
+        InputError: if student, data and views do not go together.
+    """
+    one_class = TASKS.find(Classification.name)
+    if data.task is not one_class:
+        raise InputError(f"Expected one class an image, to distil. Received: {data.task.said_of_labels}.")
+    if task_of_model(student) is not one_class:
+        raise InputError("Expected a student with activation='softmax'. Received: one with another activation.")
+    if data.mixes:
         raise InputError(
-            f"Expected a teacher of the classes of the data, {list(data.class_names[:20])}. Received: one of {theirs}. "
-            "Train it on them first."
+            f"Expected images that are not mixed: a teacher sees single ones. Received: augment={data.augment!r}."
         )
+    if views is not None and views > 1 and not data.augmented:
+        raise InputError(f"Expected augmented images, to have views of. Received: views={views}, augment='none'.")
+    return replace(data, shares=False), views or (_VIEWS if data.augmented else 1)
 
 
-def _names(teachers: Sequence[keras.Model]) -> str:
-    """Returns what tells teachers from others: a hash of their weights."""
-    found = blake2b(digest_size=16)
-    for weight in (weight for teacher in teachers for weight in teacher.get_weights()):
-        found.update(np.ascontiguousarray(weight).data)
-    return found.hexdigest()
+def _with_unlabelled(data: ImageData, unlabelled: ImageData, verbose: str | int) -> ImageData:
+    """Returns data whose training images are followed by others, which have the label 0 and are in no group.
 
-
-def _with_unlabelled(data: ImageData, unlabelled: ImageData) -> ImageData:
-    """Returns data whose training images are followed by others, which have the label 0."""
-    found = data.splits["train"]
+    Images that the data holds itself are left out: those to validate and to test by must not be learnt.
+    """
+    found, left_out = data.splits["train"], 0
+    known = {_named(item) for examples in data.splits.values() for item in examples.items}
     for examples in unlabelled.splits.values():
-        more = replace(examples, labels=np.zeros(len(examples), found.labels.dtype), groups=None)
-        if not _go_together(found, more):
+        if not _go_together(found, examples):
+            theirs = examples.items
             raise InputError(
                 "Expected `unlabelled` images of the same kind as `data`: both files, or both arrays of one size and "
-                f"dtype. Received: {found.items.dtype} {found.items.shape} and {more.items.dtype} {more.items.shape}."
+                f"dtype. Received: {found.items.dtype} {found.items.shape} and {theirs.dtype} {theirs.shape}."
             )
-        found = replace(found, groups=None).followed_by(more)
+        new = np.array([place for place, item in enumerate(examples.items) if _named(item) not in known], int)
+        left_out += len(examples) - len(new)
+        groups = None if found.groups is None else found.groups.max(initial=-1) + 1 + np.arange(len(new))
+        more = replace(examples.take(new), labels=np.zeros(len(new), found.labels.dtype), groups=groups)
+        found = found.followed_by(more)
+    if left_out and verbose:
+        say(f"unlabelled: {left_out:,} images are among those of `data`, and left out")
     return replace(data, splits={**data.splits, "train": found})
+
+
+def _named(item: Any) -> bytes:
+    """Returns what tells an image from others: its path, or a hash of its content."""
+    if isinstance(item, (np.ndarray, bytes)):
+        return blake2b(np.ascontiguousarray(item).data if isinstance(item, np.ndarray) else item).digest()
+    return os.fsencode(os.path.realpath(item))
 
 
 def _go_together(first: Examples, second: Examples) -> bool:
@@ -189,30 +212,3 @@ def _go_together(first: Examples, second: Examples) -> bool:
         return examples.in_files, examples.encoded, items.shape[1:], items.dtype if items.ndim > 1 else None
 
     return kind(first) == kind(second)
-
-
-def _answers(teacher: keras.Model, data: ImageData, views: int, engine: str, verbose: str | int) -> np.ndarray:
-    """Returns the probabilities of a teacher, float32 `(views, count, num_classes)`, in the data's order of classes."""
-    height, width = teacher.input_shape[1:3]
-    size = (height or data.image_size[0], width or data.image_size[1])
-    seen = data if data.augmented else replace(data, image_size=size)
-    total = views * len(data.splits["train"])
-    run = Runner(teacher, total, engine, "teacher" if verbose else None)
-    progress = keras.utils.Progbar(-(-total // data.batch_size), verbose=1 if verbose == "auto" else int(verbose))
-    found, step = [], 0
-    for view in range(views):
-        with seen.naming_bad_files("train"):
-            for images, *_ in seen.in_order("train", epoch=view if data.augmented else None):
-                resized = images if tuple(images.shape[1:3]) == size else tf.image.resize(images, size, antialias=True)
-                found.append(run(resized)[0])
-                progress.update(step := step + 1)
-    answers = np.concatenate(found).reshape(views, len(data.splits["train"]), -1)
-    names = classes_of(teacher)
-    return answers if names is None else answers[..., [names.index(name) for name in data.class_names]]
-
-
-def _cache_of(cache: str | bool | Cache, views: int) -> str | bool | Cache:
-    """Returns the cache with as many views as the teacher saw."""
-    if cache is False or not views:
-        return cache
-    return replace(cache, views=views) if isinstance(cache, Cache) else Cache(str(cache), views=views)

@@ -6,7 +6,6 @@ import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import keras
@@ -15,28 +14,15 @@ from keras_transfer._checks import InputError
 from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.data.labelled_data import LabelledData
-from keras_transfer.models.origins import check_range, remember_classes, remember_range
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule
-from keras_transfer.schedules.phases import Phase, starts
+from keras_transfer.schedules.phases import Phase
 from keras_transfer.schedules.rates import Rate
-from keras_transfer.tasks import TASKS, Classification, task_of_labels, task_of_model
-from keras_transfer.training.averaging import AverageEpochs, check_average
-from keras_transfer.training.balancing import find_balance
-from keras_transfer.training.compatibility import check_callbacks, check_fit, check_labels, note_autologging, yes_or_no
-from keras_transfer.training.divergence import Divergence
-from keras_transfer.training.known_labels import has_unknown
-from keras_transfer.training.label_form import wants_one_hot
-from keras_transfer.training.options import SCHEDULE, Objective, Options, phases_of
-from keras_transfer.training.penalties import Penalty, Step, find_penalty
-from keras_transfer.training.penalties.penalty_model import PenaltyModel, Start
+from keras_transfer.training.by_phases import train_by
+from keras_transfer.training.compatibility import check_callbacks, check_fit, note_autologging
+from keras_transfer.training.options import SCHEDULE, Options, phases_of
+from keras_transfer.training.penalties import Penalty, Step
 from keras_transfer.training.recipes import Recipe, follow
-from keras_transfer.training.resuming import Resume
-from keras_transfer.training.run import BestEpoch, EpochOrder, Training, averaging
-from keras_transfer.training.run_identity import identity
-from keras_transfer.training.segments import plan_segments, trained_part
-from keras_transfer.training.solving import HeadSolver, Solved, TrainedAndSolvedPhases, check_solves
-from keras_transfer.training.teaching import Teaching
 
 
 def fine_tune(
@@ -172,92 +158,8 @@ def fine_tune(
         phases, count = phases_of(schedule, epochs, learning_rate, stages(model)), next(calls)
         folder = options.folder if options.folder is None or not count else options.folder / f"training_{count + 1}"
         every = [*(options.callbacks if watched else ()), *callbacks]
-        kept = replace(options.cache_settings or Cache("memory"), views=views) if views else options.cache
+        kept = replace(options.cache_settings, views=views) if views and options.cache_settings else options.cache
         changed = {"callbacks": every, "resume_dir": folder, "cache": kept, **changed}
         return train_by(model, data, phases, replace(options, **changed))
 
     return follow(recipe, model, data, tune, verbose)
-
-
-def train_by(
-    model: keras.Model,
-    data: LabelledData,
-    phases: tuple[Phase, ...],
-    options: Options,
-    teaching: Teaching | None = None,
-) -> keras.callbacks.History:
-    """Trains a model by phases, as `fine_tune` does.
-
-    Args:
-        model: that fits the data.
-        data: with targets in place of labels, if another model teaches.
-        phases: of the training.
-        options: settings.
-        teaching: what is learnt from another model; None to learn the labels.
-    """
-    loss, metrics, verbose = options.loss, options.metrics, options.verbose
-    one_unit = yes_or_no(model, data)
-    unfreeze = TrainedAndSolvedPhases(phases, train_batch_norm=options.train_batch_norm, rate=options.rate)
-    labels = data.splits["train"].labels
-    if loss is None:
-        check_labels(model, data)
-    balance = find_balance(options.balance, data, loss, verbose)
-    data, log_priors = balance.drawn(data), balance.log_priors(labels, data.num_classes)
-    check_solves(model, phases, options, log_priors)
-    remember_classes(model, data.class_names)
-    check_range(model, pixel_range := getattr(data, "pixel_range", None))
-    remember_range(model, pixel_range)
-    if data.task is TASKS.find(Classification.name) and not one_unit and wants_one_hot(loss, metrics or ()):
-        data = data.one_hot()
-    known = not any(has_unknown(part.labels) for part in data.splits.values())
-    task = task_of_model(model) or task_of_labels(labels)
-    if teaching is None:
-        objective = Objective.of(task, options, data.label_spec, known=known, log_priors=log_priors)
-    else:
-        objective = teaching.objective(task, metrics)
-    objective.compile(model, options.new_optimizer(model))
-    own = [*averaging(model), unfreeze, EpochOrder(data)]
-    around = None
-    if options.penalty is not None:
-        start = Start(model)
-        around = partial(PenaltyModel.of_part, penalty=find_penalty(options.penalty), start=start)
-        own.append(start)
-    part = trained_part(model, phases)
-    best = BestEpoch(part, options.patience or starts(phases)[-1]) if "validation" in data.splits else None
-    own += [Divergence(part, best), *([] if best is None else [best])]
-    if options.average is not None:
-        check_average(options.average, 0 if phases[-1].solves else phases[-1].length)
-        own.append(AverageEpochs(options.average, data))
-    weights = options.weights_of(labels, data.class_names, drawn_evenly=data.sampling == "balanced")
-    solved = Solved()
-    training = Training(
-        model,
-        [data],
-        phases,
-        unfreeze,
-        [*own, solved],
-        options.callbacks,
-        objective,
-        weights,
-        verbose,
-        HeadSolver(model, data, weights, solved, verbose, log_priors, None if teaching is None else teaching.solved),
-    )
-    resume = None
-    if options.folder is not None:
-        run = identity(
-            model,
-            data,
-            phases,
-            options.cache_settings,
-            {**options.settings(weights), "teacher": teaching and [teaching.taught_by, teaching.loss]},
-        )
-        resume = Resume(options.folder, run, training.every())
-    history = training.run(
-        lambda first: plan_segments(
-            model, data, phases, options.cache_settings, first=first, verbose=verbose, around=around
-        ),
-        data.steps,
-        resume,
-    )
-    history.path = solved.path
-    return history

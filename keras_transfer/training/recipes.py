@@ -24,11 +24,12 @@ from keras_transfer.models.copies import copy_model
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import SOLVE, Phase
-from keras_transfer.tasks import TASKS, Regression, Report, ValuesReport
+from keras_transfer.tasks import TASKS, Regression
 from keras_transfer.training import blending
 from keras_transfer.training.rule import MORE, RATE, STAGES, epochs_for, opens, with_augmentation
 from keras_transfer.training.solving import can_solve
 
+_SOLVING = {"average": None}  # one solution has no epochs to average
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
 
 __all__ = ["best", "default", "epochs_for", "fast", "opens"]
@@ -55,7 +56,7 @@ def follow(
 def fast(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
     """Solves the head on the frozen network, and calibrates its probabilities."""
     schedule = "solve" if _solves(model, verbose) else "feature_extraction"
-    history = tune(schedule=schedule, data=with_augmentation(data, "none"))
+    history = tune(schedule=schedule, data=with_augmentation(data, "none"), **({} if schedule != "solve" else _SOLVING))
     _calibrate(model, data, verbose)
     return history
 
@@ -84,25 +85,24 @@ def best(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int)
     it says "none" or "auto". Each ends with the best model between its solved head and its last epoch, as `default`
     does. The one with the smallest validation loss is taken, or the average of several (see `soup`) if that is
     smaller, and calibrated. With fewer than 20 validation images there is nothing to choose by, and with a head that
-    cannot be solved nothing to begin with: then it is `default`. Your `callbacks` see the first training.
+    cannot be solved nothing to begin with: then it is `default`. Where `data` is augmented in a way of its own there
+    is no second training. Your `callbacks` see the first training; the History is that of the one that was taken.
     """
     history, solved = _opened(model, data, tune, verbose)
     if solved is not None:
         tried = [_Trained("as by default", copy_model(model), history, solved)]
-        count = len(stages(model))
-        for named, phase, name, views in (
-            ("with mirror images", Phase(epochs_for(data, MORE), min(STAGES, count), RATE), "mirror", 2),
-            ("all stages", Phase(epochs_for(data, MORE), "all", RATE), "light", 0),
-        ):
-            begin = min(tried, key=lambda each: blending.loss_of(_with(model, each.solved, data))).solved
-            model.set_weights(begin)
-            seen = with_augmentation(data, name)
-            own = name == "mirror" and seen.augment == name
-            options = {"views": views if own else 0, "watched": False}
-            history, solved = _from_solved(
-                model, data, partial(tune, **options), verbose, phase, seen, None if own else begin
-            )
-            tried.append(_Trained(named, copy_model(model), history, solved or begin))
+        mirrored, seen = (with_augmentation(data, name) for name in ("mirror", "light"))
+        if mirrored.augment == "mirror":
+            phase = Phase(epochs_for(data, MORE), min(STAGES, len(stages(model))), RATE)
+            again = partial(tune, views=2, watched=False)
+            history, solved = _from_solved(model, data, again, verbose, phase, mirrored)
+            tried.append(_Trained("with mirror images", copy_model(model), history, solved or tried[0].solved))
+        begin = min((each.solved for each in tried), key=lambda weights: _loss_with(model, weights, data))
+        model.set_weights(begin)
+        phase, again = Phase(epochs_for(data, MORE), "all", RATE), partial(tune, watched=False)
+        history, _ = _from_solved(model, data, again, verbose, phase, seen, begin)
+        history.path = tried[0].history.path
+        tried.append(_Trained("all stages", copy_model(model), history, begin))
         _take_best(model, tried, data, verbose)
     _calibrate(model, data, verbose)
     return model.history
@@ -118,9 +118,9 @@ class _Trained:
     solved: list[np.ndarray]
 
 
-def _with(model: keras.Model, weights: list[np.ndarray], data: LabelledData) -> Report | ValuesReport:
+def _loss_with(model: keras.Model, weights: list[np.ndarray], data: LabelledData) -> float:
     model.set_weights(weights)
-    return evaluate(model, data.validation)
+    return blending.loss_of(evaluate(model, data.validation))
 
 
 def _take_best(model: keras.Model, tried: Sequence[_Trained], data: LabelledData, verbose: str | int) -> None:
@@ -147,7 +147,7 @@ def _opened(
         return _from_solved(model, data, tune, verbose, last, plain)
     if verbose:
         say(f"recipe: the head alone is solved, since {len(data.splits['train'])} training images are few")
-    history = tune(schedule="solve", data=plain)
+    history = tune(schedule="solve", data=plain, **_SOLVING)
     return history, model.get_weights() if _can_choose(data) else None
 
 

@@ -105,7 +105,8 @@ def plan_segments(
     if not wanted:
         return [Segment(edges[-1], whole)]
     splits = [name for name in ("train", "validation") if name in data.splits]
-    activations = Activations(model, data, wanted, cache or Cache("memory"), splits, verbose)
+    in_step = 0 if data.taught is None or not data.augmented else len(data.taught)  # views that answers are of
+    activations = Activations(model, data, wanted, cache or Cache("memory", views=in_step), splits, verbose)
 
     def feed(cut: str | None) -> Feed:
         if cut is None:

@@ -125,7 +125,9 @@ class HeadSolver:
         dense, data = _dense_of(self.model), self.data
         (source,) = features
         examples, outputs = data.splits["train"], self.model.output_shape[-1]
-        given, weights = self.shares or (examples.labels, self._weights(examples.labels))
+        given, weights = examples.labels, self._weights(examples.labels)
+        if self.shares is not None:
+            given, weights = self.shares[0], weights * self.shares[1]
         if dense.kernel_constraint is not None:
             dense.kernel.assign(class_means(Rows(source, examples.labels, weights, views=views), outputs))
             return

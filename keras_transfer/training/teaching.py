@@ -93,10 +93,15 @@ class Teaching:
     taught_by: str
 
     @property
-    def targets(self) -> np.ndarray:
+    def taught(self) -> np.ndarray:
         """What training batches hold in place of labels, float32 `(views, count, 2 * num_classes)`."""
         known = np.broadcast_to(self.known, self.answers.shape)
         return np.concatenate([known, self.answers], axis=-1)
+
+    @property
+    def identity(self) -> list[Any]:
+        """What tells this teaching from another, for a run that goes on."""
+        return [self.taught_by, len(self.answers), self.loss]
 
     @cached_property
     def solved(self) -> tuple[np.ndarray, np.ndarray]:

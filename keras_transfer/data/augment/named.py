@@ -47,7 +47,10 @@ def light(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 @AUGMENTATIONS.register("mirror")
 def mirror(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Shows the image and its mirror image in turn, one epoch after the other. With `Cache(views=2)` both are kept."""
+    """Shows the image and its mirror image in turn, one epoch after the other. With `Cache(views=2)` both are kept.
+
+    In a list it is so as the first part alone; elsewhere it is drawn which of both is shown.
+    """
     use = tf.bitwise.right_shift(tf.cast(seed[0], tf.int64), tf.constant(32, tf.int64))  # see `augmented`
     return tf.where(use % 2 == 1, tf.reverse(image, [1]), image)
 

@@ -21,7 +21,7 @@ _LAYERS: tuple[Callable[[], keras.layers.Layer], ...] = (
     lambda: keras.layers.RandomColorDegeneration(factor=0.9, value_range=_RANGE),
     lambda: keras.layers.RandomSharpness(factor=0.9, value_range=_RANGE),
     lambda: keras.layers.RandomPosterization(factor=3, value_range=_RANGE),
-    lambda: keras.layers.Solarization(addition_factor=0.3, threshold_factor=0.0, value_range=_RANGE),
+    lambda: keras.layers.Solarization(addition_factor=0.0, threshold_factor=1.0, value_range=_RANGE),
     lambda: keras.layers.AutoContrast(value_range=_RANGE),
     lambda: keras.layers.Equalization(value_range=_RANGE),
 )

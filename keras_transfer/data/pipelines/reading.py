@@ -135,7 +135,7 @@ def batched(
     mix: Mixing | None,
     num_classes: int | None,
     substitutes: Substitutes | None = None,
-    targets: np.ndarray | None = None,
+    taught: np.ndarray | None = None,
 ) -> tf.data.Dataset:
     """Makes batches of images and labels.
 
@@ -146,14 +146,14 @@ def batched(
         mix: what is done to a batch, if anything.
         num_classes: for labels as shares float32 `(batch, num_classes)`; None to leave them as they are.
         substitutes: those of `images_of`.
-        targets: in place of labels, `(views, count, width)`; see `LabelledData`.
+        taught: in place of labels, `(views, count, width)`; see `LabelledData`.
     """
-    table = None if targets is None else tf.constant(targets.reshape(-1, targets.shape[-1]))
+    table = None if taught is None else tf.constant(taught.reshape(-1, taught.shape[-1]))
 
     def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, use: tf.Tensor, *_: tf.Tensor) -> Any:
         images = tf.cast(images, tf.float32)
-        if targets is not None:
-            labels = tf.gather(table, use % targets.shape[0] * targets.shape[1] + index)
+        if taught is not None:
+            labels = tf.gather(table, use % taught.shape[0] * taught.shape[1] + index)
         elif num_classes is not None:
             labels = tf.one_hot(labels, num_classes)
         if mix is None:

@@ -117,7 +117,8 @@ def find_penalty(penalty: str | Penalty | Callable[[Step], tf.Tensor] | Sequence
     if isinstance(penalty, Penalty):
         return penalty
     if isinstance(penalty, str):
-        return PENALTIES.find(penalty)()
+        found = PENALTIES.find(penalty)
+        return found() if isinstance(found, type) else find_penalty(found)
     if isinstance(penalty, (list, tuple)) and penalty:
         return Together([find_penalty(each) for each in penalty])
     if callable(penalty) and not isinstance(penalty, type):

@@ -7,12 +7,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from keras_transfer._arguments import takes
 from keras_transfer._checks import InputError
+from keras_transfer._keras.borrowed import as_stored
 from keras_transfer._keras.graph import nodes
 from keras_transfer.models.copies import copy_model
-from keras_transfer.models.origins import origin_of
+from keras_transfer.models.origins import classes_of, origin_of
 from keras_transfer.models.stages import MODEL, check_one_way, layers_by_part, marks_of_stages, split
 from keras_transfer.schedules.parts import HEAD
 from keras_transfer.training.penalties.penalty import PENALTY, Penalty, Step, find_penalty
@@ -40,7 +42,7 @@ class Start(keras.callbacks.Callback):
         super().__init__()
         check_one_way(model)
         origin = origin_of(model)
-        if origin is not None and origin.weights == "random":
+        if origin is not None and origin.weights == "random" and classes_of(model) is None:  # which is set by training
             raise InputError(
                 "Expected a pretrained model: a penalty keeps it near what it was. Received: one with random weights. "
                 "Build it with weights='imagenet' or a file, or leave `penalty` out."
@@ -125,22 +127,25 @@ class PenaltyModel(keras.Model):
             return super().call(inputs, training=training, mask=mask)
         found = self._whole(inputs, training=True)
         outputs, *inside = found if isinstance(found, (list, tuple)) else [found]
-        features = inside.pop(0) if self._has_features else None
+        features = tf.cast(inside.pop(0), tf.float32) if self._has_features else None
 
         def maps() -> list[tuple[Any, Any]]:
             if self._maps_before is None:
                 return []
             before = self._maps_before(inputs, training=False)
             before = before if isinstance(before, (list, tuple)) else [before]
-            return [(now, keras.ops.stop_gradient(then)) for now, then in zip(inside, before, strict=True)]
+            pairs = (
+                (tf.cast(now, tf.float32), tf.cast(then, tf.float32)) for now, then in zip(inside, before, strict=True)
+            )
+            return [(now, tf.stop_gradient(then)) for now, then in pairs]
 
         weights, head = [], []
         for now, then in zip(self.weights, self._before.weights, strict=True):
             if now.trainable and id(now) in self._start.head:
-                head.append(now.value)
+                head.append(as_stored(now))
             elif now.trainable:
-                weights.append((now.value, then.value))
-        penalty = self._penalty.loss(Step(weights, head, features, maps))
+                weights.append((as_stored(now), as_stored(then)))
+        penalty = self._penalty.loss(Step(weights, head, features if weights else None, maps))
         keras.layers.Layer.add_loss(self, penalty)  # that of a functional model is not made
         return outputs
 
