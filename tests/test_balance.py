@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import toy_backbone, write_pictures
+from conftest import mostly_slow, toy_backbone, write_pictures
 from scipy.special import log_softmax, softmax
 
 import keras_transfer as kt
@@ -124,7 +124,7 @@ def test_an_image_that_is_drawn_again_is_augmented_in_another_way(data):
     assert not any(np.array_equal(images[rare[0]], images[place]) for place in rare[1:])
 
 
-@pytest.mark.parametrize("augment", ["none", "light"])
+@pytest.mark.parametrize("augment", mostly_slow(["light", "none"]))
 def test_cached_and_uncached_training_are_the_same(data, augment):
     part, weights = dataclasses.replace(data, augment=augment), []
     views = 12 if augment != "none" else 0  # the rarest images are used 8 times
@@ -232,7 +232,7 @@ def test_one_output_is_balanced_too():
         assert np.isfinite(kt.fine_tune(build(1, "sigmoid"), data, balance=name, **HEAD).history["loss"]).all()
 
 
-@pytest.mark.parametrize("balance", BALANCES.names())
+@pytest.mark.parametrize("balance", mostly_slow(BALANCES.names()))
 def test_mixed_images_and_recipes_are_balanced_too(data, balance, capsys):
     mixed = dataclasses.replace(data, augment="mixup")
     assert np.isfinite(kt.fine_tune(build(), mixed, balance=balance, **HEAD).history["loss"]).all()
@@ -308,7 +308,7 @@ def reported(data, schedule, **options):
     return kt.evaluate(model, data.test, class_names=data.class_names)
 
 
-@pytest.mark.parametrize("schedule", ["feature_extraction", "solve"])
+@pytest.mark.parametrize("schedule", mostly_slow(["feature_extraction", "solve"]))
 def test_each_balance_finds_the_rare_class_at_twenty_to_one(twenty_to_one, schedule):
     plain = reported(twenty_to_one, schedule, class_weight=None)
     assert plain.per_class["rare"]["recall"] < 0.5 < 0.95 < plain.per_class["common"]["recall"]

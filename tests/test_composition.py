@@ -45,7 +45,7 @@ def trained(data, cache, penalty, average, balance):
     return model, history
 
 
-@pytest.mark.parametrize(("penalty", "average", "balance"), mostly_slow(EVERY, fast=2))
+@pytest.mark.parametrize(("penalty", "average", "balance"), mostly_slow(EVERY))
 def test_every_part_goes_with_the_others(data, penalty, average, balance, tmp_path):
     model, history = trained(data, "memory", penalty, average, balance)
     plain, uncached = trained(data, False, penalty, average, balance)

@@ -124,3 +124,13 @@ def test_a_recipe_and_a_schedule_are_one_too_many(data):
         kt.fine_tune(build(), data, recipe=lambda model, data, tune, verbose: None)
     with pytest.raises(kt.InputError, match="Unknown recipe. Expected one of"):
         kt.fine_tune(build(), data, recipe="quick")
+
+
+def test_a_class_that_validation_lacks_is_trained_all_the_same(data):
+    validation = data.splits["validation"]
+    some = validation.take(np.flatnonzero(validation.labels != 2))
+    lacking = replace(data, splits={**data.splits, "validation": some})
+    model = build()
+    kt.fine_tune(model, lacking, recipe="default", verbose=0)
+    report = kt.evaluate(model, data.validation)
+    assert report.metrics["accuracy"] > 0.5 and report.per_class["2"]["recall"] > 0.3
