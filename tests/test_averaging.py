@@ -70,6 +70,7 @@ def test_without_data_the_statistics_are_averaged_too(data):
     np.testing.assert_allclose(model.get_weights()[norm], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_ends_with_the_same_mean(data, tmp_path):
     whole = train(data, average=3)
     with pytest.raises(KeyboardInterrupt):

@@ -222,6 +222,7 @@ def test_a_head_that_is_solved_for_even_draws_has_class_weights(data):
     assert np.array_equal(heads[0], heads[1]) and np.array_equal(heads[0], heads[2])
 
 
+@pytest.mark.slow
 def test_one_output_is_balanced_too():
     data = of((60, 6), (20, 4))
     solved, plain = build(1, "sigmoid"), build(1, "sigmoid")

@@ -68,6 +68,7 @@ def test_every_part_goes_with_the_others(data, penalty, average, balance, tmp_pa
     np.testing.assert_allclose(again, model.predict(images, verbose=0), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_distilled_student_goes_the_same_way(data, tmp_path):
     teacher, _ = trained(data, "memory", None, None, None)
     keras.utils.set_random_seed(2)

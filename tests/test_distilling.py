@@ -96,8 +96,8 @@ def test_cached_equals_uncached(teacher, data, options):
     solved = [taught(teacher, data, schedule="solve", cache=cache, **options)[0] for cache in ("memory", False)]
     for ours, theirs in zip(*(model.get_weights() for model in solved), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
-    cached, history = taught(teacher, data, schedule=PHASES[1:], cache="memory", **options)
-    plain, uncached = taught(teacher, data, schedule=PHASES[1:], cache=False, **options)
+    cached, history = taught(teacher, data, schedule=PHASES[1:2], cache="memory", **options)
+    plain, uncached = taught(teacher, data, schedule=PHASES[1:2], cache=False, **options)
     assert same(cached, plain) and history.history == uncached.history
 
 
@@ -151,8 +151,8 @@ def test_a_solved_head_has_the_smallest_loss_at_a_temperature_of_one(teacher, da
         temperature=1.0,
         weight=0.6,
         verbose=0,
-        schedule=(kt.Phase(30, "head", 1e-2),),
-        patience=30,
+        schedule=(kt.Phase(12, "head", 1e-2),),
+        patience=12,
     )
     assert least < total(trained) + 0.02
 
@@ -199,6 +199,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_knows_its_teacher(teacher, data, tmp_path):
     whole, _ = taught(teacher, data)
     with pytest.raises(KeyboardInterrupt):

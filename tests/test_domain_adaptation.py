@@ -159,6 +159,7 @@ def test_styles_are_mixed_alike_with_and_without_the_cache_where_several_tensors
 # what a method does
 
 
+@pytest.mark.slow
 def test_with_weight_0_it_is_the_training_on_the_source_alone(source, target):
     """With open BatchNorm too, but for its moving statistics, which follow the target as well."""
     found = []
@@ -283,6 +284,7 @@ def test_several_sources_are_judged_together(source, target, cache):
     assert history.history["val_accuracy"] == pytest.approx([expected])
 
 
+@pytest.mark.slow
 def test_the_choice_keeps_the_weights_of_the_best_candidate(source, target):
     model = build()
     before = model.get_weights()
@@ -326,6 +328,7 @@ def test_candidates_share_what_is_frozen_and_find_the_numbers_they_find_alone(so
     assert alone.history == choice.histories["mcc"].history and alone.score == choice.scores["mcc"]
 
 
+@pytest.mark.slow
 def test_adabn_is_judged_by_what_it_predicts_with_the_targets_statistics(source, target):
     model = build()
     history = run(model, source, target, "adabn", schedule=ONCE)

@@ -190,6 +190,7 @@ def test_random_corruption_is_found_and_never_crashes(kind):
     assert 5 <= len(expected) <= 100
 
 
+@pytest.mark.slow
 def test_a_file_that_changes_while_it_is_in_use_does_not_end_training(tmp_path):
     for name, seed in (("a", 0), ("b", 50)):
         (tmp_path / name).mkdir()

@@ -128,6 +128,7 @@ def test_a_penalty_of_zero_changes_nothing(data):
     assert same(trained(data, None)[0], trained(data, lambda step: 0.0)[0])
 
 
+@pytest.mark.slow
 def test_a_stronger_penalty_keeps_nearer(data):
     def far(alpha):
         pairs = zip(trained(data, kt.penalties.L2SP(alpha, 0))[0].weights, build().weights, strict=True)
@@ -160,6 +161,7 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", mostly_slow(["l2_sp", "delta"]))
 def test_a_run_that_goes_on_keeps_near_what_it_began_with(data, tmp_path, name):
     whole, _ = trained(data, name)

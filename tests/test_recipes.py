@@ -54,13 +54,24 @@ def test_the_default_never_ends_below_its_solved_head(data, solved):
     assert [phase.unfrozen for phase in history.phases] == ["head", 3] and history.path
 
 
-def test_the_best_one_is_never_above_the_default_and_says_what_it_took(data, capsys, tmp_path):
+def test_the_best_one_is_never_above_its_solved_head_and_says_what_it_took(data, capsys):
+    few = replace(data, splits={**data.splits, "train": data.splits["train"].take(np.arange(64))})
+    model = build()
+    history = kt.fine_tune(model, few, recipe="best", verbose=2)
+    assert model.history is history and "recipe: validation loss as by default " in capsys.readouterr().out
+    before = build()
+    kt.fine_tune(before, few, schedule="solve", verbose=0)
+    losses = [kt.evaluate(each, data.validation).metrics["loss"] for each in (model, before)]
+    assert losses[0] <= losses[1] + 1e-3
+
+
+@pytest.mark.slow
+def test_the_best_one_is_never_above_the_default_and_goes_on(data, tmp_path):
     default, model = build(), build()
     kt.fine_tune(default, data, recipe="default", verbose=0)
-    history = kt.fine_tune(model, data, recipe="best", resume_dir=tmp_path / "run", verbose=2)
+    kt.fine_tune(model, data, recipe="best", resume_dir=tmp_path / "run", verbose=0)
     losses = [kt.evaluate(each, data.validation).metrics["loss"] for each in (model, default)]
-    assert losses[0] <= losses[1] + 1e-3 and model.history is history
-    assert "recipe: validation loss as by default " in capsys.readouterr().out
+    assert losses[0] <= losses[1] + 1e-3
     again = build()
     kt.fine_tune(again, data, recipe="best", resume_dir=tmp_path / "run", verbose=0)  # both trainings are finished
     for weight, expected in zip(again.get_weights(), model.get_weights(), strict=True):
@@ -73,6 +84,7 @@ def test_a_recipe_decides_of_the_augmentation_where_it_may(data):
     assert found == ["none", "light", "none", "light", "strong", "strong"]
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_model(data, tmp_path):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

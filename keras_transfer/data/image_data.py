@@ -240,10 +240,8 @@ class ImageData(LabelledData):
         return images_of(order, self.splits[split], self.kind, substitutes=substitutes, keep=keep)
 
     def _augmented(self, images: tf.data.Dataset) -> tf.data.Dataset:
-        if not self.augmented:
-            return images
-        views = None if self.taught is None else len(self.taught)
-        return augmented(images, augmentations.find(self.augment), self.seed, views)
+        views, change = None if self.taught is None else len(self.taught), augmentations.find(self.augment)
+        return augmented(images, change, self.seed, views) if self.augmented else images
 
     def _batches(
         self,
