@@ -527,6 +527,7 @@ def test_killed_and_concurrent_extractions_leave_whole_entries(pictures, tmp_pat
     assert np.allclose(np.concatenate([rows for rows, _ in cached.validation]), expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_as_many_views_as_epochs_are_the_training_without_a_cache(arrays):
     results = []
     for cache in (False, kt.Cache("memory", views=5)):

@@ -156,6 +156,7 @@ def test_a_refused_call_leaves_nothing_behind(pictures, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_bad_files_are_noted_and_training_goes_on(doubles, tmp_path):
     folder = write_pictures(tmp_path / "photos", per_class=5)
     (folder / "red" / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")

@@ -76,7 +76,6 @@ def test_an_export_tells_the_possible_classes(model, data, tmp_path):
     for prediction, row, inside in zip(kt.load(version).predict(png), outputs, expected, strict=True):
         order = [str(place) for place in np.argsort(-row) if inside[place]]
         assert prediction.possible == tuple(order) and order[0] == prediction.class_name
-    assert kt.verify(version, model=model, data=data).passed
     assert "with a chance of 0.8" in (version / "model_card.md").read_text()
 
 

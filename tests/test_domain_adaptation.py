@@ -111,7 +111,8 @@ def test_mixed_precision_works(policy, method, source, target):
     assert np.isfinite(losses).all() and task[-1] < task[0]
 
 
-@pytest.mark.parametrize("method", ["dann", *(pytest.param(name, marks=slow) for name in METHODS if name != "dann")])
+@slow
+@pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_gives_the_same_numbers(method, source, target):
     found = []
     for _ in range(2):
@@ -316,6 +317,7 @@ def passes(monkeypatch) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_candidates_share_what_is_frozen_and_find_the_numbers_they_find_alone(source, target, passes):
     """AdaBN changes frozen layers, and must not spoil what the next candidate takes over."""
     model = build()

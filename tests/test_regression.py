@@ -91,6 +91,7 @@ def test_the_report_has_the_right_numbers():
         report_on(estimates, np.array([0, 1, 2]), None, TASKS.find("regression"))
 
 
+@pytest.mark.slow
 def test_from_a_table_to_an_export_that_speaks_of_years(table, tmp_path):
     keras.utils.set_random_seed(0)
     data = read(table, label_column="age", units=["years"])

@@ -46,8 +46,9 @@ class AdaptationModel(keras.Model):
 
     Example:
         >>> import numpy as np
-        >>> from keras_transfer import build_model
-        >>> model = build_model("MobileNet", 2, weights=None, image_size=32, backbone_options={"alpha": 0.25})
+        >>> from keras_transfer import Backbone, build_model
+        >>> network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3, strides=8)])
+        >>> model = build_model(Backbone(network, lambda pixels: pixels / 255), 2, image_size=32)
         >>> images = tf.data.Dataset.from_tensor_slices(np.zeros((4, 32, 32, 3), "float32"))
         >>> source = tf.data.Dataset.zip(images, tf.data.Dataset.from_tensor_slices([0, 1, 0, 1])).batch(2)
         >>> adapting = AdaptationModel(model, "coral")

@@ -87,7 +87,7 @@ class PenaltyModel(keras.Model):
     Example:
         >>> import numpy as np
         >>> from keras_transfer import Backbone, build_model
-        >>> network = keras.applications.MobileNet(weights=None, include_top=False, input_shape=(32, 32, 3), alpha=0.25)
+        >>> network = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3, strides=8)])
         >>> model = build_model(Backbone(network, lambda pixels: pixels / 255), 2, image_size=32)
         >>> kept = PenaltyModel(model, "l2_sp")
         >>> kept.compile("sgd", "sparse_categorical_crossentropy")
