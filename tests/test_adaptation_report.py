@@ -98,6 +98,7 @@ def test_a_target_or_model_that_does_not_fit_is_refused(models, data, pictures, 
         kt.adaptation_report(after, data, gone)
 
 
+@pytest.mark.slow
 def test_the_shell_adapts_and_leaves_a_served_version(doubles, tmp_path, pictures):
     flat = tmp_path / "flat"
     flat.mkdir()

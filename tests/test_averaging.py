@@ -80,6 +80,7 @@ def test_a_run_that_goes_on_ends_with_the_same_mean(data, tmp_path):
         assert all(np.array_equal(*pair) for pair in zip(again.get_weights(), whole.get_weights(), strict=True))
 
 
+@pytest.mark.slow
 def test_a_training_that_stops_early_averages_what_there_is(data):
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

@@ -170,6 +170,7 @@ def test_the_adjusted_loss_of_one_output_is_that_of_two():
     np.testing.assert_allclose(found, -expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_validation_loss_is_adjusted_and_a_file_has_the_plain_one(data, tmp_path):
     model = build()
     history = kt.fine_tune(model, data, balance="logit_adjustment", **HEAD)

@@ -57,6 +57,7 @@ def test_a_file_that_is_gone_is_left_to_reading():
     assert not deep_values(["no/such.png", "no/such.jpg", "no/such.tif"], False, 32)
 
 
+@pytest.mark.slow
 def test_the_export_and_its_description_have_the_range(tmp_path):
     data = kt.data.from_directory(folder_of(tmp_path / "x", 12), **SAME)
     model = kt.build_model(toy_backbone(), 2, image_size=32, activation="softmax")

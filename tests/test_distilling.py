@@ -178,6 +178,7 @@ def test_several_teachers_are_averaged_and_classes_are_put_in_order(teacher, dat
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_larger_teacher_gets_images_of_its_own_size(data):
     images = keras.Input((48, 48, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(images / 255)
@@ -298,6 +299,7 @@ def test_groups_stay_together(data):
     assert not set(found[:20]) & set(found[20:])
 
 
+@pytest.mark.slow
 def test_classes_that_are_drawn_evenly_weigh_the_same_in_a_solved_head(teacher):
     labels = np.repeat([0, 1, 2], (40, 20, 10))
     alike = kt.data.from_arrays(np.zeros((70, 32, 32, 3), "uint8"), labels, class_names=["a", "b", "c"], image_size=32)

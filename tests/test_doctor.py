@@ -157,13 +157,19 @@ def test_the_shell_command_tells_by_its_exit_code(photos, doubles, tmp_path):
     (photos / "train" / "a" / "bad.jpg").write_bytes(b"no picture")
     bad = run(photos, "--page", tmp_path / "page.html", "--quarantine", tmp_path / "quarantine.csv")
     assert bad.exit_code == 1 and "serious: unreadable (1)" in bad.stdout and (tmp_path / "page.html").is_file()
+    assert run(tmp_path / "nowhere").exit_code == 2
+    assert run(photos, "--page", "/dev/null/x/page.html").exit_code == 2
+
+
+@pytest.mark.slow
+def test_the_shell_trains_without_what_is_in_quarantine(photos, doubles, tmp_path):
+    (photos / "train" / "a" / "bad.jpg").write_bytes(b"no picture")
+    CliRunner().invoke(app, ["check", str(photos), "--quarantine", str(tmp_path / "quarantine.csv")])
     options = ["--backbone", "MobileNet", "--backbone-option", "alpha=0.25", "--weights", "none", "--image-size", "32"]
     options += ["--epochs", "1", "--quarantine", tmp_path / "quarantine.csv", "--output", tmp_path / "out"]
     options += ["--augment", "light", "--augment", "mixup"]
     trained = CliRunner().invoke(app, ["train", str(photos), *map(str, options)])
     assert trained.exit_code == 0 and "is in quarantine" in trained.stderr
-    assert run(tmp_path / "nowhere").exit_code == 2
-    assert run(photos, "--page", "/dev/null/x/page.html").exit_code == 2
 
 
 @pytest.mark.real

@@ -65,7 +65,10 @@ def is_open(path: str) -> bool:
 # contract, over the registry
 
 
-@pytest.mark.parametrize("method", METHODS)
+FAST = ("adabn", "dann", "mcc", "mixstyle")  # one of each kind; the others with `make test-slow`
+
+
+@pytest.mark.parametrize("method", [pytest.param(name, marks=() if name in FAST else slow) for name in METHODS])
 def test_no_method_moves_what_is_frozen_and_each_trains_what_is_open(method, source, target):
     """AdaBN is the one exception: statistics of BatchNorm, all of them, and nothing else that is frozen."""
     model = build()
@@ -143,6 +146,7 @@ def skipping_network() -> keras.Model:
     return keras.Model(images, late)
 
 
+@pytest.mark.slow
 def test_styles_are_mixed_alike_with_and_without_the_cache_where_several_tensors_cross_the_cut(source, target):
     stages = (("early", "early"), ("middle", "middle"), ("late", "third"))
     before, weights = [], []
@@ -253,6 +257,7 @@ def test_the_validator_is_in_the_history_and_patience_follows_it(source, target)
     assert history.validator == "val_entropy" and len(history.epoch) == 3, "nothing changes, so no epoch is better"
 
 
+@pytest.mark.slow
 def test_a_validator_of_ones_own_chooses_the_epoch(source, target):
     calls: list[int] = []
 
@@ -443,6 +448,7 @@ def test_a_run_that_was_killed_ends_with_the_weights_it_would_have_had(source, t
         run(build(), source, target, "dann", weight=0.5, **options)
 
 
+@pytest.mark.slow
 def test_a_run_by_a_function_of_ones_own_goes_on_in_another_process(source, target, tmp_path):
     """There the function lies at another address."""
 

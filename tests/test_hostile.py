@@ -138,6 +138,7 @@ def test_the_doctor_names_every_file_that_is_rejected_and_no_other(hostile):
     assert "line\nbreak.jpg" not in str(checkup) + checkup._repr_html_(), "a name is on one line"
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::keras_transfer.DataWarning")
 def test_training_evaluation_and_serving_go_on(hostile, tmp_path):
     data = kt.data.from_directory(hostile, image_size=32, batch_size=8)

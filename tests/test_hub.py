@@ -115,6 +115,7 @@ def test_what_is_not_there_is_a_sentence(tmp_path):
         kt.build_model(str(tmp_path / "empty"), 2)
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_found_under_the_name_of_its_time(reusable, tmp_path):
     """In a process of its own, which imports `keras_transfer.hub` as it always did."""
     model = kt.build_model(reusable, 2, image_size=32)

@@ -60,6 +60,7 @@ def test_trained_on_activations_as_on_images(arrays):
     assert all(np.allclose(*pair, atol=1e-5) for pair in zip(*found, strict=True))
 
 
+@pytest.mark.slow
 def test_solved_and_saved_as_a_plain_model_and_served(arrays, tmp_path):
     model = network(classes=3)
     history = kt.fine_tune(model, arrays, schedule="solve", verbose=0)

@@ -138,6 +138,7 @@ def test_a_recipe_and_a_schedule_are_one_too_many(data):
         kt.fine_tune(build(), data, recipe="quick")
 
 
+@pytest.mark.slow
 def test_a_class_that_validation_lacks_is_trained_all_the_same(data):
     validation = data.splits["validation"]
     some = validation.take(np.flatnonzero(validation.labels != 2))

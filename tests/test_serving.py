@@ -159,6 +159,7 @@ def test_bad_bytes_are_an_invalid_argument_in_the_graph(exported):
         function(image_bytes=tf.constant([b"garbage"]))
 
 
+@pytest.mark.slow
 def test_large_photographs_are_served_as_they_are_trained_on(trained, tmp_path):
     """They are decoded at reduced scale in both, and turned upright."""
     model, _ = trained
