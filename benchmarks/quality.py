@@ -66,7 +66,7 @@ FOOTER = """
 
 The default shall never be more than 0.3 points below the best regression. It is, by one held-out image, on the two
 smallest sets: one of 100 images is 1.0 point, one of 75 is 1.3, and the regression chooses its penalty by these very
-images. Tried: a head that is solved on mirror images too (+0.5 points over nine rows of sets and networks, which
+images. Tried: a head that is solved on mirror images too (+0.5 points over eight rows of sets and networks, which
 `best` does), standardised features, rates from 1e-5 to 1e-3, 3 to 24 epochs, all stages in place of three, light
 augmentation. None of them is better on every set; `best` tries the two that are best most often and keeps what the
 validation images prefer.

@@ -32,7 +32,8 @@ from keras_transfer.schedules.named import Schedule
 from keras_transfer.schedules.phases import Phase, starts
 from keras_transfer.schedules.rates import Rate
 from keras_transfer.tasks import TASKS, Classification
-from keras_transfer.training.options import Objective, Options
+from keras_transfer.training.objective import Objective
+from keras_transfer.training.options import Options
 from keras_transfer.training.resuming import Resume
 from keras_transfer.training.run import BestEpoch, Training, averaging
 from keras_transfer.training.run_identity import identity

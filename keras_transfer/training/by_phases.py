@@ -16,7 +16,8 @@ from keras_transfer.training.compatibility import check_labels, yes_or_no
 from keras_transfer.training.divergence import Divergence
 from keras_transfer.training.known_labels import has_unknown
 from keras_transfer.training.label_form import wants_one_hot
-from keras_transfer.training.options import Objective, Options
+from keras_transfer.training.objective import Objective
+from keras_transfer.training.options import Options
 from keras_transfer.training.penalties import find_penalty
 from keras_transfer.training.penalties.penalty_model import PenaltyModel, Start
 from keras_transfer.training.resuming import Resume

@@ -29,7 +29,6 @@ from keras_transfer.training import blending
 from keras_transfer.training.rule import MORE, RATE, STAGES, epochs_for, opens, with_augmentation
 from keras_transfer.training.solving import can_solve
 
-_SOLVING = {"average": None}  # one solution has no epochs to average
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
 
 __all__ = ["best", "default", "epochs_for", "fast", "opens"]
@@ -55,8 +54,11 @@ def follow(
 @RECIPES.register("fast")
 def fast(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
     """Solves the head on the frozen network, and calibrates its probabilities."""
-    schedule = "solve" if _solves(model, verbose) else "feature_extraction"
-    history = tune(schedule=schedule, data=with_augmentation(data, "none"), **({} if schedule != "solve" else _SOLVING))
+    plain = with_augmentation(data, "none")
+    if _solves(model, verbose):
+        history = tune(schedule="solve", data=plain, average=None)  # one solution has no epochs to average
+    else:
+        history = tune(schedule="feature_extraction", data=plain)
     _calibrate(model, data, verbose)
     return history
 
@@ -147,7 +149,7 @@ def _opened(
         return _from_solved(model, data, tune, verbose, last, plain)
     if verbose:
         say(f"recipe: the head alone is solved, since {len(data.splits['train'])} training images are few")
-    history = tune(schedule="solve", data=plain, **_SOLVING)
+    history = tune(schedule="solve", data=plain, average=None)
     return history, model.get_weights() if _can_choose(data) else None
 
 

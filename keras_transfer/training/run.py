@@ -17,7 +17,7 @@ from keras_transfer._logging import say
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.notes import note_changed
 from keras_transfer.schedules.phases import Phase, starts
-from keras_transfer.training.options import Objective
+from keras_transfer.training.objective import Objective
 from keras_transfer.training.resuming import Resume
 from keras_transfer.training.segments import Segment, Solve, SolvedSegment, fit_segments
 from keras_transfer.training.unfreezing import UnfreezeSchedule

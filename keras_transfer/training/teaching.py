@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_transfer.tasks import Task
 from keras_transfer.tasks.task import SMALLEST
-from keras_transfer.training.options import Objective
+from keras_transfer.training.objective import Objective
 
 
 class DistillationLoss(keras.losses.Loss):
