@@ -11,7 +11,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
-from quality import SETS, network_of
+from quality import SETS, candidate_of
 
 import keras_transfer as kt
 from keras_transfer.insight.conformal import smallest_possible
@@ -25,7 +25,7 @@ def main() -> None:
     print("set                 promise              kept     with")
     for name in ("photo, 10 a class", "sketch, 10 a class"):
         data = SETS[name](0)
-        model = network_of("MobileNet 0.25", data, "linear")
+        model = candidate_of("MobileNet 0.25").build(data)
         kt.fine_tune(model, data, recipe="fast", verbose=0)
         outputs, labels = model.predict(data.validation, verbose=0), data.splits["validation"].labels
         halves = [np.random.default_rng(seed).permutation(len(labels)) for seed in range(SPLITS)]

@@ -15,7 +15,7 @@ from statistics import median
 
 import keras
 import numpy as np
-from quality import files, network_of, pictures, split
+from quality import candidate_of, files, pictures, split
 
 import keras_transfer as kt
 
@@ -44,7 +44,7 @@ def main() -> None:
     for seed in range(5):
         keras.utils.set_random_seed(seed)
         data, rest = pictures("photo", seed, LABELS), unlabelled(seed)
-        alone, teacher, student = (network_of(name, data, "linear") for name in (STUDENT, TEACHER, STUDENT))
+        alone, teacher, student = (candidate_of(name).build(data) for name in (STUDENT, TEACHER, STUDENT))
         for model in (alone, teacher):
             kt.fine_tune(model, data, recipe="default", verbose=0)
         begin = time.perf_counter()

@@ -140,16 +140,13 @@ MANY = {name for name in SETS if name.startswith(("sketch", "photo", "digits"))}
 # recipes
 
 
-def network_of(name: str, data: kt.data.ImageData, head: str) -> keras.Model:
-    """Builds a network with its ImageNet weights and a new head."""
+def candidate_of(name: str) -> kt.Candidate:
+    """Returns a network with its ImageNet weights."""
     backbone, alpha, weights = NETWORKS[name]
-    side = data.image_size[0]
     if backbone is None:
         loaded = keras.models.load_model(WEIGHTS / weights, compile=False)
-        part = kt.Backbone(loaded, lambda pixels: (pixels - 127) / 128, image_size=side)
-        return kt.build_model(part, data.num_classes, image_size=side, head=head)
-    options = {"weights": WEIGHTS / weights, "backbone_options": {"alpha": alpha}}
-    return kt.build_model(backbone, data.num_classes, image_size=side, head=head, **options)
+        return kt.Candidate(kt.Backbone(loaded, lambda pixels: (pixels - 127) / 128, image_size=224))
+    return kt.Candidate(backbone, WEIGHTS / weights, backbone_options={"alpha": alpha})
 
 
 def best_regression(
@@ -238,7 +235,7 @@ RECIPES: dict[str, Callable[[keras.Model, kt.data.ImageData], dict[str, Any]]] =
 def run(name: str, network: str, recipe: str, seed: int) -> dict[str, Any]:
     """Does a run: reads the set, builds the network, follows the recipe."""
     data = SETS[name](seed)
-    model = network_of(network, data, "multilayer" if recipe.startswith("multilayer") else "linear")
+    model = candidate_of(network).build(data, head="multilayer" if recipe.startswith("multilayer") else "linear")
     begin = time.perf_counter()
     return {**RECIPES[recipe](model, data), "recipe_seconds": time.perf_counter() - begin}
 

@@ -18,7 +18,7 @@ from dataclasses import astuple, dataclass
 from statistics import mean, median
 
 import numpy as np
-from quality import ARGUMENTS, NETWORKS, SEEDS, best_regression, digits, files, network_of, split
+from quality import ARGUMENTS, NETWORKS, SEEDS, best_regression, candidate_of, digits, files, split
 from rich.progress import track
 
 import keras_transfer as kt
@@ -63,7 +63,7 @@ def features_of(name: str, network: str) -> tuple[np.ndarray, np.ndarray]:
         splits = ["train"] * (len(paths) - 10) + ["validation"] * 10  # features are those of training images
         table = {"image": paths, "label": labels, "split": splits}
         data = kt.data.from_dataframe(table, split_column="split")
-    features, labels = kt.extract_features(network_of(network, data, "linear"), data, verbose=0)
+    features, labels = kt.extract_features(candidate_of(network).build(data), data, verbose=0)
     return features.astype(np.float32), np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 

@@ -22,6 +22,7 @@ from .adaptation import (
 from .caching import Cache, CachedDataset, extract_features
 from .catalogue import available
 from .data import augment
+from .features import ranking
 from .hub import HubLayer, hub_backbone
 from .insight.batch_norm import BatchNormCheck, check_batch_norm
 from .insight.calibration import Calibration, calibrate
@@ -38,6 +39,7 @@ from .plots import plot_history, plot_schedule
 from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .schedules import rates
 from .schedules.phases import Phase
+from .selection import BackboneRanking, Candidate, RankedBackbone, rank_backbones
 from .serving import (
     Difference,
     Prediction,
@@ -67,10 +69,12 @@ __all__ = [
     "AdaptationReport",
     "AverageEpochs",
     "Backbone",
+    "BackboneRanking",
     "BatchNormCheck",
     "Cache",
     "CachedDataset",
     "Calibration",
+    "Candidate",
     "DataError",
     "DataWarning",
     "Difference",
@@ -82,6 +86,7 @@ __all__ = [
     "PenaltyModel",
     "Phase",
     "Prediction",
+    "RankedBackbone",
     "RateCurve",
     "Report",
     "RuntimeReport",
@@ -126,6 +131,8 @@ __all__ = [
     "pooling",
     "predict_folder",
     "predict_request",
+    "rank_backbones",
+    "ranking",
     "rates",
     "recipes",
     "schedules",

@@ -9,6 +9,7 @@ from keras_transfer.data.augment.named import AUGMENTATIONS, MIXINGS
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.data.pixels.views import VIEWS
 from keras_transfer.engines import ENGINES
+from keras_transfer.features.ranking import RANKINGS
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.heads import HEADS
 from keras_transfer.models.pooling import POOLINGS
@@ -38,6 +39,7 @@ _REGISTRIES = {
         FORMATS,
         ALIGNMENTS,
         VALIDATORS,
+        RANKINGS,
         TASKS,
         ENGINES,
     )
@@ -50,8 +52,8 @@ def available(kind: str | None = None) -> list[str]:
 
     Args:
         kind: "backbone", "pooling", "head", "schedule", "rate", "recipe", "penalty", "balance", "augmentation",
-            "mixing", "resize", "views", "format" (of other runtimes), "alignment", "validator", "task" or "engine";
-            None for the list of these.
+            "mixing", "resize", "views", "format" (of other runtimes), "alignment", "validator", "ranking", "task" or
+            "engine"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

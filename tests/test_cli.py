@@ -193,3 +193,18 @@ def test_the_allocator_keeps_memory_unless_it_is_switched_off(monkeypatch):
     assert keep_memory() is (platform.libc_ver()[0] == "glibc")
     monkeypatch.setenv("KERAS_TRANSFER_MALLOC", "system")
     assert not keep_memory()
+
+
+def test_choose_ranks_networks_and_draws_them(pictures, tmp_path, monkeypatch):
+    build = kt.build_model
+    monkeypatch.setattr(
+        "keras_transfer.selection.candidates.build_model",
+        lambda name, count, **options: build(name, count, **{**options, "weights": None}),
+    )
+    names = ["--candidate", "MobileNet", "--candidate", "Xception"]
+    options = ["--image-size", 32, "--by", "solved_head", "--plot", tmp_path / "networks.png", "--json"]
+    result = json.loads(run("choose", pictures, *names, *options).stdout.splitlines()[-1])
+    assert result["best"] == "MobileNet" and "71 pixels" in result["left_out"]["Xception"]
+    assert (tmp_path / "networks.png").stat().st_size > 5000
+    assert "Did you mean" in run("choose", pictures, "--candidate", "MobilNet", code=2).output
+    assert ".png" in run("choose", pictures, "--plot", tmp_path / "networks.pdf", code=2).output

@@ -89,7 +89,7 @@ def random_weights(monkeypatch):
 
 
 # what is said of sets as tiny as these
-FEW = pytest.mark.filterwarnings("ignore:.*(is a guess|are too few to choose by):UserWarning")
+FEW = pytest.mark.filterwarnings("ignore:.*(is a guess|are too few to choose by|Transfer promises nothing):UserWarning")
 WITH_PYTHON = [page for page in PAGES if _blocks(page, "python")]
 
 

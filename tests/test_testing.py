@@ -24,6 +24,7 @@ CHECKS = {
     "validator": testing.check_validator,
 }
 ELSEWHERE = {
+    "ranking": "test_ranking.py compares each with its formula",
     "engine": "test_engines.py runs each over every backbone",
     "backbone": "test_backbones.py runs a longer contract over each",
     "mixing": "a mixing is a layer of Keras; test_augment.py",

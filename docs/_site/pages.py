@@ -25,6 +25,7 @@ ELSEWHERE = {  # path in the repository: path on the site
     "benchmarks/README.md": "benchmarks/README.md",
     "benchmarks/adaptation.md": "benchmarks/adaptation.md",
     "benchmarks/quality.md": "benchmarks/quality.md",
+    "benchmarks/ranking.md": "benchmarks/ranking.md",
     "saved_models/README.md": "saved_models/README.md",
     "notebooks/tutorial.ipynb": "notebooks/tutorial.md",
     "notebooks/adaptation.ipynb": "notebooks/adaptation.md",

@@ -18,6 +18,7 @@ MODULES = (
     "schedules",
     "recipes",
     "penalties",
+    "ranking",
     "augment",
     "alignment",
     "validators",

@@ -1,9 +1,21 @@
-"""The shell command: train, adapt, check, evaluate, predict, verify, sign, serve, convert, cache and demo."""
+"""The shell command: train, choose, adapt, check, evaluate, predict, verify, sign, serve, convert, cache and demo."""
 
-from keras_transfer.cli import adapting, cached, checking, converting, proving, serving, training, using
+from keras_transfer.cli import adapting, cached, checking, choosing, converting, proving, serving, training, using
 from keras_transfer.cli.session import app
 
-__all__ = ["adapting", "app", "cached", "checking", "converting", "main", "proving", "serving", "training", "using"]
+__all__ = [
+    "adapting",
+    "app",
+    "cached",
+    "checking",
+    "choosing",
+    "converting",
+    "main",
+    "proving",
+    "serving",
+    "training",
+    "using",
+]
 
 
 def main() -> None:

@@ -7,12 +7,13 @@ from keras_transfer.plots.curves import plot_history, plot_path, plot_rates, plo
 from keras_transfer.plots.figure import Figure
 from keras_transfer.plots.images import plot_images
 from keras_transfer.plots.matrices import plot_confusion
-from keras_transfer.plots.points import plot_domains, plot_two_sets
+from keras_transfer.plots.points import plot_costs, plot_domains, plot_two_sets
 from keras_transfer.plots.schedule import plot_schedule
 
 __all__ = [
     "Figure",
     "plot_confusion",
+    "plot_costs",
     "plot_domains",
     "plot_history",
     "plot_images",

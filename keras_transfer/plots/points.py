@@ -61,3 +61,23 @@ def plot_values(values: np.ndarray, estimates: np.ndarray, names: Sequence[str])
         axes.set_xlabel("true")
         axes.set_ylabel("estimated")
     return figure
+
+
+def plot_costs(places: Mapping[str, tuple[float, float, float]], title: str) -> Figure:
+    """Draws what networks reach over the milliseconds that they take for an image, with an area by their megabytes.
+
+    Args:
+        places: by the name of a network, milliseconds, what it reaches, and megabytes.
+        title: what is reached.
+    """
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.add_subplot()
+    largest = max(megabytes for *_, megabytes in places.values()) or 1.0
+    for name, (milliseconds, reached, megabytes) in places.items():
+        axes.scatter(milliseconds, reached, s=20 + 380 * megabytes / largest, alpha=0.5)
+        axes.annotate(f"{name}, {megabytes:.0f} MB", (milliseconds, reached), fontsize=8, ha="center", va="bottom")
+    axes.set_xscale("log")
+    axes.set_xlabel("milliseconds an image")
+    axes.set_ylabel(title)
+    axes.margins(0.2)
+    return figure

@@ -39,6 +39,27 @@ def strata_of(examples: Examples) -> np.ndarray | None:
     return examples.task.strata(examples.labels)
 
 
+def draw(strata: np.ndarray | None, count: int, wanted: int, seed: int) -> np.ndarray:
+    """Draws some of `count` images, each stratum by its share, and two of each if so many are wanted.
+
+    Returns:
+        Indices in rising order, int `(min(wanted, count),)`.
+
+    Example:
+        >>> strata = np.array([0] * 90 + [1] * 8 + [2] * 2)
+        >>> np.bincount(strata[draw(strata, 100, 20, 0)])
+        array([15,  3,  2])
+    """
+    order = np.random.default_rng(seed).permutation(count)
+    if strata is None:
+        return np.sort(order[:wanted])
+    _, number, counts = np.unique(strata[order], return_inverse=True, return_counts=True)
+    rank = np.empty(count, np.int64)
+    rank[np.argsort(number, kind="stable")] = np.concatenate([np.arange(each) for each in counts])
+    place = np.maximum(rank - 1, 0) / counts[number]  # the first two of each come first, then all by their shares
+    return np.sort(order[np.argsort(place, kind="stable")[:wanted]])
+
+
 SHARE = Kind(lambda value: Number(0, 1, above=True).accepts(value) and value < 1, "a number in (0, 1)")
 
 
