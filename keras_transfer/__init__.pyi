@@ -28,13 +28,16 @@ from .insight.batch_norm import BatchNormCheck, check_batch_norm
 from .insight.calibration import Calibration, calibrate
 from .insight.evaluation import evaluate
 from .insight.grad_cam import grad_cam
-from .models import heads, pooling
+from .models import heads, pooling, tuning
 from .models.backbones.backbone import Backbone
 from .models.building import build_model
+from .models.deltas import apply_delta, save_delta
 from .models.extending import extend
 from .models.freezing import set_trainable
 from .models.loading import load_model
 from .models.stages import split, stages
+from .models.tunable import Tunable, TunablePart, tunable
+from .models.tuning import fold, tuned
 from .plots import plot_history, plot_schedule
 from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .schedules import rates
@@ -92,6 +95,8 @@ __all__ = [
     "RuntimeReport",
     "RuntimeResult",
     "ServedModel",
+    "Tunable",
+    "TunablePart",
     "UnfreezeSchedule",
     "ValuesReport",
     "Verification",
@@ -100,6 +105,7 @@ __all__ = [
     "adapt",
     "adaptation_report",
     "alignment",
+    "apply_delta",
     "augment",
     "available",
     "build_model",
@@ -116,6 +122,7 @@ __all__ = [
     "extract_features",
     "find_learning_rate",
     "fine_tune",
+    "fold",
     "grad_cam",
     "heads",
     "hub",
@@ -135,6 +142,7 @@ __all__ = [
     "ranking",
     "rates",
     "recipes",
+    "save_delta",
     "schedules",
     "set_trainable",
     "sign",
@@ -142,6 +150,9 @@ __all__ = [
     "split",
     "stages",
     "testing",
+    "tunable",
+    "tuned",
+    "tuning",
     "validators",
     "verify",
 ]

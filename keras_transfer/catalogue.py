@@ -13,6 +13,7 @@ from keras_transfer.features.ranking import RANKINGS
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.heads import HEADS
 from keras_transfer.models.pooling import POOLINGS
+from keras_transfer.models.tuning import TUNINGS
 from keras_transfer.runtimes import FORMATS
 from keras_transfer.schedules.named import SCHEDULES
 from keras_transfer.schedules.rates import RATES
@@ -27,6 +28,7 @@ _REGISTRIES = {
         BACKBONES,
         POOLINGS,
         HEADS,
+        TUNINGS,
         SCHEDULES,
         RATES,
         RECIPES,
@@ -51,9 +53,9 @@ def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "schedule", "rate", "recipe", "penalty", "balance", "augmentation",
-            "mixing", "resize", "views", "format" (of other runtimes), "alignment", "validator", "ranking", "task" or
-            "engine"; None for the list of these.
+        kind: "backbone", "pooling", "head", "tuning", "schedule", "rate", "recipe", "penalty", "balance",
+            "augmentation", "mixing", "resize", "views", "format" (of other runtimes), "alignment", "validator",
+            "ranking", "task" or "engine"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

@@ -24,6 +24,7 @@ CHECKS = {
     "validator": testing.check_validator,
 }
 ELSEWHERE = {
+    "tuning": "test_tuning.py and test_deltas.py run contracts over each",
     "ranking": "test_ranking.py compares each with its formula",
     "engine": "test_engines.py runs each over every backbone",
     "backbone": "test_backbones.py runs a longer contract over each",

@@ -19,6 +19,7 @@ MODULES = (
     "recipes",
     "penalties",
     "ranking",
+    "tuning",
     "augment",
     "alignment",
     "validators",

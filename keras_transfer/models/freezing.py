@@ -11,6 +11,7 @@ from keras import layers
 from keras_transfer._arguments import Flag, takes
 from keras_transfer._keras.still import hold_still, layers_inside, stillness_kept
 from keras_transfer.models.stages import MODEL, layers_before, layers_by_part, stages
+from keras_transfer.models.tuning.tuning import ADDED, Tuning, tuning_of
 from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen, open_parts
 
 
@@ -44,12 +45,28 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
     backbone = set(map(id, layers_before(model, HEAD)))
     frozen = set(map(id, frozen_layers(model, unfrozen)))
     model.trainable = True  # a False here would override the layers
+    tuning = tuning_of(model)
     for layer in model.layers:
         is_frozen = id(layer) in frozen
         for part in layers_inside(layer):
             still_norm = isinstance(part, layers.BatchNormalization) and id(layer) in backbone and not train_batch_norm
-            part.trainable = not (is_frozen or still_norm)
-            hold_still(part, is_frozen)
+            if tuning is not None and id(layer) in backbone and not is_frozen:
+                _open_little(part, tuning, still=not part.name.startswith(ADDED))
+            else:
+                part.trainable = not (is_frozen or still_norm)
+                hold_still(part, is_frozen)
+
+
+def _open_little(layer: layers.Layer, tuning: Tuning, *, still: bool) -> None:
+    """Opens what a tuning trains of a layer; all else of the network is frozen."""
+    layer.trainable = True
+    tuning.revive(layer)
+    opened = set(map(id, tuning.opened(layer)))
+    inside = {id(variable) for inner in layers_inside(layer)[1:] for variable in inner.weights}
+    for variable in layer.weights:
+        if id(variable) not in inside:
+            variable.trainable = id(variable) in opened
+    hold_still(layer, still)
 
 
 def restart_randomness(model: keras.Model, epoch: int) -> None:
@@ -71,13 +88,14 @@ def unfrozen_as(model: keras.Model, unfrozen: Unfrozen) -> Iterator[None]:
     model_trainable = model.trainable
     inside = [part for layer in model.layers for part in layers_inside(layer)]
     before = [(part, part.trainable) for part in inside]
+    opened = [(variable, variable.trainable) for variable in model.variables]
     with stillness_kept(inside):
         set_trainable(model, unfrozen)
         try:
             yield
         finally:
             model.trainable = model_trainable
-            for part, trainable in before:
+            for part, trainable in (*before, *opened):
                 part.trainable = trainable
 
 

@@ -23,6 +23,7 @@ from keras_transfer.insight.evaluation import Answers
 from keras_transfer.insight.selective import smallest_known
 from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
+from keras_transfer.models.tuning import fold
 from keras_transfer.serving.card.card import write_card
 from keras_transfer.serving.description import Description, describe
 from keras_transfer.serving.proof.hashes import write_hashes
@@ -92,6 +93,9 @@ def export(
       `(batch, num_classes)`.
     - Regression: `values` and `class_names`, both `(batch, num_classes)`.
 
+    A tuning, such as LoRA, is computed into the weights of the network, which therefore has the size and the speed that
+    it had without it (see `fold`).
+
     Verification starts a process that imports TensorFlow but neither Keras nor this package, and loads the version
     there. Its inputs are generated images in all formats and some images of `data`. The decoded pixels must equal
     those of the training pipeline. The outputs must equal those of the model in memory up to 1e-5, or 1e-2 for a model
@@ -153,7 +157,7 @@ def export(
     try:
         with Probe() if verify else nullcontext() as probe:
             plain = in_float32(model)  # whatever it was trained in: other runtimes and other machines take it
-            _write(plain, staging / "version", description, top_k)
+            _write(fold(plain), staging / "version", description, top_k)
             if probe is not None:
                 verify_export(probe, staging / "version", plain, data, description)
         write_card(staging / "version", model, description, data, report)

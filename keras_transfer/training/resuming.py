@@ -21,6 +21,7 @@ from keras_transfer._checks import DataWarning, DiskError, InputError
 from keras_transfer._folders import locked_folder, writable_folder
 from keras_transfer._keras.callbacks import memory_of
 from keras_transfer.models.freezing import random_states
+from keras_transfer.models.tuning.lora import saved_otherwise
 from keras_transfer.training.packing import pack, unpack
 from keras_transfer.training.run_identity import callback_identity, changes
 
@@ -78,6 +79,8 @@ class Resume(Callback):
         try:
             self.model.load_weights(self._kept / "model.weights.h5")
             with np.load(self._kept / "arrays.npz") as arrays:
+                for index, variable in enumerate(saved_otherwise(self.model)):
+                    variable.assign(arrays[f"exact_{index}"])
                 for index, seeds in enumerate(random_states(self.model)):
                     seeds.assign(arrays[f"seeds_{index}"])
                 for callback, memory in zip(self._others, self._state["callbacks"], strict=True):
@@ -94,6 +97,7 @@ class Resume(Callback):
             arrays: dict[str, Any] = {
                 f"seeds_{index}": np.array(seeds) for index, seeds in enumerate(random_states(self.model))
             }
+            arrays |= {f"exact_{place}": np.array(each) for place, each in enumerate(saved_otherwise(self.model))}
             state = {
                 "epoch": epoch + 1,
                 "finished": bool(self.model.stop_training) or epoch + 1 == self.params["epochs"],

@@ -61,6 +61,11 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def own_weights(layer: layers.Layer) -> list[np.ndarray]:
+    """Returns the weights of a layer."""
+    return layer.get_weights()
+
+
 _RESERVED = {"images", "features", "logits", "predictions"}
 
 
@@ -70,6 +75,7 @@ def copy_network(
     call: Callable[..., Any],
     fitted: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = None,
     configured: Callable[[Any], Any] | None = None,
+    weights: Callable[[layers.Layer], list[np.ndarray]] = own_weights,
 ) -> keras.Model:
     """Copies a functional network onto the input `images`, with its weights.
 
@@ -80,6 +86,7 @@ def copy_network(
             is called for each operation, in the order of the graph.
         fitted: function `(values, shape)` that makes weights of a layer fit their copy; by default they are the same.
         configured: function of the config of an operation that returns the one of its copy.
+        weights: function of a layer that returns the weights of its copy; by default its own.
     """
     twins: dict[int, keras.Operation] = {}
 
@@ -100,7 +107,7 @@ def copy_network(
     copied = {layer.name: layer for layer in copy.layers}
     for layer in network.layers:
         if layer.weights and layer.name in copied:  # `call` may leave out an operation
-            values, shapes = layer.get_weights(), [tuple(weight.shape) for weight in copied[layer.name].weights]
+            values, shapes = weights(layer), [tuple(weight.shape) for weight in copied[layer.name].weights]
             if fitted is not None:
                 values = [fitted(value, shape) for value, shape in zip(values, shapes, strict=True)]
             copied[layer.name].set_weights(values)
