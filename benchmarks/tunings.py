@@ -1,6 +1,6 @@
 """Small tunings beside the head alone and full fine-tuning, on photographs and sketches. Writes tunings.md.
 
-`python benchmarks/tunings.py` trains MobileNetV2 1.0 on PACS by every tuning, five splits, ten and fifty images a class.
+`python benchmarks/tunings.py` trains MobileNetV2 1.0 on PACS by every tuning: five splits, 10 and 50 images a class.
 Each starts from a solved head and opens all stages for six epochs; its rate is the best of three on the first split.
 Runs are kept in `tunings_runs.jsonl` and not done again; `--sets` and `--tunings` do a part, `--page` only the page.
 """

@@ -148,7 +148,7 @@ def _warm_probe():
     """One probing process answers for all exports of a session."""
     warm = WarmProbe()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_transfer.serving.proof.verification._start", warm.start)
+        patch.setattr("keras_transfer.serving.proof.probe._start", warm.start)
         yield warm
     warm.close()
 
@@ -156,7 +156,7 @@ def _warm_probe():
 @pytest.fixture
 def cold_probe(_warm_probe, monkeypatch):
     """Each export and verification of the test starts a process of its own, as it does for users."""
-    monkeypatch.setattr("keras_transfer.serving.proof.verification._start", _warm_probe.cold_start)
+    monkeypatch.setattr("keras_transfer.serving.proof.probe._start", _warm_probe.cold_start)
 
 
 @pytest.fixture

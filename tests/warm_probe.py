@@ -13,26 +13,26 @@ import sys
 import tempfile
 from pathlib import Path
 
-from keras_transfer.serving.proof import verification
+from keras_transfer.serving.proof import probe
 
 
 class WarmProbe:
     """One process for all questions, started with the first. `start` stands in for that of a new process."""
 
     def __init__(self):
-        self.cold_start = verification._start
+        self.cold_start = probe._start
         self._process: subprocess.Popen[str] | None = None
         self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed with the process
 
     def start(self) -> Turn:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", str(Path(__file__).with_name("probing_again.py")), str(verification._PROBE)],
+                [sys.executable, "-P", str(Path(__file__).with_name("probing_again.py")), str(probe._PROBE)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._said,
                 text=True,
-                env={**os.environ, **verification._QUIET},
+                env={**os.environ, **probe._QUIET},
             )
         return Turn(self._process, self._said)
 

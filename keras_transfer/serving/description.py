@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -72,9 +73,9 @@ class Description:
         """Name of the output with one number per class: "probabilities", or "values" for regression."""
         return self.task.output
 
-    def write(self, folder: Path) -> None:
-        """Writes the description to `keras_transfer.json` in a version's folder."""
-        content = {
+    def content(self) -> dict[str, Any]:
+        """Returns the description as values for JSON."""
+        return {
             "class_names": list(self.class_names),
             "image_size": list(self.image_size),
             "resize": self.resize,
@@ -86,10 +87,21 @@ class Description:
             "min_accuracy": self.min_accuracy,
             "known_from": self.known_from,
             "pixel_range": self.pixel_range and list(self.pixel_range),
-            "other_formats": _OTHER_FORMATS,
-            "versions": library_versions(),
         }
-        (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    def write(self, folder: Path) -> None:
+        """Writes the description to `keras_transfer.json` in a version's folder."""
+        _write(folder, self.content())
+
+
+def write_many(folder: Path, tasks: Mapping[str, Description], shared: str) -> None:
+    """Writes the descriptions of several tasks of one version, and the cut up to which they have all in common."""
+    _write(folder, {"tasks": {name: each.content() for name, each in tasks.items()}, "shared_up_to": shared})
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
+    content = {**content, "other_formats": _OTHER_FORMATS, "versions": library_versions()}
+    (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def library_versions() -> dict[str, str]:
@@ -150,14 +162,49 @@ def describe(
     return Description(names, size, resize, activation.__name__, pixel_range, model.input_shape[3], views)
 
 
-def read_description(folder: Path) -> Description:
+def read_description(folder: Path, task: str | None = None) -> Description:
     """Reads the description of an exported version.
+
+    Args:
+        folder: of the version.
+        task: name of a task of a version that has several.
 
     Raises:
         InputError: if `folder` is not a version written by `export`, or its description is damaged.
     """
+    if task is not None:
+        return read_many(folder)[task]
+    content = _read(folder)
+    if "tasks" in content:
+        raise InputError(
+            f"Expected a version with one task. Received: {str(folder)!r}, with {list(content['tasks'])}. "
+            "kt.load_many reads it."
+        )
+    return _described(folder, content)
+
+
+def read_many(folder: Path) -> dict[str, Description]:
+    """Reads the descriptions of a version with several tasks, by their names.
+
+    Raises:
+        InputError: if `folder` is not a version written by `export_many`, or its description is damaged.
+    """
+    tasks = _read(folder).get("tasks")
+    if not isinstance(tasks, dict) or not tasks:
+        raise InputError(f"Expected a version written by keras_transfer.export_many. Received: {str(folder)!r}.")
+    return {name: _described(folder, content) for name, content in tasks.items()}
+
+
+def _read(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        return {**content}
+    except (OSError, ValueError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _described(folder: Path, content: dict[str, Any]) -> Description:
+    try:
         return Description(
             tuple(content["class_names"]),
             tuple(content["image_size"]),
@@ -171,7 +218,11 @@ def read_description(folder: Path) -> Description:
             content.get("min_accuracy"),
             content.get("known_from"),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"Expected a version written by keras_transfer.export in {str(folder)!r}. {type(error).__name__}: {error}"
-        ) from error
+    except (KeyError, TypeError) as error:
+        raise _damaged(folder, error) from error
+
+
+def _damaged(folder: Path, error: Exception) -> InputError:
+    return InputError(
+        f"Expected a version written by keras_transfer.export in {str(folder)!r}. {type(error).__name__}: {error}"
+    )

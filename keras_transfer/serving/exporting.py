@@ -27,7 +27,8 @@ from keras_transfer.models.tuning import fold
 from keras_transfer.serving.card.card import write_card
 from keras_transfer.serving.description import Description, describe
 from keras_transfer.serving.proof.hashes import write_hashes
-from keras_transfer.serving.proof.verification import Probe, verify_export
+from keras_transfer.serving.proof.probe import Probe
+from keras_transfer.serving.proof.verification import verify_export
 from keras_transfer.serving.signatures import signatures
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import publish

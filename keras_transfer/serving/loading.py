@@ -13,9 +13,8 @@ import tensorflow as tf
 
 from keras_transfer._arguments import PATH, Flag, takes
 from keras_transfer._checks import InputError
-from keras_transfer.data.formats import FormatError
-from keras_transfer.data.formats.translating import as_bmp, read_file
 from keras_transfer.serving.description import read_description
+from keras_transfer.serving.picture_bytes import read_picture, shown
 from keras_transfer.serving.proof.hashes import check_hashes
 from keras_transfer.serving.signatures import known_in, possible_in
 from keras_transfer.serving.versions import find_version
@@ -62,17 +61,13 @@ class ServedModel:
         class_names: name of each output.
         image_size: (height, width) in pixels.
         description: what `export` wrote about the version.
+        task: name of the task, of a version that has several; None for one.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
-        self.description = read_description(path)
-        try:
-            self._module = tf.saved_model.load(str(path))  # kept: without it signatures lose their variables
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}"
-            ) from error
+    def __init__(self, path: Path, task: str | None = None, module: Any = None):
+        self.path, self.task = path, task
+        self.description = read_description(path, task)
+        self._module = module or _loaded(path)  # kept: without it signatures lose their variables
         self.class_names = self.description.class_names
         self.image_size = self.description.image_size
 
@@ -89,7 +84,15 @@ class ServedModel:
         Raises:
             InputError: if files cannot be read or decoded (the message names them), or an array has another shape.
         """
-        return [self._prediction(row) for row in self.predict_probabilities(images)]
+        return self.predictions(self.predict_probabilities(images))
+
+    def predictions(self, outputs: np.ndarray) -> list[Prediction]:
+        """Returns the predictions that outputs stand for, float32 `(batch, num_classes)`."""
+        return [self._prediction(row) for row in outputs]
+
+    def for_task(self, task: str) -> ServedModel:
+        """Returns another task of the same version."""
+        return ServedModel(self.path, task, self._module)
 
     @property
     def function(self) -> Any:
@@ -112,6 +115,25 @@ class ServedModel:
         Raises:
             InputError: as in `predict`.
         """
+        output = self.description.output
+        if self.task is None:
+            return self.outputs_of(images, "serving_default", [output], [output])[0]
+        return self.outputs_of(images, self.task, [output], [f"{self.task}_{output}"])[0]
+
+    def outputs_of(
+        self, images: Images | np.ndarray, signature: str, of_files: Sequence[str], of_arrays: Sequence[str]
+    ) -> list[np.ndarray]:
+        """Returns several outputs for images.
+
+        Args:
+            images: as in `predict`.
+            signature: for files; that for arrays is `predict_images`.
+            of_files: names of the outputs of this signature.
+            of_arrays: names of the same outputs for arrays.
+
+        Raises:
+            InputError: as in `predict`.
+        """
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
             height, width, channels = form = (*self.image_size, self.description.channels)
             if images.ndim != 4 or images.shape[1:] != form:
@@ -119,8 +141,8 @@ class ServedModel:
                     f"Expected images (batch, {height}, {width}, {channels}) in [0, 255]. "
                     f"Received: shape {images.shape}."
                 )
-            return self._answer("predict_images", self.description.output, images=images.astype(np.float32))
-        return self._answer_files("serving_default", self.description.output, images)
+            return self._answer("predict_images", of_arrays, images=images.astype(np.float32))
+        return self._answer_files(signature, of_files, images)
 
     def features(self, images: Images) -> np.ndarray:
         """Returns the embedding of each image: the vector that is the input of the head.
@@ -134,7 +156,7 @@ class ServedModel:
         Raises:
             InputError: if the model has no layer `features`, or a file cannot be read or decoded.
         """
-        return self._answer_files("features", "features", images)
+        return self._answer_files("features", ["features"], images)[0]
 
     def heat_maps(self, images: Images, class_ids: Sequence[int] | None = None) -> np.ndarray:
         """Returns a heat map for each image: how much each region contributes to the output of a class.
@@ -156,7 +178,7 @@ class ServedModel:
         if wanted.shape != (len(images),) or not ((wanted >= -1) & (wanted < len(self.class_names))).all():
             last = len(self.class_names) - 1
             raise InputError(f"Expected a class from 0 to {last} for each image. Received: class_ids={class_ids!r}.")
-        return self._answer_files("explain", "heat_maps", images, class_ids=wanted.astype(np.int64))
+        return self._answer_files("explain", ["heat_maps"], images, class_ids=wanted.astype(np.int64))[0]
 
     def _prediction(self, row: np.ndarray) -> Prediction:
         by_name = dict(zip(self.class_names, map(float, row), strict=True))
@@ -170,31 +192,30 @@ class ServedModel:
         return Prediction(best, float(row.max()), by_name, labels, possible, known)
 
     def _answer_files(
-        self, signature: str, output: str, images: Images | np.ndarray, **others: np.ndarray
-    ) -> np.ndarray:
+        self, signature: str, outputs: Sequence[str], images: Images | np.ndarray, **others: np.ndarray
+    ) -> list[np.ndarray]:
         if signature not in self._module.signatures:
             raise InputError(
                 f"Expected a version with the signature {signature!r}. Received: {str(self.path)!r} with "
                 f"{sorted(self._module.signatures)}."
             )
         if isinstance(images, (str, bytes, os.PathLike)):
-            raise InputError(f"Expected a list of images. Received: {_short(images)}; write [image].")
-        encoded = [_read(image, self.description.pixel_range) for image in images]
+            raise InputError(f"Expected a list of images. Received: {shown(images)}; write [image].")
+        encoded = [read_picture(image, self.description.pixel_range) for image in images]
         try:
-            return self._answer(signature, output, image_bytes=np.array(encoded, dtype=object), **others)
+            return self._answer(signature, outputs, image_bytes=np.array(encoded, dtype=object), **others)
         except tf.errors.InvalidArgumentError as error:
             raise self._undecodable(images, encoded) from error
 
-    def _answer(self, signature: str, output: str, **inputs: np.ndarray) -> np.ndarray:
+    def _answer(self, signature: str, outputs: Sequence[str], **inputs: np.ndarray) -> list[np.ndarray]:
         function = self._module.signatures[signature]
         (count,) = {len(values) for values in inputs.values()}
         batches = [slice(start, start + _BATCH) for start in range(0, count, _BATCH)]
-        answers: list[Any] = [
-            function(**{name: tf.constant(values[batch]) for name, values in inputs.items()})[output].numpy()
-            for batch in batches
+        answers = [
+            function(**{name: tf.constant(values[batch]) for name, values in inputs.items()}) for batch in batches
         ]
-        empty = np.zeros((0, *function.structured_outputs[output].shape[1:]), np.float32)
-        return np.concatenate([empty, *answers])
+        empty = {name: np.zeros((0, *function.structured_outputs[name].shape[1:]), np.float32) for name in outputs}
+        return [np.concatenate([empty[name], *(answer[name].numpy() for answer in answers)]) for name in outputs]
 
     def _undecodable(self, images: Iterable[Any], encoded: Sequence[bytes]) -> InputError:
         function = self._module.signatures["decode_images"]
@@ -203,7 +224,7 @@ class ServedModel:
             try:
                 function(image_bytes=tf.constant([content]))
             except tf.errors.InvalidArgumentError:
-                bad.append(_short(image))
+                bad.append(shown(image))
         return InputError(f"Expected JPEG, PNG, GIF, BMP or WebP images. Received: {', '.join(bad)}, not decodable.")
 
 
@@ -226,23 +247,8 @@ def load(path: str | os.PathLike[str], *, check: bool | str | os.PathLike[str] =
     return ServedModel(folder)
 
 
-def _read(image: str | os.PathLike[str] | bytes, pixel_range: tuple[float, float] | None) -> bytes:
-    if not isinstance(image, (str, bytes, os.PathLike)):
-        raise InputError(
-            f"Expected paths of image files or their bytes, or one array for all. Received: {type(image).__name__}."
-        )
+def _loaded(path: Path) -> Any:
     try:
-        if isinstance(image, bytes):
-            return as_bmp(image, pixel_range=pixel_range)
-        return read_file(Path(image).expanduser(), pixel_range)
-    except FormatError as error:
-        raise InputError(f"Expected an image file that can be decoded. Received: {_short(image)}, {error}.") from error
-    except OSError as error:
-        raise InputError(f"Expected a readable image file. Received: {_short(image)} ({error.strerror}).") from error
-
-
-def _short(image: Any) -> str:
-    if isinstance(image, bytes):
-        return f"{len(image)} bytes"
-    text = os.fspath(image)
-    return repr(text) if len(text) <= 300 else f"{text[:40]!r}..., no path; base64 text is decoded first"
+        return tf.saved_model.load(str(path))
+    except (OSError, ValueError) as error:
+        raise InputError(f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}") from error

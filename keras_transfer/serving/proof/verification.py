@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,8 +19,9 @@ from keras_transfer.data.formats.translating import read_file
 from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.description import Description, library_versions, read_description
-from keras_transfer.serving.proof.differences import Verification, compare, together
+from keras_transfer.serving.proof.differences import Verification, compare, of_task, together
 from keras_transfer.serving.proof.evidence import FILE, Evidence, gather, pictures_of, read_evidence, weights_hash
+from keras_transfer.serving.proof.probe import Probe
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import find_version
 
@@ -31,78 +29,6 @@ RESULT = "verification.json"
 TOLERANCE = 1e-5  # every version computes with 32 bits
 
 _PICTURES = 16  # number of the user's pictures that an export is verified with
-_WAIT = 900  # seconds to wait for the process
-_PROBE = Path(__file__).with_name("probing.py")
-# on the CPU, like the model in memory: a GPU rounds differently, and its memory may be in use
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
-
-
-def _start() -> subprocess.Popen[str]:
-    """Starts a process with TensorFlow alone, which waits for a line on its standard input."""
-    return subprocess.Popen(
-        [sys.executable, "-P", str(_PROBE)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **_QUIET},
-    )
-
-
-class Probe:
-    """A process that runs a version with TensorFlow alone. A context manager, which ends the process.
-
-    The process starts at once, and imports TensorFlow while the version is still being written.
-    """
-
-    def __init__(self) -> None:
-        self._process = _start()
-
-    def ask(self, version: Path, parts: Sequence[Evidence]) -> list[dict[str, np.ndarray]]:
-        """Runs all signatures of a version on several sets of pictures.
-
-        Args:
-            version: folder of the version.
-            parts: the sets of pictures.
-
-        Returns:
-            For each set, arrays by signature and output, such as "features/features".
-
-        Raises:
-            VerificationError: if the version cannot be loaded or run.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            requests = [Path(folder) / f"request_{index}.npz" for index in range(len(parts))]
-            answers = [Path(folder) / f"answer_{index}.npz" for index in range(len(parts))]
-            for evidence, request in zip(parts, requests, strict=True):
-                evidence.save(request)
-            task = {"version": str(version), "files": [*zip(map(str, requests), map(str, answers), strict=True)]}
-            try:
-                _, said = self._process.communicate(json.dumps(task) + "\n", timeout=_WAIT)
-            except subprocess.TimeoutExpired:
-                said = f"no answer in {_WAIT} seconds"
-            if self._process.returncode != 0:
-                reason = said.strip().splitlines()[-1] if said.strip() else f"exit code {self._process.returncode}"
-                raise VerificationError(
-                    f"The SavedModel cannot be run in a separate process with TensorFlow alone: {reason}"
-                )
-            found = []
-            for answer in answers:
-                with np.load(answer) as arrays:
-                    found.append(dict(arrays))
-            return found
-
-    def __enter__(self) -> Probe:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stderr):
-            if stream is not None:
-                stream.close()
 
 
 def verify_export(
@@ -126,6 +52,34 @@ def verify_export(
     evidence.take(len(drawn)).save(folder / FILE)
     _write_result(folder, verification, weights_hash(model))
     return verification
+
+
+def verify_many(
+    probe: Probe,
+    folder: Path,
+    models: Mapping[str, keras.Model],
+    data: Mapping[str, ImageData],
+    tasks: Mapping[str, Description],
+) -> None:
+    """Verifies a version with several tasks before it is published, and writes the results into its folder, by task.
+
+    Raises:
+        VerificationError: as `verify_export`; the message names the task.
+    """
+    first = next(iter(tasks.values()))
+    own = [picture for name in tasks if name in data for picture in pictures_of(data[name], _PICTURES)]
+    pictures = [*specimens(first.image_size), *own]
+    evidence = {name: gather(pictures, first.kind, models[name]) for name in tasks}
+    (answers,) = probe.ask(folder, [Evidence(pictures, evidence[next(iter(tasks))].pixels, {})])
+    content: dict[str, Any] = {}
+    for name, description in tasks.items():
+        alone = Evidence(pictures, evidence[name].pixels, {"outputs": evidence[name].answers["outputs"]})
+        found = compare(of_task(answers, name), alone, description, TOLERANCE)
+        if not found.passed:
+            raise VerificationError(f"Task {name!r}: {_beyond(found, [f'picture {n + 1}' for n in range(len(alone))])}")
+        content[name] = {**found.to_dict(), "weights": weights_hash(models[name])}
+    written = {"tasks": content, "versions": library_versions()}
+    (folder / RESULT).write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
 
 
 @takes(
