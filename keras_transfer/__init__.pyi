@@ -42,7 +42,7 @@ from .plots import plot_history, plot_schedule
 from .runtimes import RuntimeReport, RuntimeResult, compare_runtimes, convert
 from .schedules import rates
 from .schedules.phases import Phase
-from .selection import BackboneRanking, Candidate, RankedBackbone, rank_backbones
+from .selection import BackboneRanking, Candidate, RankedBackbone, SearchResult, Trial, rank_backbones, search
 from .serving import (
     Difference,
     Prediction,
@@ -97,8 +97,10 @@ __all__ = [
     "Report",
     "RuntimeReport",
     "RuntimeResult",
+    "SearchResult",
     "ServedModel",
     "ServedTasks",
+    "Trial",
     "Tunable",
     "TunablePart",
     "UnfreezeSchedule",
@@ -150,6 +152,7 @@ __all__ = [
     "recipes",
     "save_delta",
     "schedules",
+    "search",
     "set_trainable",
     "sign",
     "soup",

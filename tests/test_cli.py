@@ -208,3 +208,20 @@ def test_choose_ranks_networks_and_draws_them(pictures, tmp_path, monkeypatch):
     assert (tmp_path / "networks.png").stat().st_size > 5000
     assert "Did you mean" in run("choose", pictures, "--candidate", "MobilNet", code=2).output
     assert ".png" in run("choose", pictures, "--plot", tmp_path / "networks.pdf", code=2).output
+
+
+def test_search_exports_the_best_model_and_its_leaderboard(pictures, tmp_path, monkeypatch):
+    search = kt.search
+
+    def short(data, minutes, **options):
+        small = {"small": kt.Candidate("MobileNet", None, backbone_options={"alpha": 0.25})}
+        return search(data, minutes, **{**options, "candidates": small}, trials=1)
+
+    monkeypatch.setattr("keras_transfer.search", short)
+    options = ["--minutes", 5, "--image-size", 32, "--output", tmp_path / "out", "--resume-dir", tmp_path / "kept"]
+    result = json.loads(run("search", pictures, *options, "--json").stdout.splitlines()[-1])
+    assert result["best"]["plan"] == "recipe fast" and result["budget"] == 300
+    assert {"1", "model.keras", "leaderboard.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert (tmp_path / "kept" / "best.keras").exists()
+    shown = run("search", pictures, *options).stdout  # which is over: its one trial is there
+    assert "recipe fast" in shown and "served version" in shown

@@ -1,4 +1,4 @@
-"""The shell command: train, choose, adapt, check, evaluate, predict, verify, sign, serve, convert, cache and demo."""
+"""The shell command: train, choose, search, adapt, check, evaluate, predict, verify, serve, convert, cache and demo."""
 
 from keras_transfer.cli import adapting, cached, checking, choosing, converting, proving, serving, training, using
 from keras_transfer.cli.session import app

@@ -1,4 +1,4 @@
-"""keras-transfer choose."""
+"""keras-transfer choose and search."""
 
 from __future__ import annotations
 
@@ -50,3 +50,49 @@ def choose(
             say(as_json, f"picture     {plot}")
         say(as_json, f"try         keras-transfer train {data} --backbone {ranking.best} --recipe default")
         print_json(as_json, ranking.to_dict())
+
+
+@app.command()
+def search(
+    data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/, val/ and test/ with them.")],
+    minutes: Annotated[float, typer.Option(help="Wall-clock time to spend.")] = 10,
+    candidate: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a network. Repeat for several; by default ten from small to large."),
+    ] = None,
+    image_size: Annotated[int, typer.Option(min=1, help="Height and width in pixels.")] = 224,
+    resize: Resize = "crop",
+    seed: Seed = 0,
+    resume_dir: Annotated[
+        Path | None, typer.Option(help="Keep the search here after each trial; the same command goes on with it.")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for the exported version, model.keras, report.json and leaderboard.csv.")
+    ] = Path("saved_models/model"),
+    as_json: Json = False,
+) -> None:
+    """Search for the best model for some minutes, and export it."""
+    with session(as_json) as kt:
+        from rich.console import Console
+        from rich.table import Table
+
+        from keras_transfer._folders import check_writable
+
+        output = output.expanduser()
+        check_writable(output)
+        pictures = kt.data.from_directory(data, image_size=image_size, resize=resize, seed=seed)
+        say(as_json, str(pictures))
+        verbose = 0 if as_json else "auto"
+        found = kt.search(pictures, minutes, candidates=candidate, folder=resume_dir, seed=seed, verbose=verbose)
+        if not as_json:
+            table = Table("network", "plan", "state", "loss", found.measure, "seconds")
+            for trial in found.trials:
+                figures = ["" if value is None else f"{value:.3f}" for value in (trial.loss, trial.score)]
+                table.add_row(trial.network, trial.plan, trial.state, *figures, f"{trial.seconds:.0f}")
+            Console().print(table)
+        version = kt.export(found.model, output, data=pictures, report=found.report)
+        found.model.save(output / "model.keras")
+        found.to_csv(output / "leaderboard.csv")
+        say(as_json, f"{found.seconds:.0f} s of {found.budget:.0f}; best: {found.best.network}, {found.best.plan}")
+        say(as_json, f"served version  {version}")
+        print_json(as_json, {"version": str(version), **found.to_dict()})

@@ -3,7 +3,7 @@
 It may import `schedules` and what is below it. Its functions take arrays and names, not models or data sets.
 """
 
-from keras_transfer.plots.curves import plot_history, plot_path, plot_rates, plot_reliability
+from keras_transfer.plots.curves import plot_history, plot_path, plot_progress, plot_rates, plot_reliability
 from keras_transfer.plots.figure import Figure
 from keras_transfer.plots.images import plot_images
 from keras_transfer.plots.matrices import plot_confusion
@@ -18,6 +18,7 @@ __all__ = [
     "plot_history",
     "plot_images",
     "plot_path",
+    "plot_progress",
     "plot_rates",
     "plot_reliability",
     "plot_schedule",

@@ -85,3 +85,15 @@ def plot_rates(rates: Sequence[float], losses: Sequence[float], suggestion: floa
     axes.set_ylabel("loss, smoothed")
     axes.legend()
     return figure
+
+
+def plot_progress(seconds: Sequence[float], losses: Sequence[float], title: str) -> Figure:
+    """Plots the loss of each trial over the seconds at its end, and the smallest so far as a line."""
+    figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.scatter(seconds, losses, alpha=0.6, label="trials")
+    axes.step(seconds, np.minimum.accumulate(losses) if len(losses) else [], where="post", label="the best so far")
+    axes.set_xlabel("seconds")
+    axes.set_ylabel(title)
+    axes.legend()
+    return figure

@@ -22,7 +22,7 @@ from keras_transfer.insight.calibration import FEW, calibrate
 from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.models.copies import copy_model
 from keras_transfer.models.stages import stages
-from keras_transfer.schedules.parts import HEAD
+from keras_transfer.schedules.parts import HEAD, Unfrozen
 from keras_transfer.schedules.phases import SOLVE, Phase
 from keras_transfer.tasks import TASKS, Regression
 from keras_transfer.training import blending
@@ -31,7 +31,7 @@ from keras_transfer.training.solving import can_solve
 
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
 
-__all__ = ["best", "default", "epochs_for", "fast", "opens"]
+__all__ = ["best", "default", "epochs_for", "fast", "opened", "opens"]
 Tune = Callable[..., keras.callbacks.History]
 Recipe = Callable[[keras.Model, LabelledData, Tune, "str | int"], keras.callbacks.History]
 RECIPES: Registry[Recipe] = Registry("recipe", callable, "a function (model, data, tune, verbose) -> History")
@@ -233,3 +233,28 @@ def _calibrate(model: keras.Model, data: LabelledData, verbose: str | int) -> No
         said = str(found).splitlines()[0]
     if verbose:
         say(f"recipe: {said}")
+
+
+def opened(unfrozen: Unfrozen, epochs: int, learning_rate: float, *, augment: str = "none", views: int = 0) -> Recipe:
+    """Makes a recipe as `default` is, of other numbers: for a search, or for one who knows them.
+
+    Args:
+        unfrozen: the parts that are opened after the head is solved, as in `set_trainable`, or a larger number.
+        epochs: of their training.
+        learning_rate: the largest; it rises to it and falls along a cosine.
+        augment: name of an augmentation, where the data leaves it to the recipe.
+        views: of augmented images that the cache keeps.
+    """
+
+    def recipe(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
+        """Solves the head, trains on from there, takes the best model between the two, and calibrates it."""
+        parts = min(unfrozen, len(stages(model))) if isinstance(unfrozen, int) else unfrozen
+        phase, seen = Phase(epochs, parts, learning_rate), with_augmentation(data, augment)
+        if _solves(model, verbose):
+            history, _ = _from_solved(model, data, partial(tune, views=views), verbose, phase, seen)
+        else:
+            history = tune(schedule=(Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE), phase), rate="warmup_cosine", data=seen)
+        _calibrate(model, data, verbose)
+        return history
+
+    return recipe

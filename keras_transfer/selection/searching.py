@@ -1,0 +1,242 @@
+"""search: spends a number of minutes on networks, recipes and a few numbers, and returns the best model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_transfer._arguments import PATH, VERBOSE, Kind, Number, Whole, takes
+from keras_transfer._checks import InputError, KerasTransferError
+from keras_transfer._logging import say
+from keras_transfer.caching import Cache
+from keras_transfer.data import ImageData
+from keras_transfer.insight.evaluation import evaluate
+from keras_transfer.models.tuning import tuned
+from keras_transfer.selection.candidates import Candidate, Several, find_candidates
+from keras_transfer.selection.found import DONE, FAILED, OUT_OF_TIME, PRUNED, SearchResult, Trial, ordered
+from keras_transfer.selection.keeping import Kept
+from keras_transfer.selection.plans import FIRST, Plan, Space, by_recipe, plan_of, usual
+from keras_transfer.selection.proposing import optuna_of, study_in
+from keras_transfer.selection.ranking import rank_backbones
+from keras_transfer.selection.spending import Clock, Guard, OutOfTime
+from keras_transfer.training.fine_tuning import fine_tune
+
+_LOOKED, _SOME = 0.25, 400  # share of the budget for ranking, and images for it
+_TOP, _NEAR = 3, 1.5  # networks that go on: so many, with a loss so many times the best at most
+_DRAWS = 20  # proposals that take too long, after which a search ends
+
+
+@takes(
+    data=Kind(ImageData, "ImageData, such as kt.data.from_directory returns"),
+    minutes=Number(0, above=True),
+    space=Kind(callable, "a function of an Optuna trial") | None,
+    trials=Whole(1) | None,
+    folder=PATH | None,
+    cache=Kind(Cache, "a Cache") | None,
+    seed=Whole(0),
+    verbose=VERBOSE,
+)
+def search(
+    data: ImageData,
+    minutes: float = 10,
+    *,
+    candidates: Several = None,
+    space: Space | None = None,
+    trials: int | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    cache: Cache | None = None,
+    seed: int = 0,
+    verbose: str | int = "auto",
+) -> SearchResult:
+    """Searches for the best model for a number of minutes.
+
+    The candidates are ranked first, in a quarter of the time at most. Those near the best go on, three at most: by the
+    recipes "fast" and "default", then with what Optuna proposes (TPE) and prunes (by the median of earlier trials): the
+    network, the stages that are opened, their learning rate, epochs, and mirror images. The validation loss chooses. A
+    trial that would take too long is not begun, and the last one is ended when the time is over.
+
+    Args:
+        data: images with labels and a validation split. A test split chooses nothing, and is reported on at the end.
+        minutes: of wall-clock time, above 0.
+        candidates: as in `rank_backbones`.
+        space: a function of an Optuna trial that returns a mapping: arguments of `fine_tune`, and "network" (a name of
+            a candidate), "tuning", "head" and "pooling" if they are searched too; `{"recipe": "default"}` is one. By
+            default that above.
+        trials: number of them after which the search ends earlier; None for no such number.
+        folder: where the best model, the leaderboard and the state are kept after each trial. The same call goes on
+            with a search that was stopped, with the minutes that are left.
+        cache: where activations of frozen layers are kept; by default on disk.
+        seed: of what Optuna proposes, and of the trials.
+        verbose: as in Keras' `fit`; 0 to say nothing.
+
+    Returns:
+        The best model and the leaderboard.
+
+    Raises:
+        InputError: if Optuna is not installed, there is no validation split, no candidate can be ranked, the budget is
+            shorter than a pass over the images, or `folder` holds another search.
+        DiskError: if `folder` cannot be written or read.
+    """
+    optuna_of()
+    if "validation" not in data.splits:
+        raise InputError("Expected data with a validation split, to choose by. Received: none; see `validation_split`.")
+    every = find_candidates(candidates)
+    with Kept(folder, _identity(data, every, seed)) as kept:
+        clock = Clock(60 * minutes, kept.spent)
+        run = _Search(data, every, cache or Cache("disk"), clock, kept, seed, verbose)
+        if not kept.trials or clock.left > 0:
+            run.look()
+            study = study_in(kept.folder, seed)
+            run.go(study, space, trials)
+        if kept.model is None:
+            raise InputError(
+                f"Expected `minutes` for one trial at least. Received: minutes={minutes:g}, in which none ended. "
+                "Take more minutes, fewer or smaller candidates, or call fine_tune(recipe='fast')."
+            )
+        report = evaluate(kept.model, data.test) if data.test is not None else None
+        measure = "accuracy" if data.task.needs_classes else "mae"
+        rows = tuple(ordered(kept.trials))
+        return SearchResult(kept.model, rows, measure, clock.spent, clock.budget, kept.looked, kept.left_out, report)
+
+
+class _Search:
+    """A search while it runs."""
+
+    def __init__(
+        self,
+        data: ImageData,
+        candidates: Mapping[str, Candidate],
+        cache: Cache,
+        clock: Clock,
+        kept: Kept,
+        seed: int,
+        verbose: str | int,
+    ):
+        self.data, self.candidates, self.cache = data, candidates, cache
+        self.clock, self.kept, self.seed, self.verbose = clock, kept, seed, verbose
+        self.networks: list[str] = []
+        self._passes: dict[str, float] = {}  # seconds of a pass over all images
+        self._images = sum(len(data.splits[name]) for name in ("train", "validation"))
+
+    def look(self) -> None:
+        """Ranks the candidates, one after another as long as there is time, and keeps the best."""
+        found: dict[str, float] = {}
+        begun = self.clock.spent
+        for name, candidate in self.candidates.items():
+            if found and self.clock.spent - begun > _LOOKED * self.clock.budget:
+                self.kept.left_out[name] = "there was no time to look at it"
+                continue
+            try:
+                row = rank_backbones(
+                    self.data,
+                    {name: candidate},
+                    "solved_head",
+                    images=_SOME,
+                    promise=False,
+                    cache=self.cache,
+                    verbose=self.verbose,
+                )
+            except KerasTransferError as error:
+                self.kept.left_out[name] = str(error).partition(f"{name}: ")[2] or str(error)
+                continue
+            self.kept.left_out.pop(name, None)
+            score = row.rows[0].scores["solved_head"]
+            found[name] = -np.inf if score is None else score
+            self._passes[name] = row.rows[0].seconds * self._images / min(row.images, self._images)
+        if not found:
+            listed = "; ".join(f"{name}: {reason}" for name, reason in self.kept.left_out.items())
+            raise InputError(f"Expected a candidate that can be tried. Received: {listed}")
+        best = max(found.values())
+        near = [name for name in found if found[name] >= _NEAR * best]  # losses, times -1
+        self.networks = sorted(near, key=found.__getitem__, reverse=True)[:_TOP]
+        self.kept.looked += self.clock.spent - begun
+        cheapest = min(self.networks, key=self._passes.__getitem__)
+        needed = self.clock.expected(1, self._passes[cheapest])
+        if not self.kept.trials and needed > self.clock.left:
+            raise InputError(
+                f"Expected `minutes` of {(self.clock.spent + needed) / 60:.1f} or more: one pass of {cheapest} over "
+                f"{self._images:,} images takes about {self._passes[cheapest]:.0f} s. Received: "
+                f"{self.clock.budget / 60:g}. Take fewer or smaller images, or smaller candidates."
+            )
+
+    def go(self, study: Any, space: Space | None, most: int | None) -> None:
+        """Makes trials until the time is over."""
+        first = [] if space else [by_recipe("fast", self.networks[0]), by_recipe("default", self.networks[0])]
+        done = {(trial.network, trial.plan) for trial in self.kept.trials}
+        for plan in first:
+            fits = self.clock.expected(plan.passes, self._passes[plan.network]) < self.clock.left
+            if (plan.network, plan.told) not in done and fits and self._more(most):
+                self._try(plan, None, study)
+        if space is None and not study.trials:
+            for values in FIRST:
+                study.enqueue_trial({"network": self.networks[0], **values})
+        propose, waste = space or usual(self.networks), 0
+        while self.clock.left > 0 and waste < _DRAWS and self._more(most):
+            trial = study.ask()
+            plan = plan_of(propose(trial), self.networks if space is None else list(self.candidates))
+            one_pass = self._passes.get(plan.network, max(self._passes.values()))
+            if self.clock.expected(plan.passes, one_pass) > self.clock.left:
+                study.tell(trial, state=optuna_of().trial.TrialState.FAIL)
+                waste += 1
+                continue
+            waste = 0
+            self._try(plan, trial, study)
+
+    def _more(self, most: int | None) -> bool:
+        return most is None or len(self.kept.trials) < most
+
+    def _try(self, plan: Plan, trial: Any, study: Any) -> None:
+        optuna = optuna_of()
+        number, begun = len(self.kept.trials) + 1, self.clock.spent
+        loss = score = model = None
+        state, note = DONE, ""
+        keras.utils.set_random_seed(self.seed + number)
+        try:
+            model = self._trained(plan, trial)
+            found = evaluate(model, self.data.validation).metrics
+            loss = float(found["loss"] if "loss" in found else found["mse"])
+            score = float(found["accuracy"] if "accuracy" in found else found["mae"])
+            state = DONE if np.isfinite(loss) else FAILED
+            loss = loss if np.isfinite(loss) else None
+        except OutOfTime:
+            state = OUT_OF_TIME
+        except optuna.TrialPruned:
+            state = PRUNED
+        except KerasTransferError as error:
+            state, note = FAILED, str(error)
+        if trial is not None:
+            ended = optuna.trial.TrialState
+            states = {DONE: ended.COMPLETE, PRUNED: ended.PRUNED}
+            study.tell(trial, loss if state == DONE else None, state=states.get(state, ended.FAIL))
+        seconds = self.clock.spent - begun
+        if state == DONE and plan.network in self._passes:
+            self.clock.learn(plan.passes, self._passes[plan.network], seconds)
+        row = Trial(number, plan.network, plan.told, state, loss, score, seconds, self.clock.spent, note)
+        best = self.kept.add(row, model, self.clock.spent)
+        if self.verbose:
+            told = state if loss is None else f"loss {loss:.4f}" + (", the best so far" if best else "")
+            say(f"trial {number}: {plan.network}, {plan.told}: {told}, {seconds:.0f} s")
+
+    def _trained(self, plan: Plan, trial: Any) -> keras.Model:
+        candidate = self.candidates[plan.network]
+        data, model = candidate.data(self.data), candidate.build(self.data, **plan.build)
+        if plan.tuning is not None:
+            model = tuned(model, plan.tuning)
+        train = {"cache": self.cache, **plan.train, "verbose": 0}
+        train["callbacks"] = [*train.get("callbacks", ()), Guard(self.clock, trial)]
+        fine_tune(model, data, **train)
+        return model
+
+
+def _identity(data: ImageData, candidates: Mapping[str, Candidate], seed: int) -> dict[str, Any]:
+    """Returns what tells a search from another, ready for JSON."""
+    return {
+        "classes": list(data.class_names),
+        "images": {name: [len(part), part.digest().hex()] for name, part in data.splits.items()},
+        "candidates": list(candidates),
+        "seed": seed,
+    }
