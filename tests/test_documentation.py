@@ -326,7 +326,12 @@ SHORTER = {
     "tutorial.ipynb": {
         "draw_leaves(folder, seed=0)": "draw_leaves(folder, 0, {'train': 4, 'val': 2, 'test': 2})",
         'schedule="gradual", epochs=16': 'schedule="gradual", epochs=4',
-    }
+    },
+    "choosing.ipynb": {
+        "draw_leaves(folder, seed=0)": "draw_leaves(folder, 0, {'train': 4, 'val': 2, 'test': 2})",
+        'kt.Phase(8, "all", 1e-3)': 'kt.Phase(1, "all", 1e-3)',
+        '    "larger, not pretrained": kt.Candidate("MobileNet", None, backbone_options={"alpha": 0.5}),\n': "",
+    },
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import tensorflow as tf
 from conftest import mostly_slow, write_pictures
 
 import keras_transfer as kt
+from keras_transfer.data.pixels import images
 from keras_transfer.data.sources.unlabelled import blinded
 
 
@@ -126,3 +128,15 @@ print(sizes[-1] - sizes[0])
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, capture_output=True, text=True)
     assert int(done.stdout) < 28e6, "one of three may be in what the allocator has not given back"
+
+
+def test_nothing_of_tensorflow_is_said_while_pictures_are_read(folder, caplog):
+    images._decoder.cache_clear()
+    tensorflow = logging.getLogger("tensorflow")
+    tensorflow.addHandler(caplog.handler)
+    try:
+        for _ in kt.data.from_directory(folder, image_size=32).train:
+            pass
+    finally:
+        tensorflow.removeHandler(caplog.handler)
+    assert not caplog.records, [record.getMessage() for record in caplog.records]

@@ -30,6 +30,7 @@ ELSEWHERE = {  # path in the repository: path on the site
     "saved_models/README.md": "saved_models/README.md",
     "notebooks/tutorial.ipynb": "notebooks/tutorial.md",
     "notebooks/adaptation.ipynb": "notebooks/adaptation.md",
+    "notebooks/choosing.ipynb": "notebooks/choosing.md",
 }
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 _FETCHED = re.compile(r'<(?:script|img|iframe|source)[^>]*?\ssrc="([^"]+)"|<link[^>]*?\shref="([^"]+)"')

@@ -25,7 +25,7 @@ def either(
         otherwise: where it is false; returns a tensor of the same dtype.
         inputs: all tensors that the functions use.
     """
-    specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in inputs]
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, f"input_{place}") for place, tensor in enumerate(inputs)]
     branches = [
         tf.function(branch, input_signature=specs, autograph=False).get_concrete_function()
         for branch in (then, otherwise)

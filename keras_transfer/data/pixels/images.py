@@ -147,7 +147,11 @@ def _decoder(formats: frozenset[str]) -> Callable[[tf.Tensor, tf.Tensor, tf.Tens
 
     needed = either_of if len(formats) > 1 else jpeg
     chosen = needed if "JPEG" in formats else other
-    signature = [tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32), tf.TensorSpec((2,), tf.float32)]
+    signature = [
+        tf.TensorSpec((), tf.string, "encoded"),
+        tf.TensorSpec((), tf.int32, "side"),
+        tf.TensorSpec((2,), tf.float32, "pixel_range"),
+    ]
     return tf.function(chosen, input_signature=signature, autograph=False)
 
 
