@@ -40,6 +40,7 @@ from measure import machine  # noqa: E402
 import keras_transfer as kt  # noqa: E402
 
 HERE = Path(__file__).parent
+BEFORE = HERE / "quality_before.md"
 RUNS = Runs(HERE / "quality_runs.jsonl")
 SEEDS = range(5)
 HELD_OUT = 0.25  # of each class
@@ -58,7 +59,9 @@ their default values: 10 epochs, rate 3e-3. "Best regression" is scikit-learn's 
 features, standardised, with the penalty that is best on the held-out images: it knows what the others do not. Cells
 are medians of the accuracies of all five seeds, in percent; empty ones have not run. Under the table is the
 difference of each recipe from the first, over all rows, and the mean of the medians of the expected calibration error
-on sets with 150 held-out images or more. Recipes of `fine_tune` are calibrated on the same images.
+on sets with 150 held-out images or more. Recipes of `fine_tune` are calibrated on the same images. Probabilities that
+are exactly right give an expected calibration error too, by chance: 0.070 for 245 images with a mean confidence of
+0.72, 0.031 for 417 with 0.90, 0.012 for 1,000 with 0.95 (15 bins, 500 draws).
 """.strip()
 
 FOOTER = """
@@ -277,7 +280,7 @@ def page(rows: list[dict[str, Any]]) -> str:
             spread = f"{np.mean(values):+.2f} | {min(values):+.1f} | {max(values):+.1f}"
             error = f"{np.mean(errors[recipe]):.3f}" if errors[recipe] else ""
             lines.append(f"| {recipe} | {spread} | {len(values)} | {median(seconds[recipe]):.1f} | {error} |")
-    return "\n".join([*lines, "", FOOTER]) + "\n"
+    return "\n".join([*lines, "", BEFORE.read_text().strip(), "", FOOTER]) + "\n"
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from conftest import toy_backbone
+from conftest import mostly_slow, toy_backbone
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from test_tuning import SMALL, data, lively, outputs, pixels, stirred
@@ -20,7 +20,7 @@ def base(**options):
     return kt.build_model(toy_backbone(), 5, **options)
 
 
-@pytest.mark.parametrize("name", [*SMALL, "head"])
+@pytest.mark.parametrize("name", mostly_slow(["lora", "head", *SMALL[1:]], fast=2))
 def test_a_delta_on_its_base_is_the_model(name, data, tmp_path):
     keras.utils.set_random_seed(0)
     model = kt.build_model(toy_backbone(), 2, head="mlp" if name == "lora" else "linear")

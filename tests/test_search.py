@@ -10,7 +10,7 @@ import pytest
 from conftest import toy_backbone
 
 import keras_transfer as kt
-from keras_transfer.selection.spending import Clock
+from keras_transfer.selection.spending import Clock, Guard, OutOfTime
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,7 @@ def test_a_space_of_ones_own_is_a_function(data):
         kt.search(data, 0.3, candidates={"toy": network()}, space=failing, trials=2, verbose=0)
 
 
+@pytest.mark.slow
 def test_the_budget_is_kept(data):
     def endless(trial):
         return {"schedule": (kt.Phase(100_000, "all", 1e-4),), "passes": 0}
@@ -133,6 +134,12 @@ def test_data_and_candidates_are_looked_at_first(data):
         kt.search(data, 1, candidates=[kt.Candidate("Xception", None)], verbose=0)
     with pytest.raises(kt.InputError, match="minutes"):
         kt.search(data, 0)
+
+
+def test_a_training_ends_when_the_budget_is_spent(data):
+    model = network()
+    with pytest.raises(OutOfTime):
+        kt.fine_tune(model, data, schedule="gradual", callbacks=[Guard(Clock(0))], cache=False, verbose=0)
 
 
 def test_a_clock_learns_how_long_trials_take():

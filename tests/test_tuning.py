@@ -13,7 +13,7 @@ from keras_transfer.models.stages import layers_before
 from keras_transfer.models.tuning import TUNINGS
 from keras_transfer.models.tuning.tuning import ADDED, tuning_of
 
-SMALL = [name for name in TUNINGS.names() if name != "full"]
+SMALL = sorted(set(TUNINGS.names()) - {"full"}, key=lambda name: (name != "lora", name))  # the one with traps first
 FOLDED = [name for name in SMALL if TUNINGS.find(name).folds]
 
 
@@ -78,7 +78,7 @@ def test_training_changes_what_the_tuning_trains_and_nothing_else(name, schedule
     assert moved & own and moved & head
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", mostly_slow(SMALL))
 def test_a_later_stage_alone_is_tuned_and_the_cache_changes_nothing(name, data):
     found = []
     for cache in ("memory", False):
@@ -137,7 +137,7 @@ def test_folding_is_exact_over_every_backbone(backbone, name):
     np.testing.assert_allclose(here, there, atol=1e-9 * np.abs(there).max())
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", mostly_slow(SMALL))
 def test_saved_reloaded_and_exported_it_is_the_same_model(name, data, tmp_path):
     model = stirred(kt.tuned(lively(data), name))
     expected = outputs(model, pixels(data))[1]
@@ -207,6 +207,7 @@ def test_random_layers_of_a_tuned_network_are_still(name, data):
     np.testing.assert_allclose(first, outputs(model, pixels(data))[1], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_half_precision_and_recipes_take_a_tuned_model(data):
     keras.config.set_dtype_policy("mixed_float16")
     try:
