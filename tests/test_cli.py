@@ -222,6 +222,6 @@ def test_search_exports_the_best_model_and_its_leaderboard(pictures, tmp_path, m
     result = json.loads(run("search", pictures, *options, "--json").stdout.splitlines()[-1])
     assert result["best"]["plan"] == "recipe fast" and result["budget"] == 300
     assert {"1", "model.keras", "leaderboard.csv"} <= {path.name for path in (tmp_path / "out").iterdir()}
-    assert (tmp_path / "kept" / "best.keras").exists()
+    assert (tmp_path / "kept" / "best_1.keras").exists()
     shown = run("search", pictures, *options).stdout  # which is over: its one trial is there
     assert "recipe fast" in shown and "served version" in shown

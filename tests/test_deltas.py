@@ -131,3 +131,42 @@ def test_an_older_delta_stays_whole_where_a_new_one_cannot_be_written(tmp_path, 
     with pytest.raises(kt.DiskError, match="No space left"):
         kt.save_delta(base(), file)
     assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["delta"]
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("avg", "max"), ("attention", "avg")])
+def test_a_delta_brings_its_pooling(theirs, ours, data, tmp_path):
+    """Poolings without weights cannot be told apart by what they hold; one with weights has them in the delta."""
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 2, pooling=theirs)
+    model.get_layer("logits").kernel.assign(np.random.default_rng(0).normal(size=(16, 2)))
+    file = kt.save_delta(model, tmp_path / "delta")
+    keras.utils.set_random_seed(0)
+    again = kt.apply_delta(kt.build_model(toy_backbone(), 2, pooling=ours), file)
+    np.testing.assert_array_equal(outputs(again, pixels(data))[1], outputs(model, pixels(data))[1])
+
+
+def test_a_folded_adapter_is_part_of_its_base(tmp_path):
+    folded = kt.fold(stirred(kt.tuned(base(), "adapter")))
+    kt.set_trainable(folded, "head")
+    with pytest.raises(kt.InputError, match="weights differ|none"):
+        kt.apply_delta(base(), kt.save_delta(folded, tmp_path / "delta"))
+    with pytest.raises(kt.InputError, match="without adapters"):
+        kt.tuned(folded, "adapter")
+
+
+def test_the_values_of_a_tuning_are_kept_by_copies_and_files(data, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = stirred(kt.tuned(kt.build_model(toy_backbone(), 2), kt.tuning.LoRA(rank=2, alpha=16)))
+    model.class_names = ("dark", "light")
+    longer = kt.extend(model, ["grey"])
+    assert repr(kt.tuning.tuning_of(longer)) == "LoRA(rank=2, seed=0, alpha=16)"
+    again = kt.apply_delta(base(), kt.save_delta(longer, tmp_path / "lora"))
+    np.testing.assert_array_equal(outputs(again, pixels(data))[1], outputs(longer, pixels(data))[1])
+    keras.utils.set_random_seed(0)
+    model = stirred(kt.tuned(kt.build_model(toy_backbone(), 2), kt.tuning.Adapter(reduction=1)))
+    model.save(tmp_path / "model.keras")
+    reloaded = kt.load_model(tmp_path / "model.keras")
+    again = kt.apply_delta(base(), kt.save_delta(reloaded, tmp_path / "adapter"))
+    np.testing.assert_array_equal(outputs(again, pixels(data))[1], outputs(model, pixels(data))[1])
+    with pytest.raises(kt.InputError, match="kt.load_model"):
+        kt.save_delta(keras.models.load_model(tmp_path / "model.keras"), tmp_path / "none")

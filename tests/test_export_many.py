@@ -60,6 +60,9 @@ def test_every_task_answers_as_its_model(version, models, files):
         np.testing.assert_allclose(served[name].predict_probabilities(paths), expected, atol=1e-5)
         np.testing.assert_allclose(served[name].predict_probabilities(pixels), expected, atol=1e-5)
         assert of_arrays[name][0].class_name == predicted[name][0].class_name
+    np.testing.assert_allclose(
+        served["labels"].function(pixels.astype("float32"))[0], models["labels"].predict(pixels, verbose=0), atol=1e-5
+    )
     assert set(predicted["colours"][0].probabilities) == {"red", "green", "blue"}
     assert set(predicted["late"][0].probabilities) == {"no", "yes"}
     with pytest.raises(kt.InputError, match="Did you mean 'colours'"):

@@ -294,3 +294,28 @@ def test_the_head_of_the_source_is_what_follows_the_pooling(name):
     assert head.input_shape[1:] == getattr(keras.applications, name)(include_top=False, weights=None).output_shape[-1:]
     found = head(np.asarray(features).reshape(1, -1), training=False)
     np.testing.assert_allclose(found, answers, atol=1e-6)
+
+
+def test_labels_that_no_image_has_say_nothing():
+    """Of a column without variation the evidence is endless, and would drown all others."""
+    evidence = made()
+    labels = np.eye(3, dtype=np.int64)[evidence.labels]
+    more = np.concatenate([labels, np.zeros((len(labels), 1), np.int64)], axis=1)
+    assert logme(Evidence(evidence.features, more, 4)) == logme(Evidence(evidence.features, labels, 3))
+    alike = Evidence(evidence.features, np.ones((len(labels), 1), np.float32), 1)
+    with pytest.raises(kt.DataError, match="all alike"):
+        logme(alike)
+
+
+def test_scores_of_ones_own_are_checked(pictures, lively):
+    for wrong in (5, None, [], [len, len]):
+        with pytest.raises(kt.InputError, match="by|names of their own"):
+            kt.rank_backbones(pictures, [lively], wrong, verbose=0)
+    for value in ("x", float("nan")):
+        with pytest.raises(kt.InputError, match="finite number"):
+            kt.rank_backbones(pictures, [lively], lambda evidence, value=value: value, promise=False, verbose=0)
+
+
+def test_random_networks_promise_nothing_and_are_not_asked(pictures):
+    small = kt.Candidate("MobileNet", None, backbone_options={"alpha": 0.25})
+    assert kt.rank_backbones(pictures, {"small": small}, verbose=0).promise is None

@@ -77,15 +77,18 @@ def test_a_search_that_ended_goes_on_where_it_was(found, data):
     begun = time.perf_counter()
     again = kt.search(data, 5, candidates=every, trials=4, folder=folder / "kept", cache=cache, verbose=0)
     assert [trial.number for trial in again.trials] == [trial.number for trial in result.trials]
-    assert again.seconds >= result.seconds and time.perf_counter() - begun < 60
+    assert again.seconds > 0.9 * result.seconds and time.perf_counter() - begun < 60
     images = data.splits["test"].items.astype("float32")
     np.testing.assert_allclose(
         again.model.predict(images, verbose=0), result.model.predict(images, verbose=0), atol=1e-6
     )
     more = kt.search(data, 5, candidates=every, trials=5, folder=folder / "kept", cache=cache, verbose=0)
-    assert len(more.trials) == 5 and {"best.keras", "leaderboard.csv", "search.json"} <= {
+    assert len(more.trials) == 5 and {f"best_{more.best.number}.keras", "leaderboard.csv", "search.json"} <= {
         path.name for path in (folder / "kept").iterdir()
     }
+    assert len(list((folder / "kept").glob("best_*.keras"))) == 1
+    with pytest.raises(kt.InputError, match="of another space"):
+        kt.search(data, 5, candidates=every, space=solve_or_train, folder=folder / "kept", verbose=0)
     with pytest.raises(kt.InputError, match="another candidates"):
         kt.search(data, 5, candidates={"toy": network()}, folder=folder / "kept", verbose=0)
     (folder / "kept" / "search.json").write_text("{}")
@@ -97,14 +100,28 @@ def test_a_space_of_ones_own_is_a_function(data):
     result = kt.search(data, 5, candidates={"toy": network()}, space=solve_or_train, trials=3, verbose=0)
     plans = [trial.plan for trial in result.trials]
     assert len(plans) == 3 and all(plan.startswith(("schedule", "tuning")) for plan in plans)
-    with pytest.raises(kt.InputError, match="returns a mapping"):
-        kt.search(data, 5, candidates={"toy": network()}, space=lambda trial: 3, trials=1, verbose=0)
 
-    def failing(trial):
-        return {"schedule": "solve", "head": "mlp", "told": "no head to solve"}
 
-    with pytest.raises(kt.InputError, match="none ended"):
-        kt.search(data, 0.3, candidates={"toy": network()}, space=failing, trials=2, verbose=0)
+WRONG = [
+    (3, "returns a mapping"),
+    ({"schedule": "solve", "head": "mlp"}, "linear in the features"),
+    ({"learning_rates": 1}, "Did you mean 'learning_rate'"),
+    ({"network": "tiny"}, "network"),
+    ({"callbacks": 5}, "failed: .*int"),
+]
+
+
+@pytest.mark.parametrize(("plan", "said"), WRONG)
+def test_a_space_that_fails_is_told_with_the_reason(plan, said, data):
+    """And after five trials, not when the time is over."""
+    with pytest.raises(kt.InputError, match=said):
+        kt.search(data, 30, candidates={"toy": network()}, space=lambda trial: plan, verbose=0)
+
+
+def test_a_candidate_may_have_an_image_size_of_its_own(data):
+    small = kt.Candidate(network(), image_size=48)
+    found = kt.search(data, 5, candidates={"toy": small}, trials=1, verbose=0)
+    assert found.model.input_shape[1:3] == (48, 48) and found.report is not None
 
 
 @pytest.mark.slow

@@ -1,5 +1,8 @@
 """Small tunings: the same numbers at first, only what is theirs is trained, and nothing of them is left when folded."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -323,3 +326,32 @@ def test_tunings_that_cannot_be_are_refused(data):
     for name in ("lora", "bias_and_norm", "scale_shift"):
         with pytest.raises(kt.InputError, match="reaches"):
             kt.tuned(own, name)
+
+
+def test_lora_leaves_layers_inside_others_alone():
+    """Keras keeps no config of theirs, so that a copy or a file would lose the matrices."""
+    images = keras.Input((8, 8, 3))
+    x = layers.Reshape((64, 4))(layers.Conv2D(4, 1, name="outer")(images))
+    x = layers.MultiHeadAttention(2, 4, name="attention")(x, x)
+    model = kt.build_model(kt.Backbone(keras.Model(images, layers.Reshape((8, 8, 4))(x)), image_size=8), 2)
+    copy = stirred(kt.tuned(model, kt.tuning.LoRA(rank=2)))
+    assert kt.tunable(copy).passed_over == {"EinsumDense": 4}
+    pictures = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(outputs(kt.fold(copy), pictures)[0], outputs(copy, pictures)[0], atol=1e-5)
+    assert len(kt.fold(copy).trainable_variables) == len(model.trainable_variables)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_layer_that_is_called_twice_is_tuned_once_or_left_alone(name):
+    images = keras.Input((8, 8, 3))
+    twice = layers.Conv2D(3, 3, padding="same", name="twice")
+    x = layers.Add(name="add")([twice(twice(images)), images])
+    model = kt.build_model(kt.Backbone(keras.Model(images, layers.Conv2D(4, 1, name="once")(x)), image_size=8), 2)
+    copy = stirred(kt.tuned(model, kt.tuning.LoRA(rank=2) if name == "lora" else name))
+    pictures = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype("float32")
+    np.testing.assert_allclose(outputs(kt.fold(copy), pictures)[0], outputs(copy, pictures)[0], atol=1e-4)
+
+
+def test_parts_by_name_are_there_in_a_fresh_process():
+    code = "import keras_transfer as kt; kt.tuning.LoRA(2); kt.ranking.Evidence"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True)

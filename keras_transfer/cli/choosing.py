@@ -83,7 +83,8 @@ def search(
         pictures = kt.data.from_directory(data, image_size=image_size, resize=resize, seed=seed)
         say(as_json, str(pictures))
         verbose = 0 if as_json else "auto"
-        found = kt.search(pictures, minutes, candidates=candidate, folder=resume_dir, seed=seed, verbose=verbose)
+        candidates = "all" if candidate == ["all"] else candidate or None
+        found = kt.search(pictures, minutes, candidates=candidates, folder=resume_dir, seed=seed, verbose=verbose)
         if not as_json:
             table = Table("network", "plan", "state", "loss", found.measure, "seconds")
             for trial in found.trials:

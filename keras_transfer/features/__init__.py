@@ -2,3 +2,7 @@
 
 It may import `data` and what is below it, and no Keras model.
 """
+
+from keras_transfer.features import ranking
+
+__all__ = ["ranking"]

@@ -3,6 +3,6 @@
 It may import `tasks`, `_keras`, `schedules` and what is below them. It does not import `data`.
 """
 
-from keras_transfer.models import heads, pooling
+from keras_transfer.models import heads, pooling, tuning
 
-__all__ = ["heads", "pooling"]
+__all__ = ["heads", "pooling", "tuning"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_transfer._keras.still import hold_still, is_still, layers_inside
 from keras_transfer.models.backbones.copying import copy_network, own_weights
-from keras_transfer.models.origins import classes_of, origin_of, remember, remember_classes, remember_range
+from keras_transfer.models.origins import TUNED_BY, classes_of, origin_of, remember, remember_classes, remember_range
 
 
 def _same(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
@@ -42,6 +42,8 @@ def copy_model(
         for layer, twin in zip(*map(layers_inside, pair), strict=True):
             twin.trainable = layer.trainable
             hold_still(twin, is_still(layer))
+            if TUNED_BY in vars(layer):
+                vars(twin)[TUNED_BY] = vars(layer)[TUNED_BY]
             if len(layer.weights) == len(twin.weights):
                 for variable, other in zip(layer.weights, twin.weights, strict=True):
                     other.trainable = variable.trainable

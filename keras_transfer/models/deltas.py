@@ -31,7 +31,7 @@ from keras_transfer.models.origins import (
 from keras_transfer.models.pooling import POOLINGS
 from keras_transfer.models.stages import MODEL, check_one_way, layers_by_part, stages
 from keras_transfer.models.tuning.lora import was_merged
-from keras_transfer.models.tuning.tuning import ADDED, TUNINGS, tuned, tuning_of
+from keras_transfer.models.tuning.tuning import ADDED, TUNINGS, is_known, tuned, tuning_of
 from keras_transfer.schedules.parts import HEAD
 
 _KEY, _FORM = "keras_transfer_delta", 1
@@ -68,6 +68,11 @@ def save_delta(model: keras.Model, file: str | os.PathLike[str]) -> Path:
             ".keras file itself."
         )
     tuning, origin = tuning_of(model), origin_of(model)
+    if tuning is not None and not is_known(model):
+        raise InputError(
+            f"Expected a model that knows the values of its tuning. Received: one with {tuning.name!r} that Keras has "
+            "read. Read the file by kt.load_model."
+        )
     told = {
         "form": _FORM,
         "keras_transfer": __version__,
@@ -146,10 +151,13 @@ def apply_delta(base_model: keras.Model, file: str | os.PathLike[str]) -> keras.
 
 def _with_head(base_model: keras.Model, told: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> keras.Model:
     """Returns a copy of the base with a head for the delta: its own if that fits, or one by name."""
-    _, head = _split(base_model)
+    backbone, head = _split(base_model)
+    origin = origin_of(base_model)
     own = {name: tuple(variable.shape) for name, variable in head.items()}
-    same = base_model.layers[-1].activation.__name__ == told["activation"]
-    if same and own.items() <= {name: values.shape for name, values in arrays.items()}.items():
+    brought = {name: values.shape for name, values in arrays.items() if name not in backbone}
+    brought = {name: shape for name, shape in brought.items() if not name.startswith(ADDED)}
+    same = base_model.layers[-1].activation.__name__ == told["activation"] and own == brought
+    if same and origin is not None and (origin.pooling, origin.head) == (told["pooling"], told["head"]):
         return copy_model(base_model)
     if told["head"] not in HEADS.names() or told["pooling"] not in POOLINGS.names():
         raise InputError(
@@ -208,8 +216,6 @@ def _named(model: keras.Model) -> Variables:
 def _hash(variables: Variables) -> str:
     found = blake2b(digest_size=16)
     for name, variable in sorted(variables.items()):
-        if name.startswith(ADDED):
-            continue  # none of the base
         values = np.ascontiguousarray(keras.ops.convert_to_numpy(variable))
         found.update(f"{name} {values.dtype} {values.shape}".encode())
         found.update(values.data)

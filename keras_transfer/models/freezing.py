@@ -22,7 +22,9 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
     A frozen layer keeps its weights and its BatchNorm statistics. In training it runs as in inference, so Dropout and
     stochastic depth have no effect in it. Call `compile` afterwards, as always when `trainable` changes; during `fit`
     use `UnfreezeSchedule`. A model reloaded from a `.keras` file keeps `trainable`, but its frozen random layers are
-    active again in training: call `set_trainable` again before you continue to train it.
+    active again in training: call `set_trainable` again before you continue to train it. In a model with a tuning (see
+    `tuned`) only what the tuning trains is opened, and BatchNorm layers of the backbone keep their statistics in any
+    case.
 
     Args:
         model: a model made by `build_model`.

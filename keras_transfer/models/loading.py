@@ -11,6 +11,7 @@ import keras
 from keras_transfer._arguments import PATH, takes
 from keras_transfer._checks import InputError
 from keras_transfer.models.origins import recall
+from keras_transfer.models.tuning.tuning import recall_tuning
 
 
 @takes(file=PATH)
@@ -45,5 +46,7 @@ def load_model(file: str | os.PathLike[str]) -> keras.Model:
             "kt.build_model(..., weights=file) for the backbone, or by model.load_weights for the whole model."
         )
     model = keras.models.load_model(path)
-    recall(model, path)
+    values = recall(model, path)
+    if values is not None:
+        recall_tuning(model, values)
     return model

@@ -20,6 +20,7 @@ import keras
 from keras_transfer._checks import DataError, DataWarning
 from keras_transfer.models.saving import save_what_loads
 
+TUNED_BY = "tuned_by"  # attribute of the layer that tells a tuning: the tuning itself
 _KEY = "transfer"  # in the configuration of the model; no name of this package, which is not needed to load it
 
 
@@ -110,8 +111,12 @@ def check_class_order(model: keras.Model, class_names: Sequence[str], remedy: st
         )
 
 
-def recall(model: keras.Model, file: str | os.PathLike[str]) -> None:
-    """Gives a model that Keras loaded from a `.keras` file what it knew of itself when it was saved."""
+def recall(model: keras.Model, file: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """Gives a model that Keras loaded from a `.keras` file what it knew of itself when it was saved.
+
+    Returns:
+        The values of its tuning; None if it has none.
+    """
     with zipfile.ZipFile(Path(file)) as archive:
         config = json.loads(archive.read("config.json"))
     kept = (config.get("build_config") or {}).get(_KEY) or {}
@@ -121,6 +126,7 @@ def recall(model: keras.Model, file: str | os.PathLike[str]) -> None:
         remember_classes(model, kept["class_names"])
     if kept.get("pixel_range"):
         remember_range(model, tuple(kept["pixel_range"]))
+    return kept.get("tuning")
 
 
 def _keep_when_saved(model: keras.Model) -> None:
@@ -134,6 +140,7 @@ def _keep_when_saved(model: keras.Model) -> None:
             "origin": None if origin is None else asdict(origin),
             "class_names": names and list(names),
             "pixel_range": getattr(model, "pixel_range", None),
+            "tuning": next((vars(layer)[TUNED_BY].values() for layer in model.layers if TUNED_BY in vars(layer)), None),
         }
         return {**(of_keras() or {}), _KEY: json.loads(json.dumps(kept, default=str))}
 

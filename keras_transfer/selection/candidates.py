@@ -83,6 +83,12 @@ class Candidate:
             **options,
         )
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether the network has weights that are not random."""
+        network = self.backbone.network if isinstance(self.backbone, Backbone) else self.backbone
+        return self.weights is not None or isinstance(network, keras.Model)
+
     def source_head(self) -> keras.Model | None:
         """Returns the head that the network was trained with, from features to probabilities; None where it has none.
 

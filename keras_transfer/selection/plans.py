@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from keras_transfer._arguments import Choice
-from keras_transfer._checks import InputError
+from keras_transfer._arguments import Choice, Number
+from keras_transfer._checks import InputError, unknown
 from keras_transfer.training import recipes
+from keras_transfer.training.fine_tuning import fine_tune
 
 Space: TypeAlias = Callable[[Any], Mapping[str, Any]]
 _BUILD = ("head", "pooling")
@@ -40,7 +42,7 @@ def plan_of(given: Mapping[str, Any], networks: Sequence[str]) -> Plan:
     """Returns the plan that a space has proposed.
 
     Raises:
-        InputError: if it is no mapping, or names a network that is not there.
+        InputError: if it is no mapping, names a network that is not there, or holds what nothing takes.
     """
     if not isinstance(given, Mapping):
         example = {"recipe": "default"}
@@ -50,9 +52,13 @@ def plan_of(given: Mapping[str, Any], networks: Sequence[str]) -> Plan:
     passes, told = rest.pop("passes", 8.0), rest.pop("told", None)
     tuning = rest.pop("tuning", None)
     build = {name: rest.pop(name) for name in _BUILD if name in rest}
+    taken = inspect.signature(fine_tune).parameters
+    for name in rest:
+        if name not in taken or name in ("model", "data", "verbose", "resume_dir"):
+            raise unknown("setting of a plan", name, [*taken, *_BUILD, "network", "tuning", "passes", "told"])
     words = {**build, **({"tuning": tuning} if tuning else {}), **rest}
     told = told or ", ".join(f"{name} {_word(value)}" for name, value in words.items())
-    return Plan(network, told, tuning, build, rest, float(passes))
+    return Plan(network, told, tuning, build, rest, Number()("passes", passes))
 
 
 def by_recipe(name: str, network: str) -> Plan:

@@ -83,15 +83,19 @@ def rank_backbones(
         >>> ranking.best
         'small'
     """
-    scores = {name_of(each): RANKINGS.find(each) for each in ([by] if isinstance(by, str) or callable(by) else by)}
-    if not scores:
-        raise InputError("Expected `by` with one ranking or more. Received: an empty list.")
+    given = [by] if isinstance(by, str) or callable(by) else by
+    if not isinstance(given, (list, tuple)) or not given:
+        raise InputError(f"Expected `by` to be {RANKINGS.words}, or a list of these. Received: by={by!r}.")
+    scores = {name_of(each): RANKINGS.find(each) for each in given}
+    if len(scores) < len(given):
+        raise InputError(f"Expected scores with names of their own. Received: {[name_of(each) for each in given]}.")
     order, every = next(iter(scores)), find_candidates(candidates)
     sample = _sample(data, images)
     cache = cache or Cache("disk")
     rows: list[RankedBackbone] = []
     left_out: dict[str, str] = {}
-    smallest: _Looked | None = None
+    last: _Looked | None = None
+    smallest: _Looked | None = None  # of those with weights
     for number, (name, candidate) in enumerate(every.items(), start=1):
         if verbose:
             say(f"candidate {number} of {len(every)}: {name}")
@@ -106,15 +110,18 @@ def rank_backbones(
         megabytes = megabytes_of(looked.prefix)
         expected, seconds = expected_of(looked.evidence), perf_counter() - begun
         rows.append(RankedBackbone(name, found, expected, milliseconds, megabytes, seconds))
-        if smallest is None or megabytes < megabytes_of(smallest.prefix):
+        last = looked
+        if candidate.pretrained and (smallest is None or megabytes < megabytes_of(smallest.prefix)):
             smallest = looked
-    if smallest is None:
+    if last is None:
         raise InputError("Expected a candidate that can be ranked. Received: " + _listed(left_out))
     rows.sort(key=lambda row: row.scores[order] or 0.0, reverse=True)
-    worth = _promise(smallest) if promise and expected_of(smallest.evidence) is not None else None
+    worth = None
+    if promise and smallest is not None and expected_of(smallest.evidence) is not None:
+        worth = _promise(smallest)
     if worth is not None and not worth.pays:
         warnings.warn(str(worth), DataWarning, stacklevel=3)
-    count, measure = len(sample.splits["train"]), measure_of(smallest.evidence)
+    count, measure = len(sample.splits["train"]), measure_of(last.evidence)
     return BackboneRanking(order, tuple(rows), left_out, measure, count, worth, every, data)
 
 
@@ -150,7 +157,10 @@ def _look(
 def _score(ranking: Ranking, evidence: Evidence, needed: bool) -> float | None:
     """Returns a score; None where the network has none and it is not the one that orders them."""
     try:
-        return float(ranking(evidence))
+        found = ranking(evidence)
+        if not isinstance(found, (int, float, np.number)) or not np.isfinite(found):
+            raise InputError(f"its score {name_of(ranking)!r} is no finite number: {found!r}.")
+        return float(found)
     except KerasTransferError:
         if needed:
             raise

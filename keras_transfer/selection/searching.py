@@ -18,7 +18,7 @@ from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.models.tuning import tuned
 from keras_transfer.selection.candidates import Candidate, Several, find_candidates
 from keras_transfer.selection.found import DONE, FAILED, OUT_OF_TIME, PRUNED, SearchResult, Trial, ordered
-from keras_transfer.selection.keeping import Kept
+from keras_transfer.selection.keeping import Kept, what_it_is
 from keras_transfer.selection.plans import FIRST, Plan, Space, by_recipe, plan_of, usual
 from keras_transfer.selection.proposing import optuna_of, study_in
 from keras_transfer.selection.ranking import rank_backbones
@@ -27,6 +27,8 @@ from keras_transfer.training.fine_tuning import fine_tune
 
 _LOOKED, _SOME = 0.25, 400  # share of the budget for ranking, and images for it
 _TOP, _NEAR = 3, 1.5  # networks that go on: so many, with a loss so many times the best at most
+_READING = 3.0  # milliseconds in which an image is read
+_WRONG = 5  # trials that fail one after another, after which a search ends
 _DRAWS = 20  # proposals that take too long, after which a search ends
 
 
@@ -64,7 +66,8 @@ def search(
         minutes: of wall-clock time, above 0.
         candidates: as in `rank_backbones`.
         space: a function of an Optuna trial that returns a mapping: arguments of `fine_tune`, and "network" (a name of
-            a candidate), "tuning", "head" and "pooling" if they are searched too; `{"recipe": "default"}` is one. By
+            a candidate, by default the one that is ranked first), "tuning", "head" and "pooling" if they are searched
+            too, and "passes", about how many passes over all images it takes; `{"recipe": "default"}` is one. By
             default that above.
         trials: number of them after which the search ends earlier; None for no such number.
         folder: where the best model, the leaderboard and the state are kept after each trial. The same call goes on
@@ -85,21 +88,26 @@ def search(
     if "validation" not in data.splits:
         raise InputError("Expected data with a validation split, to choose by. Received: none; see `validation_split`.")
     every = find_candidates(candidates)
-    with Kept(folder, _identity(data, every, seed)) as kept:
+    with Kept(folder, what_it_is(data, every, seed, space)) as kept:
         clock = Clock(60 * minutes, kept.spent)
         run = _Search(data, every, cache or Cache("disk"), clock, kept, seed, verbose)
         if not kept.trials or clock.left > 0:
-            run.look()
+            if not kept.networks:
+                run.look()
             study = study_in(kept.folder, seed)
             run.go(study, space, trials)
         if kept.model is None:
+            failed = next((trial.note for trial in kept.trials if trial.note), None)
             raise InputError(
-                f"Expected `minutes` for one trial at least. Received: minutes={minutes:g}, in which none ended. "
+                f"Expected a trial that ends. Received: {len(kept.trials)} that failed: {failed}"
+                if failed
+                else f"Expected `minutes` for one trial at least. Received: minutes={minutes:g}, in which none ended. "
                 "Take more minutes, fewer or smaller candidates, or call fine_tune(recipe='fast')."
             )
-        report = evaluate(kept.model, data.test) if data.test is not None else None
-        measure = "accuracy" if data.task.needs_classes else "mae"
         rows = tuple(ordered(kept.trials))
+        seen = every[rows[0].network].data(data)
+        report = evaluate(kept.model, seen.test) if seen.test is not None else None
+        measure = "accuracy" if data.task.needs_classes else "mae"
         return SearchResult(kept.model, rows, measure, clock.spent, clock.budget, kept.looked, kept.left_out, report)
 
 
@@ -118,8 +126,6 @@ class _Search:
     ):
         self.data, self.candidates, self.cache = data, candidates, cache
         self.clock, self.kept, self.seed, self.verbose = clock, kept, seed, verbose
-        self.networks: list[str] = []
-        self._passes: dict[str, float] = {}  # seconds of a pass over all images
         self._images = sum(len(data.splits[name]) for name in ("train", "validation"))
 
     def look(self) -> None:
@@ -146,82 +152,102 @@ class _Search:
             self.kept.left_out.pop(name, None)
             score = row.rows[0].scores["solved_head"]
             found[name] = -np.inf if score is None else score
-            self._passes[name] = row.rows[0].seconds * self._images / min(row.images, self._images)
+            self.kept.passes[name] = (row.rows[0].milliseconds + _READING) / 1000 * self._images
         if not found:
             listed = "; ".join(f"{name}: {reason}" for name, reason in self.kept.left_out.items())
             raise InputError(f"Expected a candidate that can be tried. Received: {listed}")
         best = max(found.values())
         near = [name for name in found if found[name] >= _NEAR * best]  # losses, times -1
-        self.networks = sorted(near, key=found.__getitem__, reverse=True)[:_TOP]
+        self.kept.networks = sorted(near, key=found.__getitem__, reverse=True)[:_TOP]
         self.kept.looked += self.clock.spent - begun
-        cheapest = min(self.networks, key=self._passes.__getitem__)
-        needed = self.clock.expected(1, self._passes[cheapest])
+        cheapest = min(self.kept.networks, key=self.kept.passes.__getitem__)
+        needed = self.clock.expected(1, self.kept.passes[cheapest])
         if not self.kept.trials and needed > self.clock.left:
             raise InputError(
                 f"Expected `minutes` of {(self.clock.spent + needed) / 60:.1f} or more: one pass of {cheapest} over "
-                f"{self._images:,} images takes about {self._passes[cheapest]:.0f} s. Received: "
+                f"{self._images:,} images takes about {self.kept.passes[cheapest]:.0f} s. Received: "
                 f"{self.clock.budget / 60:g}. Take fewer or smaller images, or smaller candidates."
             )
 
     def go(self, study: Any, space: Space | None, most: int | None) -> None:
         """Makes trials until the time is over."""
-        first = [] if space else [by_recipe("fast", self.networks[0]), by_recipe("default", self.networks[0])]
+        first = [] if space else [by_recipe("fast", self.kept.networks[0]), by_recipe("default", self.kept.networks[0])]
         done = {(trial.network, trial.plan) for trial in self.kept.trials}
         for plan in first:
-            fits = self.clock.expected(plan.passes, self._passes[plan.network]) < self.clock.left
+            fits = self.clock.expected(plan.passes, self.kept.passes[plan.network]) < self.clock.left
             if (plan.network, plan.told) not in done and fits and self._more(most):
                 self._try(plan, None, study)
         if space is None and not study.trials:
             for values in FIRST:
-                study.enqueue_trial({"network": self.networks[0], **values})
-        propose, waste = space or usual(self.networks), 0
-        while self.clock.left > 0 and waste < _DRAWS and self._more(most):
+                study.enqueue_trial({"network": self.kept.networks[0], **values})
+        propose, waste, wrong = space or usual(self.kept.networks), 0, 0
+        others = [name for name in self.candidates if name not in (*self.kept.networks, *self.kept.left_out)]
+        named = self.kept.networks if space is None else [*self.kept.networks, *others]
+        while self.clock.left > 0 and waste < _DRAWS and wrong < _WRONG and self._more(most):
             trial = study.ask()
-            plan = plan_of(propose(trial), self.networks if space is None else list(self.candidates))
-            one_pass = self._passes.get(plan.network, max(self._passes.values()))
+            try:
+                plan = plan_of(propose(trial), named)
+            except (InputError, ValueError) as error:  # also of Optuna, whose parameters keep their choices
+                self._add(Trial(self._next, named[0], "", FAILED, None, None, 0.0, self.clock.spent, str(error)), None)
+                study.tell(trial, state=optuna_of().trial.TrialState.FAIL)
+                wrong += 1
+                continue
+            one_pass = self.kept.passes.get(plan.network, max(self.kept.passes.values()))
             if self.clock.expected(plan.passes, one_pass) > self.clock.left:
                 study.tell(trial, state=optuna_of().trial.TrialState.FAIL)
                 waste += 1
                 continue
             waste = 0
-            self._try(plan, trial, study)
+            wrong = wrong + 1 if self._try(plan, trial, study) == FAILED else 0
+
+    @property
+    def _next(self) -> int:
+        return len(self.kept.trials) + 1
 
     def _more(self, most: int | None) -> bool:
         return most is None or len(self.kept.trials) < most
 
-    def _try(self, plan: Plan, trial: Any, study: Any) -> None:
-        optuna = optuna_of()
-        number, begun = len(self.kept.trials) + 1, self.clock.spent
+    def _try(self, plan: Plan, trial: Any, study: Any) -> str:
+        """Makes a trial, and returns its state."""
+        optuna, number, begun = optuna_of(), self._next, self.clock.spent
         loss = score = model = None
         state, note = DONE, ""
         keras.utils.set_random_seed(self.seed + number)
         try:
-            model = self._trained(plan, trial)
-            found = evaluate(model, self.data.validation).metrics
+            model, data = self._trained(plan, trial)
+            found = evaluate(model, data.validation).metrics
             loss = float(found["loss"] if "loss" in found else found["mse"])
             score = float(found["accuracy"] if "accuracy" in found else found["mae"])
-            state = DONE if np.isfinite(loss) else FAILED
-            loss = loss if np.isfinite(loss) else None
+            if not np.isfinite(loss):
+                state, loss, note = FAILED, None, "its loss is no finite number"
         except OutOfTime:
             state = OUT_OF_TIME
         except optuna.TrialPruned:
             state = PRUNED
-        except KerasTransferError as error:
-            state, note = FAILED, str(error)
+        except Exception as error:  # of one plan: others may be right, such as with a smaller network
+            state, note = (
+                FAILED,
+                f"{type(error).__name__}: {error}" if not isinstance(error, InputError) else str(error),
+            )
+        seconds = self.clock.spent - begun
+        if state == DONE and plan.network in self.kept.passes:
+            self.clock.learn(plan.passes, self.kept.passes[plan.network], seconds)
+        self._add(Trial(number, plan.network, plan.told, state, loss, score, seconds, self.clock.spent, note), model)
         if trial is not None:
             ended = optuna.trial.TrialState
             states = {DONE: ended.COMPLETE, PRUNED: ended.PRUNED}
             study.tell(trial, loss if state == DONE else None, state=states.get(state, ended.FAIL))
-        seconds = self.clock.spent - begun
-        if state == DONE and plan.network in self._passes:
-            self.clock.learn(plan.passes, self._passes[plan.network], seconds)
-        row = Trial(number, plan.network, plan.told, state, loss, score, seconds, self.clock.spent, note)
-        best = self.kept.add(row, model, self.clock.spent)
-        if self.verbose:
-            told = state if loss is None else f"loss {loss:.4f}" + (", the best so far" if best else "")
-            say(f"trial {number}: {plan.network}, {plan.told}: {told}, {seconds:.0f} s")
+        return state
 
-    def _trained(self, plan: Plan, trial: Any) -> keras.Model:
+    def _add(self, trial: Trial, model: keras.Model | None) -> None:
+        best = self.kept.add(trial, model, self.clock.spent)
+        if self.verbose:
+            told = f"{trial.state} {trial.note}".strip()
+            if trial.loss is not None:
+                told = f"loss {trial.loss:.4f}" + (", the best so far" if best else "")
+            say(f"trial {trial.number}: {trial.network}, {trial.plan}: {told}, {trial.seconds:.0f} s")
+
+    def _trained(self, plan: Plan, trial: Any) -> tuple[keras.Model, ImageData]:
         candidate = self.candidates[plan.network]
         data, model = candidate.data(self.data), candidate.build(self.data, **plan.build)
         if plan.tuning is not None:
@@ -229,14 +255,4 @@ class _Search:
         train = {"cache": self.cache, **plan.train, "verbose": 0}
         train["callbacks"] = [*train.get("callbacks", ()), Guard(self.clock, trial)]
         fine_tune(model, data, **train)
-        return model
-
-
-def _identity(data: ImageData, candidates: Mapping[str, Candidate], seed: int) -> dict[str, Any]:
-    """Returns what tells a search from another, ready for JSON."""
-    return {
-        "classes": list(data.class_names),
-        "images": {name: [len(part), part.digest().hex()] for name, part in data.splits.items()},
-        "candidates": list(candidates),
-        "seed": seed,
-    }
+        return model, data

@@ -56,8 +56,8 @@ def export_many(
     """Exports several models as the next version below `path`, in which what they have in common is computed once.
 
     The models share the network from the images on, up to the last stage in which their weights differ: heads on one
-    frozen network share all of it. A tuning is folded first; one that changes the first stage leaves nothing to share.
-    Signatures, for any number of images:
+    frozen network share all of it, if they take the pooled vector alone. A tuning is folded first; one that changes the
+    first stage leaves nothing to share. Signatures, for any number of images:
 
     - `serving_default` takes `image_bytes` and answers for every task: what `export` describes, with the name of the
       task and "_" before each output, such as `ants_class_names` and `ants_probabilities`.
@@ -87,6 +87,12 @@ def export_many(
     """
     data, class_names = data or {}, class_names or {}
     _check_names(models, data, class_names)
+    for name, value in data.items():
+        if not isinstance(value, ImageData) or name in class_names:
+            raise InputError(
+                f"Expected `data` of task {name!r} to be ImageData, or `class_names` in its place. Received: {value!r}"
+                f"{' with class names' if name in class_names else ''}."
+            )
     every: dict[str, Description] = {}
     for name, model in models.items():
         of = data.get(name)

@@ -98,6 +98,7 @@ class ServedModel:
     def function(self) -> Any:
         """Concrete function from images float32 `(batch, height, width, channels)` to a list of the outputs."""
         signature, output = self._module.signatures["predict_images"], self.description.output
+        output = output if self.task is None else f"{self.task}_{output}"
         images = tf.TensorSpec((None, *self.image_size, self.description.channels), tf.float32)
         answer = tf.function(lambda images: [signature(images=images)[output]])
         return answer.get_concrete_function(images)

@@ -30,7 +30,7 @@ class ServedTasks:
         self._served = {self.tasks[0]: first, **{name: first.for_task(name) for name in self.tasks[1:]}}
 
     def __getitem__(self, task: str) -> ServedModel:
-        """Returns the model of one task, which computes no other head.
+        """Returns the model of one task; for files it computes no other head.
 
         Raises:
             InputError: if there is no such task.

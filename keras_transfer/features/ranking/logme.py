@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_transfer._checks import DataError
 from keras_transfer.features.ranking.evidence import RANKINGS, Evidence
 
 _STEPS, _STILL = 100, 1e-4  # of the fixed point, and the relative change at which it ends
@@ -18,9 +19,16 @@ def logme(evidence: Evidence) -> float:
     so that the labels are most probable. You, Liu, Wang and Long, "LogME: Practical Assessment of Pre-trained Models
     for Transfer Learning" (2021), equations 2 and 3, https://arxiv.org/abs/2102.11005, by the fixed point of You, Liu,
     Zhang, Wang, Jordan and Long, "Ranking and Tuning Pre-trained Models" (2022), algorithm 3,
-    https://arxiv.org/abs/2110.10545. Labels that are not known are left out.
+    https://arxiv.org/abs/2110.10545. Labels that are not known are left out, and outputs for
+    which all images are alike.
+
+    Raises:
+        DataError: if the images are alike for every output.
     """
     features, targets = evidence.features.astype(np.float64), evidence.targets
+    targets = targets[:, [len(np.unique(column[~np.isnan(column)])) > 1 for column in targets.T]]
+    if not targets.shape[1]:
+        raise DataError("Expected images of two classes or more, or different values. Received: all alike.")
     known = ~np.isnan(targets)
     if known.all():
         directions = _Directions(features)

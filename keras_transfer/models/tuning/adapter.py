@@ -8,6 +8,7 @@ import keras
 from keras import KerasTensor, layers
 
 from keras_transfer._arguments import Choice, Whole
+from keras_transfer._keras.graph import nodes
 from keras_transfer.models.stages import marks_of_stages
 from keras_transfer.models.tuning.tuning import ADDED, TUNINGS, Tuning
 
@@ -43,7 +44,8 @@ class Adapter(Tuning):
                 return operation(self._adapted(args[0], operation), *args[1:], **kwargs)
             return operation(*args, **kwargs)
         output = operation(*args, **kwargs)
-        return self._adapted(output, operation) if isinstance(operation, layers.Add) else output
+        once = sum(node.operation.name == operation.name for node in nodes(model)) == 1
+        return self._adapted(output, operation) if isinstance(operation, layers.Add) and once else output
 
     def _adapted(self, inputs: KerasTensor, operation: keras.Operation) -> KerasTensor:
         """Returns the inputs with what the adapter adds; the inputs themselves where they are no map of channels."""

@@ -24,9 +24,9 @@ class LoRA(Tuning):
 
     Hu and others, "LoRA: Low-Rank Adaptation of Large Language Models" (2022), equation 3,
     https://arxiv.org/abs/2106.09685, by Keras' own `enable_lora`. It reaches Dense, EinsumDense, Embedding and
-    convolutions; depthwise and separable convolutions and normalisations it does not. B is zero at first. Keras leaves
-    biases open, and kernels too once `trainable` is set; here A and B alone are trained. Folded, the product is part of
-    the kernel.
+    convolutions; depthwise and separable convolutions, normalisations, and layers inside others it does not. B is zero
+    at first. Keras leaves biases open, and kernels too once `trainable` is set; here A and B alone are trained. Folded,
+    the product is part of the kernel.
 
     Args:
         rank: of the product, 1 or more. Layers with fewer inputs or outputs than that are left as they are.
@@ -40,7 +40,8 @@ class LoRA(Tuning):
     name = "lora"
 
     def __init__(self, rank: int = 4, alpha: float | None = None, seed: int = 0):
-        self.rank, self.alpha, self.seed = Whole(1)("rank", rank), (Number(0, above=True) | None)("alpha", alpha), seed
+        self.rank, self.seed = Whole(1)("rank", rank), Whole(0)("seed", seed)
+        self.alpha = (Number(0, above=True) | None)("alpha", alpha)
 
     def prepare(self, layer: layers.Layer) -> None:
         if isinstance(layer, _REACHED) and self._fits(layer):

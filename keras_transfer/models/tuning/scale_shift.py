@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import KerasTensor, layers
 
+from keras_transfer._keras.graph import nodes
 from keras_transfer.models.tuning.tuning import ADDED, TUNINGS, Tuning, consumers
 
 _NORMS = (layers.BatchNormalization, layers.LayerNormalization)
@@ -84,6 +85,8 @@ def _scaled(output: KerasTensor, operation: keras.Operation) -> KerasTensor:
 
 def _is_scaled(layer: layers.Layer, model: keras.Model) -> bool:
     """Says whether a layer of the network is scaled, by what it is and what follows it."""
+    if not isinstance(layer, (*_NORMS, *_LINEAR)) or sum(node.operation is layer for node in nodes(model)) != 1:
+        return False
     rank = len(layer.output.shape)
     if isinstance(layer, _NORMS):
         axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)

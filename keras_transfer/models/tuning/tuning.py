@@ -16,9 +16,10 @@ from keras import layers
 from keras_transfer._arguments import Constraint, takes
 from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import nodes
-from keras_transfer._keras.still import layers_inside
+from keras_transfer._keras.still import hold_still, layers_inside
 from keras_transfer._registry import Registry
 from keras_transfer.models.copies import copy_model
+from keras_transfer.models.origins import TUNED_BY
 from keras_transfer.models.stages import MODEL, check_one_way, layers_before, marks_of_stages
 from keras_transfer.schedules.parts import HEAD
 
@@ -113,7 +114,8 @@ def tuned(model: keras.Model, tuning: str | Tuning) -> keras.Model:
     """Returns a copy of a model of which little is trained, and which gives exactly the same numbers at first.
 
     `set_trainable`, and so every schedule, then opens only what the tuning trains in the stages that it opens, and the
-    head. All other layers of the network are still: their weights and statistics stay, and they run as in inference.
+    head. BatchNorm keeps its statistics, also with `train_batch_norm`. All other layers of the network are still: their
+    weights and statistics stay, and they run as in inference.
 
     Args:
         model: a model made by `build_model`; it stays as it is.
@@ -143,7 +145,10 @@ def tuned(model: keras.Model, tuning: str | Tuning) -> keras.Model:
             f"Expected a model without a tuning. Received: one with {known!r}. Call kt.fold(model) first, which "
             "computes it into the weights."
         )
-    if type(tuning).name == "full":
+    left = [layer.name for layer in model.layers if layer.name.startswith(ADDED)]
+    if left:
+        raise InputError(f"Expected a network without adapters. Received: one with {left[0]!r}, which fold has left.")
+    if tuning.name == "full":
         return copy_model(model)
     backbone = {layer.name for layer in layers_before(model, HEAD)}
 
@@ -159,10 +164,11 @@ def tuned(model: keras.Model, tuning: str | Tuning) -> keras.Model:
         return tuning.configured(config, model) if config.get("name") in backbone else config
 
     copy = copy_model(model, call, configured=configured)
-    vars(_mark_of(copy))["tuning"] = tuning
-    inside = [part for layer in layers_before(copy, HEAD) for part in layers_inside(layer)]
-    for part in inside:
-        tuning.prepare(part)
+    vars(_mark_of(copy))[TUNED_BY] = tuning
+    outer = list({id(layer): layer for layer in layers_before(copy, HEAD)}.values())  # one may be called twice
+    for layer in outer:  # of those inside others Keras keeps no config of their own
+        tuning.prepare(layer)
+    inside = [part for layer in outer for part in layers_inside(layer)]
     if not any(tuning.opened(part) for part in inside):
         raise InputError(
             f"Expected a network with layers that {tuning!r} reaches. Received: {model.name!r}, with layers of the "
@@ -180,7 +186,19 @@ def tuning_of(model: keras.Model) -> Tuning | None:
     mark = _mark_of(model)
     if mark is None:
         return None
-    return vars(mark).get("tuning") or find_tuning(mark.name.removeprefix(ADDED))
+    return vars(mark).get(TUNED_BY) or find_tuning(mark.name.removeprefix(ADDED))
+
+
+def is_known(model: keras.Model) -> bool:
+    """Says whether a tuned model knows the values of its tuning; one that Keras alone has read does not."""
+    return TUNED_BY in vars(_mark_of(model))
+
+
+def recall_tuning(model: keras.Model, values: dict[str, Any]) -> None:
+    """Gives a tuned model that was read from a file its tuning."""
+    mark = _mark_of(model)
+    if mark is not None:
+        vars(mark)[TUNED_BY] = cast(Any, TUNINGS.find(mark.name.removeprefix(ADDED)))(**values)
 
 
 def _mark_of(model: keras.Model) -> layers.Layer | None:
@@ -193,7 +211,8 @@ def fold(model: keras.Model) -> keras.Model:
     """Returns a copy of a tuned model without its tuning: what was trained is computed into the network's weights.
 
     The copy has the layers, the size and the speed of the network before it was tuned, and gives the same numbers up to
-    rounding. Adapters are not linear and stay as layers. A model without a tuning is returned as it is.
+    rounding. All of it is trainable. Adapters are not linear and stay as layers. A model without a tuning is returned
+    as it is.
 
     Args:
         model: of `tuned`, trained or not.
@@ -214,12 +233,16 @@ def fold(model: keras.Model) -> keras.Model:
             return args[0]
         return tuning.plain_call(operation, *args, **kwargs)
 
-    return copy_model(
+    copy = copy_model(
         model,
         call,
         configured=lambda config: tuning.plain_config(config, model),
         weights=lambda layer: tuning.plain_weights(layer, model),
     )
+    copy.trainable = True  # at every depth, and of every weight
+    for layer in layers_inside(copy):
+        hold_still(layer, False)
+    return copy
 
 
 def consumers(model: keras.Model, name: str) -> list[keras.Operation]:
