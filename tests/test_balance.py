@@ -310,7 +310,7 @@ def reported(data, schedule, **options):
     return kt.evaluate(model, data.test, class_names=data.class_names)
 
 
-@pytest.mark.parametrize("schedule", mostly_slow(["feature_extraction", "solve"]))
+@pytest.mark.parametrize("schedule", mostly_slow(["solve", "feature_extraction"]))
 def test_each_balance_finds_the_rare_class_at_twenty_to_one(twenty_to_one, schedule):
     plain = reported(twenty_to_one, schedule, class_weight=None)
     assert plain.per_class["rare"]["recall"] < 0.5 < 0.95 < plain.per_class["common"]["recall"]

@@ -81,6 +81,7 @@ def test_what_is_computed_once_gives_the_losses_of_the_whole(two, data, monkeypa
         assert once.loss(shares) == pytest.approx(whole.loss(shares), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_soup_keeps_what_does_not_raise_the_loss(data):
     good, worse, bad = tuned(data, "head", 3e-2), tuned(data, "late", 1e-2, seed=1), build()
     bad.get_layer("logits").bias.assign([-9, 0, 9])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from conftest import toy_backbone
+from conftest import mostly_slow, toy_backbone
 from scipy.special import softmax
 
 import keras_transfer as kt
@@ -90,7 +90,7 @@ def test_the_temperature_has_the_smallest_loss_and_follows_the_size_of_the_logit
     assert "too sure" in str(again)
 
 
-@pytest.mark.parametrize("head", kt.available("head"))
+@pytest.mark.parametrize("head", mostly_slow(kt.available("head")))
 def test_it_is_folded_into_every_head_and_changes_no_answer(head, tmp_path):
     model = model_of(head=head, factor=4)
     model.compile("adam", "sparse_categorical_crossentropy")

@@ -210,6 +210,7 @@ def test_choose_ranks_networks_and_draws_them(pictures, tmp_path, monkeypatch):
     assert ".png" in run("choose", pictures, "--plot", tmp_path / "networks.pdf", code=2).output
 
 
+@pytest.mark.slow
 def test_search_exports_the_best_model_and_its_leaderboard(pictures, tmp_path, monkeypatch):
     search = kt.search
 

@@ -61,6 +61,7 @@ def model():
     return model
 
 
+@pytest.mark.slow
 def test_an_export_tells_the_possible_classes(model, data, tmp_path):
     version = kt.export(model, tmp_path / "served", data=data, coverage=0.8)
     validation = data.splits["validation"]

@@ -58,6 +58,7 @@ def few_filters(*, alpha, include_top, weights, pooling, input_shape):
     return keras.Model(images, keras.layers.GlobalAveragePooling2D()(keras.layers.BatchNormalization()(maps)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["small", pytest.param("MobileNet", marks=pytest.mark.slow)])
 def test_pretraining_gives_the_same_weights_for_the_same_seed(network, tmp_path, monkeypatch):
     from keras_transfer.demo import pretrain

@@ -90,7 +90,7 @@ def test_certain_answers_are_no_infinite_loss():
 # training
 
 
-@pytest.mark.parametrize("options", mostly_slow([{"views": 2}, {}]))
+@pytest.mark.parametrize("options", mostly_slow([{}, {"views": 2}]))
 def test_cached_equals_uncached(teacher, data, options):
     data = replace(data, augment="light") if options else data
     solved = [taught(teacher, data, schedule="solve", cache=cache, **options)[0] for cache in ("memory", False)]

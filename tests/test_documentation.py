@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import ROOT, write_pictures
+from conftest import ROOT, mostly_slow, write_pictures
 from matplotlib.figure import Figure
 
 import keras_transfer as kt
@@ -123,6 +123,7 @@ def _run_page(page, served_colours, folder, monkeypatch):
     said: list[str] = []
     names: dict = {"print": lambda *parts: said.append(" ".join(map(str, parts)))}
     for block in blocks:
+        block = re.sub(r"trials=\d", "trials=1", block)
         block = re.sub(r"(folds\(\w+, )\d", r"\g<1>2", block)
         block = re.sub(r'(image_size"?[=:] ?)\d+', r"\g<1>32", textwrap.dedent(block))
         said_before = len(said)
@@ -336,7 +337,9 @@ SHORTER = {
 
 
 @pytest.mark.filterwarnings("ignore::keras_transfer.DataWarning")  # a notebook shows what goes wrong
-@pytest.mark.parametrize("notebook", NOTEBOOKS)
+@pytest.mark.parametrize(
+    "notebook", mostly_slow(sorted(NOTEBOOKS, key="choosing.ipynb tutorial.ipynb adaptation.ipynb".index), fast=2)
+)
 def test_cells_of_notebooks_run(notebook, doubles, tmp_path, monkeypatch):
     """In this process, on fewer pictures. A cell ends with a picture or a page where the notebook holds one."""
     import nbformat

@@ -221,6 +221,7 @@ def test_adabn_without_a_source_gives_statistics_of_the_target_and_nothing_else(
 # labels of the target
 
 
+@pytest.mark.slow
 def test_shuffled_labels_of_the_target_change_nothing_but_the_report(source, target):
     examples = {
         name: dataclasses.replace(part, labels=np.random.default_rng(0).permutation(part.labels))

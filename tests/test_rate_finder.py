@@ -22,6 +22,7 @@ def everything(model) -> list[np.ndarray]:
     return [variable.numpy() for variable in (*model.variables, *model.optimizer.variables)]
 
 
+@pytest.mark.slow
 def test_model_optimizer_and_data_are_as_they_were(arrays):
     """Training after it gives the very weights that training without it gives."""
     results = []

@@ -28,9 +28,10 @@ def some_of(folder: Path, copy: Path, each: int) -> Path:
     return copy
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("each", "epochs", "alpha", "least"),
-    [(24, 12, 0.25, 0.85), pytest.param(None, 4, 0.75, 0.9, marks=pytest.mark.slow)],
+    [(24, 12, 0.25, 0.85), (None, 4, 0.75, 0.9)],
 )
 @pytest.mark.filterwarnings("ignore:train/ants/imageNotFound.gif:UserWarning")
 def test_a_pretrained_network_learns_ants_and_bees_from_the_shell(

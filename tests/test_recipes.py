@@ -54,6 +54,7 @@ def test_the_default_never_ends_below_its_solved_head(data, solved):
     assert [phase.unfrozen for phase in history.phases] == ["head", 3] and history.path
 
 
+@pytest.mark.slow
 def test_the_best_one_is_never_above_its_solved_head_and_says_what_it_took(data, capsys):
     few = replace(data, splits={**data.splits, "train": data.splits["train"].take(np.arange(64))})
     model = build()
@@ -101,6 +102,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_model(data, tmp_path):
         np.testing.assert_allclose(weight, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_heads_that_cannot_be_solved_are_trained(data, capsys):
     model = build("mlp")
     history = kt.fine_tune(model, data, recipe="default", verbose=2)

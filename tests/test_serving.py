@@ -56,7 +56,7 @@ def test_tensorflow_alone_gives_the_same_numbers_from_the_bytes(trained, data, e
         assert np.abs(np.array(probabilities) - zeros).max() <= 1e-5
 
 
-@pytest.mark.parametrize("resize", mostly_slow(kt.available("resize"), fast=2))
+@pytest.mark.parametrize("resize", mostly_slow(kt.available("resize")))
 def test_serving_sees_the_pixels_that_training_saw(trained, pictures, tmp_path, resize):
     model, _ = trained
     data = kt.data.from_directory(pictures, image_size=32, resize=resize)
