@@ -56,12 +56,13 @@ HEADER = """
 `python benchmarks/quality.py` makes this page; its code is the protocol. A quarter of each class is held out, by five
 seeds, and all recipes see the same splits. The held-out images also choose the epoch, as in `fine_tune`. Recipes have
 their default values: 10 epochs, rate 3e-3. "Best regression" is scikit-learn's LogisticRegression on the same
-features, standardised, with the penalty that is best on the held-out images: it knows what the others do not. Cells
-are medians of the accuracies of all five seeds, in percent; empty ones have not run. Under the table is the
-difference of each recipe from the first, over all rows, and the mean of the medians of the expected calibration error
-on sets with 150 held-out images or more. Recipes of `fine_tune` are calibrated on the same images. Probabilities that
-are exactly right give an expected calibration error too, by chance: 0.070 for 245 images with a mean confidence of
-0.72, 0.031 for 417 with 0.90, 0.012 for 1,000 with 0.95 (15 bins, 500 draws).
+features, standardised, with the penalty that is best on the held-out images: it knows what the others do not. Cells are
+medians of the accuracies of the five seeds, in percent, or of as many as stand in brackets; empty ones have not run.
+Under the table is the difference of each recipe from the first, over all rows with five seeds, and the mean of the
+medians of the expected calibration error on sets with 150 held-out images or more. Recipes of `fine_tune` are
+calibrated on the same images. Probabilities that are exactly right give an expected calibration error too, by chance:
+0.070 for 245 images with a mean confidence of 0.72, 0.031 for 417 with 0.90, 0.012 for 1,000 with 0.95 (15 bins, 500
+draws).
 """.strip()
 
 FOOTER = """
@@ -261,11 +262,11 @@ def page(rows: list[dict[str, Any]]) -> str:
             recipe: sorted((row for row in here if row["recipe"] == recipe), key=lambda row: row["seed"])
             for recipe in recipes
         }
-        whole = {recipe: done for recipe, done in found.items() if len(done) == len(SEEDS)}
-        if not whole:
+        if not here:
             continue
+        whole = {recipe: done for recipe, done in found.items() if len(done) == len(SEEDS)}
         middle = {recipe: 100 * median(row["accuracy"] for row in done) for recipe, done in whole.items()}
-        cells = [f"{middle[recipe]:.1f}" if recipe in middle else "" for recipe in recipes]
+        cells = [_cell([row["accuracy"] for row in found[recipe]]) for recipe in recipes]
         lines.append(f"| {name} | {network} | " + " | ".join(cells) + " |")
         for recipe, value in middle.items():
             seconds[recipe] += [row["recipe_seconds"] for row in found[recipe]]
@@ -274,13 +275,22 @@ def page(rows: list[dict[str, Any]]) -> str:
             if recipes[0] in middle:
                 differences[recipe].append(value - middle[recipes[0]])
     columns = ("recipe", "mean difference, points", "worst", "best", "rows", "seconds, median", "calibration error")
-    lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    if any(differences.values()):
+        lines += ["", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for recipe, values in differences.items():
         if values:
             spread = f"{np.mean(values):+.2f} | {min(values):+.1f} | {max(values):+.1f}"
             error = f"{np.mean(errors[recipe]):.3f}" if errors[recipe] else ""
             lines.append(f"| {recipe} | {spread} | {len(values)} | {median(seconds[recipe]):.1f} | {error} |")
     return "\n".join([*lines, "", BEFORE.read_text().strip(), "", FOOTER]) + "\n"
+
+
+def _cell(accuracies: list[float]) -> str:
+    """Writes the median in percent, with the number of seeds where not all have run."""
+    if not accuracies:
+        return ""
+    few = "" if len(accuracies) == len(SEEDS) else f" ({len(accuracies)})"
+    return f"{100 * median(accuracies):.1f}{few}"
 
 
 def main() -> None:

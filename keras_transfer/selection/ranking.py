@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_transfer._arguments import VERBOSE, Flag, Kind, Whole, takes
@@ -83,75 +82,85 @@ def rank_backbones(
         >>> ranking.best
         'small'
     """
+    scores, every = _scores(by), find_candidates(candidates)
+    order, sample, cache = next(iter(scores)), _sample(data, images), cache or Cache("disk")
+    looked: list[_Looked] = []
+    left_out: dict[str, str] = {}
+    smallest: _Looked | None = None  # of those with weights
+    for number, (name, candidate) in enumerate(every.items(), start=1):
+        if verbose:
+            say(f"candidate {number} of {len(every)}: {name}")
+        try:
+            found = _look(name, candidate, sample, cache, scores, verbose)
+        except KerasTransferError as error:
+            left_out[name] = str(error)
+            continue
+        if candidate.pretrained and (smallest is None or found.row.megabytes < smallest.row.megabytes):
+            smallest = found
+        looked.append(replace(found, model=None))  # the models of all would not fit in memory
+    if not looked:
+        listed = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise InputError(f"Expected a candidate that can be ranked. Received: {listed}")
+    worth = _promise(smallest) if promise and smallest is not None and smallest.row.expected is not None else None
+    if worth is not None and not worth.pays:
+        warnings.warn(str(worth), DataWarning, stacklevel=3)
+    rows = sorted((each.row for each in looked), key=lambda row: row.scores[order] or 0.0, reverse=True)
+    count, measure = len(sample.splits["train"]), measure_of(looked[0].evidence)
+    return BackboneRanking(order, tuple(rows), left_out, measure, count, worth, every, data)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """What was found out about a network: its row of the table, and what that comes from."""
+
+    row: RankedBackbone
+    model: Any  # a keras.Model, for the network that the promise is of
+    data: ImageData
+    evidence: Evidence
+
+
+def _scores(by: str | Ranking | Sequence[str | Ranking]) -> dict[str, Ranking]:
+    """Returns the scores that are asked for, by their names."""
     given = [by] if isinstance(by, str) or callable(by) else by
     if not isinstance(given, (list, tuple)) or not given:
         raise InputError(f"Expected `by` to be {RANKINGS.words}, or a list of these. Received: by={by!r}.")
     scores = {name_of(each): RANKINGS.find(each) for each in given}
     if len(scores) < len(given):
         raise InputError(f"Expected scores with names of their own. Received: {[name_of(each) for each in given]}.")
-    order, every = next(iter(scores)), find_candidates(candidates)
-    sample = _sample(data, images)
-    cache = cache or Cache("disk")
-    rows: list[RankedBackbone] = []
-    left_out: dict[str, str] = {}
-    last: _Looked | None = None
-    smallest: _Looked | None = None  # of those with weights
-    for number, (name, candidate) in enumerate(every.items(), start=1):
-        if verbose:
-            say(f"candidate {number} of {len(every)}: {name}")
-        begun = perf_counter()
-        try:
-            looked = _look(name, candidate, sample, cache, verbose, answering="leep" in scores)
-            found = {each: _score(ranking, looked.evidence, each == order) for each, ranking in scores.items()}
-        except KerasTransferError as error:
-            left_out[name] = str(error)
-            continue
-        milliseconds = milliseconds_of(looked.prefix, looked.data.image_size, looked.data.channels)
-        megabytes = megabytes_of(looked.prefix)
-        expected, seconds = expected_of(looked.evidence), perf_counter() - begun
-        rows.append(RankedBackbone(name, found, expected, milliseconds, megabytes, seconds))
-        last = looked
-        if candidate.pretrained and (smallest is None or megabytes < megabytes_of(smallest.prefix)):
-            smallest = looked
-    if last is None:
-        raise InputError("Expected a candidate that can be ranked. Received: " + _listed(left_out))
-    rows.sort(key=lambda row: row.scores[order] or 0.0, reverse=True)
-    worth = None
-    if promise and smallest is not None and expected_of(smallest.evidence) is not None:
-        worth = _promise(smallest)
-    if worth is not None and not worth.pays:
-        warnings.warn(str(worth), DataWarning, stacklevel=3)
-    count, measure = len(sample.splits["train"]), measure_of(last.evidence)
-    return BackboneRanking(order, tuple(rows), left_out, measure, count, worth, every, data)
-
-
-class _Looked:
-    """A network, and what it gives for the images."""
-
-    def __init__(self, name: str, model: keras.Model, data: ImageData, features: np.ndarray, answers: Any):
-        self.name, self.model, self.data, self.features = name, model, data, features
-        self.prefix, examples = split(model, FEATURES)[0], data.splits["train"]
-        self.evidence = Evidence(features, examples.labels, data.num_classes, answers, examples.groups, data.seed)
+    return scores
 
 
 def _look(
-    name: str, candidate: Candidate, sample: ImageData, cache: Cache, verbose: str | int, *, answering: bool
+    name: str,
+    candidate: Candidate,
+    sample: ImageData,
+    cache: Cache,
+    scores: Mapping[str, Ranking],
+    verbose: str | int,
 ) -> _Looked:
-    """Builds a network and runs the images through it, and the head that it was trained with if `answering`.
+    """Builds a network, runs the images through it, and scores what it gives.
 
     Raises:
-        KerasTransferError: if it cannot be built, or gives the same for all images.
+        KerasTransferError: if it cannot be built, gives the same for all images, or lacks the first score.
     """
+    begun = perf_counter()
     data, model = candidate.data(sample), candidate.build(sample)
+    examples = data.splits["train"]
     (array,) = Activations(model, data, [FEATURES], cache, ["train"], verbose).at(FEATURES)["train"]
-    features = array.read(np.arange(len(data.splits["train"])))
+    features = array.read(np.arange(len(examples)))
     if not np.isfinite(features).all():
         raise InputError("its features are not finite numbers.")
     if not np.ptp(features, axis=0).any():
         raise InputError("it gives the same features for all images.")
-    head = candidate.source_head() if answering else None
+    head = candidate.source_head() if "leep" in scores else None
     answers = None if head is None else head.predict(features, verbose=0)
-    return _Looked(name, model, data, features, answers)
+    evidence = Evidence(features, examples.labels, data.num_classes, answers, examples.groups, data.seed)
+    order = next(iter(scores))
+    found = {each: _score(ranking, evidence, each == order) for each, ranking in scores.items()}
+    network, expected = split(model, FEATURES)[0], expected_of(evidence)
+    milliseconds, megabytes = milliseconds_of(network, data.image_size, data.channels), megabytes_of(network)
+    row = RankedBackbone(name, found, expected, milliseconds, megabytes, perf_counter() - begun)
+    return _Looked(row, model, data, evidence)
 
 
 def _score(ranking: Ranking, evidence: Evidence, needed: bool) -> float | None:
@@ -176,12 +185,9 @@ def _sample(data: ImageData, images: int | None) -> ImageData:
 
 
 def _promise(looked: _Looked) -> Promise:
-    chosen = draw(strata_of(looked.data.splits["train"]), len(looked.features), _SOME, looked.data.seed)
-    some = replace(looked.data, splits={"train": looked.data.splits["train"].take(chosen)})
-    examples = some.splits["train"]
-    evidence = replace(looked.evidence, labels=examples.labels, groups=examples.groups)
-    return promise_of(looked.name, looked.model, some, looked.features[chosen], evidence)
-
-
-def _listed(left_out: dict[str, str]) -> str:
-    return "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+    """Measures on some of the images what the features of a network are worth."""
+    examples, features = looked.data.splits["train"], looked.evidence.features
+    chosen = draw(strata_of(examples), len(features), _SOME, looked.data.seed)
+    some = replace(looked.data, splits={"train": examples.take(chosen)})
+    evidence = replace(looked.evidence, labels=examples.labels[chosen], groups=some.splits["train"].groups)
+    return promise_of(looked.row.name, looked.model, some, features[chosen], evidence)
