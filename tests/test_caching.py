@@ -502,6 +502,7 @@ def extract(pictures, folder, kill_after):
     kt.CachedDataset(model, data, "late", cache=kt.Cache("disk", folder), verbose=0)
 
 
+@pytest.mark.slow
 def test_killed_and_concurrent_extractions_leave_whole_entries(pictures, tmp_path):
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tensorflow", "keras"])

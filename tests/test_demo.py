@@ -94,7 +94,8 @@ class _Serial:
         return map(function, items)
 
 
-@pytest.mark.parametrize("size", ["small", pytest.param("whole", marks=pytest.mark.slow)])
+@pytest.mark.slow  # `make demo` is the same in the shell
+@pytest.mark.parametrize("size", ["small", "whole"])
 def test_the_demo_walks_the_whole_road(size, tmp_path, monkeypatch):
     """Small: fewer test pictures, epochs and seeds, and a small network from scratch. Whole: what `make demo` shows."""
     if size == "small":

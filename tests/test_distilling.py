@@ -128,6 +128,7 @@ def test_the_teacher_and_the_student_see_the_same_views(data):
     assert not np.array_equal(pictures[0].sum(0), pictures[1].sum(0))
 
 
+@pytest.mark.slow
 def test_a_solved_head_has_the_smallest_loss_at_a_temperature_of_one(teacher, data, more):
     student, history = taught(teacher, data, more, schedule="solve", temperature=1.0, weight=0.6)
     parts = (data.in_order("train"), more.in_order("train"), more.in_order("validation"))

@@ -93,8 +93,13 @@ FEW = pytest.mark.filterwarnings("ignore:.*(is a guess|are too few to choose by|
 WITH_PYTHON = [page for page in PAGES if _blocks(page, "python")]
 
 
+LONG = ("docs/coming_from.md", "docs/adapting.md")  # with `make test-slow`
+
+
 @FEW
-@pytest.mark.parametrize("page", WITH_PYTHON)
+@pytest.mark.parametrize(
+    "page", mostly_slow(sorted(WITH_PYTHON, key=LONG.__contains__), fast=len(WITH_PYTHON) - len(LONG))
+)
 def test_python_in_documents_runs(page, quick, served_colours, tmp_path, monkeypatch):
     """The blocks of a page run one after another on tiny pictures, with small networks, for one epoch."""
     _run_page(page, served_colours, tmp_path, monkeypatch)

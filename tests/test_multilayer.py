@@ -50,6 +50,7 @@ def test_a_vector_or_one_stage_needs_nothing_of_others():
     assert model.get_layer("features").output.shape == (None, 48)
 
 
+@pytest.mark.slow
 def test_trained_on_activations_as_on_images(arrays):
     phases = (kt.Phase(1, "head", 1e-2), kt.Phase(1, 2, 1e-3))
     found = []

@@ -140,7 +140,7 @@ def test_the_budget_is_kept(data):
 
 
 def test_a_budget_below_one_pass_says_what_would_do(data):
-    with pytest.raises(kt.InputError, match="one pass of toy over 120 images takes"):
+    with pytest.raises(kt.InputError, match="loading toy and a pass of it over 120 images take about"):
         kt.search(data, 0.01, candidates={"toy": network()}, verbose=0)
 
 

@@ -251,6 +251,7 @@ def test_a_late_joiner_starts_gently(name):
     assert max(steps) <= 2, "where a shared clock gives Adam 3.2, 4.2, 4.9 and so on up to 6.5"
 
 
+@pytest.mark.slow
 def test_the_measure_sees_a_shared_clock(monkeypatch):
     phases = (kt.Phase(20, "head", 1e-3), kt.Phase(3, 1, 1e-3))
     assert first_steps(optimizers.Adam(beta_1=0.5), phases)[0] <= 1.001

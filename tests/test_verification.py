@@ -82,6 +82,7 @@ def test_wrong_pixels_are_found(trained, data, tmp_path, monkeypatch):
         kt.export(trained[0], tmp_path, data=data)
 
 
+@pytest.mark.slow
 def test_it_can_be_repeated_and_with_ones_own_pictures(root, trained, data, pictures):
     drawn = len(specimens((32, 32)))
     more = kt.verify(root, data=pictures, model=trained[0], images=10)

@@ -164,9 +164,9 @@ class _Search:
         needed = self.clock.expected(1, self.kept.passes[cheapest])
         if not self.kept.trials and needed > self.clock.left:
             raise InputError(
-                f"Expected `minutes` of {(self.clock.spent + needed) / 60:.1f} or more: one pass of {cheapest} over "
-                f"{self._images:,} images takes about {self.kept.passes[cheapest]:.0f} s. Received: "
-                f"{self.clock.budget / 60:g}. Take fewer or smaller images, or smaller candidates."
+                f"Expected `minutes` of {(self.clock.spent + needed) / 60:.1f} or more: loading {cheapest} and a pass "
+                f"of it over {self._images:,} images take about {needed:.0f} s. Received: {self.clock.budget / 60:g}. "
+                "Take fewer or smaller images, or smaller candidates."
             )
 
     def go(self, study: Any, space: Space | None, most: int | None) -> None:
