@@ -9,7 +9,7 @@ import numpy as np
 from keras import KerasTensor, layers
 
 from keras_transfer._keras.graph import nodes
-from keras_transfer.models.tuning.tuning import ADDED, TUNINGS, Tuning, consumers
+from keras_transfer.models.tuning.tuning import ADDED, TUNINGS, Tuning
 
 _NORMS = (layers.BatchNormalization, layers.LayerNormalization)
 _LINEAR = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
@@ -93,7 +93,7 @@ def _is_scaled(layer: layers.Layer, model: keras.Model) -> bool:
         return rank in (2, 4) and axes in ([-1], [rank - 1])
     if type(layer) not in _LINEAR or rank not in (2, 4):
         return False
-    following = consumers(model, layer.name)
+    following = _consumers(model, layer.name)
     return not (following and all(isinstance(each, _NORMS) for each in following))
 
 
@@ -107,3 +107,9 @@ def _layer(model: keras.Model, name: Any) -> layers.Layer | None:
 
 def _scale_of(layer: layers.Layer, model: keras.Model) -> layers.Layer | None:
     return _layer(model, _SCALE + layer.name)
+
+
+def _consumers(model: keras.Model, name: str) -> list[keras.Operation]:
+    """Returns the operations that take what a layer gives."""
+    made = {id(tensor) for node in nodes(model) if node.operation.name == name for tensor in node.output_tensors}
+    return [node.operation for node in nodes(model) if any(id(tensor) in made for tensor in node.input_tensors)]

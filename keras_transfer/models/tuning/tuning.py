@@ -13,9 +13,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_transfer._arguments import Constraint, takes
+from keras_transfer._arguments import Part, takes
 from keras_transfer._checks import InputError
-from keras_transfer._keras.graph import nodes
 from keras_transfer._keras.still import hold_still, layers_inside
 from keras_transfer._registry import Registry
 from keras_transfer.models.copies import copy_model
@@ -82,26 +81,7 @@ class Tuning:
 
 
 TUNINGS: Registry[type[Tuning]] = Registry("tuning", lambda part: isinstance(part, Tuning), "a Tuning")
-
-
-class _TuningGiven(Constraint):
-    """A tuning by its name, or the object."""
-
-    words = "the name of a tuning, or a Tuning"
-
-    @property
-    def names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The names that are registered now."""
-        return tuple(TUNINGS.names())
-
-    def accepts(self, value: Any) -> bool:
-        return value in self.names if isinstance(value, str) else isinstance(value, Tuning)
-
-    def normal(self, value: Any) -> Any:
-        return find_tuning(value)
-
-
-TUNING = _TuningGiven()
+TUNING = Part(TUNINGS)
 
 
 def find_tuning(tuning: str | Tuning) -> Tuning:
@@ -243,9 +223,3 @@ def fold(model: keras.Model) -> keras.Model:
     for layer in layers_inside(copy):
         hold_still(layer, False)
     return copy
-
-
-def consumers(model: keras.Model, name: str) -> list[keras.Operation]:
-    """Returns the operations that take what a layer gives."""
-    made = {id(tensor) for node in nodes(model) if node.operation.name == name for tensor in node.output_tensors}
-    return [node.operation for node in nodes(model) if any(id(tensor) in made for tensor in node.input_tensors)]
