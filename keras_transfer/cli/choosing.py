@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,20 +12,28 @@ from keras_transfer._checks import InputError
 from keras_transfer.cli.options import Resize, Seed
 from keras_transfer.cli.session import Json, app, print_json, say, session
 
+_Candidates = Annotated[
+    list[str] | None,
+    typer.Option(help="Name of a network. Repeat for several; by default ten from small to large; 'all' for all."),
+]
+_Side = Annotated[int, typer.Option(min=1, help="Height and width in pixels.")]
+
+
+def _asked(candidate: list[str] | None) -> str | list[str] | None:
+    """Returns the candidates that an option names."""
+    return "all" if candidate == ["all"] else candidate or None
+
 
 @app.command()
 def choose(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with class folders.")],
-    candidate: Annotated[
-        list[str] | None,
-        typer.Option(help="Name of a network. Repeat for several; by default ten from small to large; 'all' for all."),
-    ] = None,
+    candidate: _Candidates = None,
     by: Annotated[
         list[str] | None,
         typer.Option(help="Score that orders them: logme, solved_head, ... Repeat to show others beside the first."),
     ] = None,
     images: Annotated[int, typer.Option(min=2, help="Number of training images to look at.")] = 1000,
-    image_size: Annotated[int, typer.Option(min=1, help="Height and width in pixels.")] = 224,
+    image_size: _Side = 224,
     resize: Resize = "crop",
     seed: Seed = 0,
     plot: Annotated[
@@ -41,9 +50,8 @@ def choose(
             if plot.suffix != ".png":
                 raise InputError(f"Expected --plot FILE.png. Received: {str(plot)!r}.")
         pictures = kt.data.from_directory(data, image_size=image_size, resize=resize, seed=seed)
-        candidates = "all" if candidate == ["all"] else candidate or None
         verbose = 0 if as_json else "auto"
-        ranking = kt.rank_backbones(pictures, candidates, by or "logme", images=images, verbose=verbose)
+        ranking = kt.rank_backbones(pictures, _asked(candidate), by or "logme", images=images, verbose=verbose)
         say(as_json, f"\n{ranking}")
         if plot is not None:
             ranking.plot().savefig(plot.expanduser())
@@ -56,18 +64,16 @@ def choose(
 def search(
     data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/, val/ and test/ with them.")],
     minutes: Annotated[float, typer.Option(help="Wall-clock time to spend.")] = 10,
-    candidate: Annotated[
-        list[str] | None,
-        typer.Option(help="Name of a network. Repeat for several; by default ten from small to large."),
-    ] = None,
-    image_size: Annotated[int, typer.Option(min=1, help="Height and width in pixels.")] = 224,
+    candidate: _Candidates = None,
+    image_size: _Side = 224,
     resize: Resize = "crop",
     seed: Seed = 0,
     resume_dir: Annotated[
         Path | None, typer.Option(help="Keep the search here after each trial; the same command goes on with it.")
     ] = None,
     output: Annotated[
-        Path, typer.Option(help="Folder for the exported version, model.keras, report.json and leaderboard.csv.")
+        Path,
+        typer.Option(help="Folder for the version, model.keras, leaderboard.csv and, with a test/, report.json."),
     ] = Path("saved_models/model"),
     as_json: Json = False,
 ) -> None:
@@ -76,15 +82,16 @@ def search(
         from rich.console import Console
         from rich.table import Table
 
-        from keras_transfer._folders import check_writable
+        from keras_transfer._folders import check_writable, placed
 
         output = output.expanduser()
         check_writable(output)
         pictures = kt.data.from_directory(data, image_size=image_size, resize=resize, seed=seed)
         say(as_json, str(pictures))
         verbose = 0 if as_json else "auto"
-        candidates = "all" if candidate == ["all"] else candidate or None
-        found = kt.search(pictures, minutes, candidates=candidates, folder=resume_dir, seed=seed, verbose=verbose)
+        found = kt.search(
+            pictures, minutes, candidates=_asked(candidate), folder=resume_dir, seed=seed, verbose=verbose
+        )
         if not as_json:
             table = Table("network", "plan", "state", "loss", found.measure, "seconds")
             for trial in found.trials:
@@ -92,8 +99,11 @@ def search(
                 table.add_row(trial.network, trial.plan, trial.state, *figures, f"{trial.seconds:.0f}")
             Console().print(table)
         version = kt.export(found.model, output, data=pictures, report=found.report)
-        found.model.save(output / "model.keras")
-        found.to_csv(output / "leaderboard.csv")
+        with placed(output, "The model and the leaderboard") as staging:
+            found.model.save(staging / "model.keras")
+            found.to_csv(staging / "leaderboard.csv")
+            if found.report is not None:
+                (staging / "report.json").write_text(json.dumps(found.report.to_dict(), indent=2), encoding="utf-8")
         say(as_json, f"{found.seconds:.0f} s of {found.budget:.0f}; best: {found.best.network}, {found.best.plan}")
         say(as_json, f"served version  {version}")
         print_json(as_json, {"version": str(version), **found.to_dict()})

@@ -132,10 +132,12 @@ class _Search:
         """Ranks the candidates, one after another as long as there is time, and keeps the best."""
         found: dict[str, float] = {}
         begun = self.clock.spent
-        for name, candidate in self.candidates.items():
+        for number, (name, candidate) in enumerate(self.candidates.items(), start=1):
             if found and self.clock.spent - begun > _LOOKED * self.clock.budget:
                 self.kept.left_out[name] = "there was no time to look at it"
                 continue
+            if self.verbose:
+                say(f"candidate {number} of {len(self.candidates)}: {name}")
             try:
                 row = rank_backbones(
                     self.data,
@@ -144,7 +146,7 @@ class _Search:
                     images=_SOME,
                     promise=False,
                     cache=self.cache,
-                    verbose=self.verbose,
+                    verbose=0,
                 )
             except KerasTransferError as error:
                 self.kept.left_out[name] = str(error).partition(f"{name}: ")[2] or str(error)
