@@ -35,6 +35,7 @@ from .models.deltas import apply_delta, save_delta
 from .models.extending import extend
 from .models.freezing import set_trainable
 from .models.loading import load_model
+from .models.spectrograms import LogMel
 from .models.stages import split, stages
 from .models.tunable import Tunable, TunablePart, tunable
 from .models.tuning import fold, tuned
@@ -89,6 +90,7 @@ __all__ = [
     "HubLayer",
     "InputError",
     "KerasTransferError",
+    "LogMel",
     "PenaltyModel",
     "Phase",
     "Prediction",

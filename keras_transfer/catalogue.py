@@ -6,6 +6,7 @@ from keras_transfer._arguments import Choice, takes
 from keras_transfer.adaptation.alignment import ALIGNMENTS
 from keras_transfer.adaptation.validators import VALIDATORS
 from keras_transfer.data.augment.named import AUGMENTATIONS, MIXINGS
+from keras_transfer.data.augment.sounds import SOUND_AUGMENTATIONS
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.data.pixels.views import VIEWS
 from keras_transfer.engines import ENGINES
@@ -35,6 +36,7 @@ _REGISTRIES = {
         PENALTIES,
         BALANCES,
         AUGMENTATIONS,
+        SOUND_AUGMENTATIONS,
         MIXINGS,
         RESIZES,
         VIEWS,
@@ -54,8 +56,8 @@ def available(kind: str | None = None) -> list[str]:
 
     Args:
         kind: "backbone", "pooling", "head", "tuning", "schedule", "rate", "recipe", "penalty", "balance",
-            "augmentation", "mixing", "resize", "views", "format" (of other runtimes), "alignment", "validator",
-            "ranking", "task" or "engine"; None for the list of these.
+            "augmentation", "sound augmentation", "mixing", "resize", "views", "format" (of other runtimes),
+            "alignment", "validator", "ranking", "task" or "engine"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

@@ -76,6 +76,7 @@ SERIAL = {"test_server_batching.py", "test_server_faults.py", "test_server_grpc_
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says which tests go to one worker together (`--dist loadgroup`), the long ones first."""
+    _mark_long(items)
     place = {name: number for number, name in enumerate(FIRST)}
     items.sort(key=lambda item: place.get(item.path.name, len(FIRST)))
     for item in items:
@@ -83,6 +84,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if name not in SPREAD and not item.get_closest_marker("xdist_group"):
             group = "serial" if name in SERIAL else name if name.startswith("test_") else "docstrings"
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _mark_long(items: list[pytest.Item]) -> None:
+    """Leaves what `long.txt` names to `make test-slow`."""
+    lines = (Path(__file__).parent / "long.txt").read_text().splitlines()[1:]
+    by_name = {item.nodeid.split("@")[0]: item for item in items}
+    for line in lines:
+        if line in by_name:
+            by_name[line].add_marker(pytest.mark.slow)
+    collected = {item.path.name for item in items}
+    whole = not any("::" in argument for argument in items[0].config.args) if items else False
+    gone = [line for line in lines if whole and line not in by_name and Path(line.partition("::")[0]).name in collected]
+    if gone:
+        raise pytest.UsageError(f"Expected tests that there are in tests/long.txt. Received: {gone}.")
 
 
 def mostly_slow(values: Sequence[Any], *, fast: int = 1) -> list[Any]:

@@ -86,7 +86,7 @@ def test_a_target_or_model_that_does_not_fit_is_refused(models, data, pictures, 
     other = kt.build_model(toy_backbone(), 2, image_size=32)
     with pytest.raises(kt.InputError, match="with the classes of the source"):
         kt.adaptation_report(after, data, turned)
-    with pytest.raises(kt.InputError, match="target images of the model's size"):
+    with pytest.raises(kt.InputError, match="images of the model's size"):
         kt.adaptation_report(after, data, large)
     with pytest.raises(kt.InputError, match="model with 3 outputs"):
         kt.adaptation_report(after, data, kt.data.unlabelled(images, batch_size=8), before=other)

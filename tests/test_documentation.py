@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, mostly_slow, write_pictures
 from matplotlib.figure import Figure
+from recording import write_sounds
 
 import keras_transfer as kt
 from keras_transfer.models.backbones.applications import BACKBONES
@@ -122,6 +123,8 @@ def _run_page(page, served_colours, folder, monkeypatch):
     text = "\n".join(blocks)
     if "kt.export(" not in text:
         shutil.copytree(served_colours, folder / "saved_models" / "photos")
+    for name in re.findall(r'from_audio_directory\(\s*"(\w+)"', text):
+        write_sounds(folder / name, per_class=6)
     for name in {"photos", *re.findall(r'(?:from_directory|unlabelled|check|root=)\(?"(?!no_)([\w/]+)"', text)}:
         write_pictures(folder / name, per_class=6)
     (folder / "new.jpg").write_bytes((folder / "photos" / "red" / "0.jpg").read_bytes())

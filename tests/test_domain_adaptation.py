@@ -482,7 +482,7 @@ def test_what_does_not_fit_is_refused_before_training(source, target):
         ((source, other), {}, "with the classes of the source.*kt.data.unlabelled"),
         ((source, source), {}, "the same data as source and target"),
         ((source, same), {}, "the same images as source and target"),
-        ((source, large), {}, "Give both domains the same image_size"),
+        ((source, large), {}, "Give both the same image_size"),
         ((source, few), {"method": "coral"}, "batches of 2 images or more.*1 training images of the target"),
         ((source, single), {"method": "mmd"}, "batches of 1"),
         ((source, target), {"method": "mccc"}, "Did you mean 'mcc'"),

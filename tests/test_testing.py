@@ -28,6 +28,7 @@ ELSEWHERE = {
     "ranking": "test_ranking.py compares each with its formula",
     "engine": "test_engines.py runs each over every backbone",
     "backbone": "test_backbones.py runs a longer contract over each",
+    "sound augmentation": "test_sound.py looks at each",
     "mixing": "a mixing is a layer of Keras; test_augment.py",
     "penalty": "test_penalties.py trains with each, cached and uncached",
     "recipe": "test_recipes.py runs each",

@@ -41,7 +41,7 @@ def restless(kind: str) -> keras.Model:
 def test_the_result_lies_in_the_version(root, trained, data):
     result = json.loads((root / "1" / "verification.json").read_text())
     assert result["passed"] and result["tolerance"] == 1e-5
-    assert result["images"] == len(specimens((32, 32))) + min(16, len(data.splits["validation"]))
+    assert result["images"] == len(specimens(Images((32, 32)))) + min(16, len(data.splits["validation"]))
     assert result["largest_difference"] <= 1e-5 and result["mean_difference"] <= result["largest_difference"]
     assert result["weights"] == weights_hash(trained[0])
     assert set(result["versions"]) == {"keras_transfer", "keras", "tensorflow"}
@@ -52,7 +52,7 @@ def test_the_result_lies_in_the_version(root, trained, data):
 def test_specimens_are_of_every_format_and_decode_in_training_and_serving_alike():
     from keras_transfer.data.formats.naming import image_format
 
-    drawn = specimens((32, 32))
+    drawn = specimens(Images((32, 32)))
     assert {image_format(picture[:16]) for picture in drawn} == {"JPEG", "PNG", "GIF", "BMP", "WebP"}
     pixels = gather(drawn, Images((32, 32)), None).pixels
     for picture, seen in zip(drawn, pixels, strict=True):
@@ -76,7 +76,9 @@ def test_wrong_pixels_are_found(trained, data, tmp_path, monkeypatch):
     """As if serving resized in another way than training: the classic difference."""
     monkeypatch.setattr(
         "keras_transfer.serving.exporting.signatures",
-        lambda model, description, top_k: signatures(model, replace(description, resize="stretch"), top_k),
+        lambda model, description, top_k: signatures(
+            model, replace(description, kind=Images((32, 32), "stretch")), top_k
+        ),
     )
     with pytest.raises(kt.InputError, match="decode_images images"):
         kt.export(trained[0], tmp_path, data=data)
@@ -84,7 +86,7 @@ def test_wrong_pixels_are_found(trained, data, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_it_can_be_repeated_and_with_ones_own_pictures(root, trained, data, pictures):
-    drawn = len(specimens((32, 32)))
+    drawn = len(specimens(Images((32, 32))))
     more = kt.verify(root, data=pictures, model=trained[0], images=10)
     assert more.passed and more.images == drawn + 10
     assert {found.output for found in more.differences} >= {"features", "heat_maps", "probabilities", "images"}

@@ -25,7 +25,7 @@ from keras_transfer.adaptation.signs import shares_of, signs_of_negative_transfe
 from keras_transfer.adaptation.validators import VALIDATORS, Validator
 from keras_transfer.adaptation.watching import AdaptationDivergence, Validation
 from keras_transfer.caching import Cache
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
 from keras_transfer.models.batch_statistics import settle_batch_norm
 from keras_transfer.models.origins import remember_classes
 from keras_transfer.schedules.named import Schedule
@@ -43,8 +43,8 @@ from keras_transfer.training.unfreezing import UnfreezeSchedule
 
 def adapt(
     model: keras.Model,
-    source: ImageData | Sequence[ImageData] | None,
-    target: ImageData | None,
+    source: PipelineData | Sequence[PipelineData] | None,
+    target: PipelineData | None,
     *,
     method: str | Alignment | Loss = "mcc",
     weight: float = 1.0,

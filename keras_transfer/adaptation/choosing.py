@@ -17,7 +17,7 @@ from keras_transfer.adaptation.alignment.method import Loss, names_of
 from keras_transfer.adaptation.method_in_training import WEIGHT
 from keras_transfer.adaptation.validators import Validator
 from keras_transfer.caching.sharing import SharedCache
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
 from keras_transfer.training.options import Options
 
 Candidate: TypeAlias = str | Alignment | Loss | tuple[str | Alignment | Loss, float]
@@ -53,8 +53,8 @@ class AdaptationChoice:
 
 def choose_adaptation(
     model: keras.Model,
-    source: ImageData | Sequence[ImageData] | None,
-    target: ImageData | None,
+    source: PipelineData | Sequence[PipelineData] | None,
+    target: PipelineData | None,
     *,
     candidates: Sequence[Candidate],
     validator: str | Validator | None = None,

@@ -13,7 +13,7 @@ from keras_transfer.adaptation.adaptation_model import check_probabilities
 from keras_transfer.adaptation.alignment import Alignment
 from keras_transfer.adaptation.batches import check_present
 from keras_transfer.adaptation.domains import Domains
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
 from keras_transfer.models.stages import check_one_way, stages
@@ -21,7 +21,10 @@ from keras_transfer.training.compatibility import check_fit
 
 
 def find_domains(
-    model: keras.Model, source: ImageData | Sequence[ImageData] | None, target: ImageData | None, method: Alignment
+    model: keras.Model,
+    source: PipelineData | Sequence[PipelineData] | None,
+    target: PipelineData | None,
+    method: Alignment,
 ) -> Domains:
     """Checks sources and target, and returns them as `Domains`, without the labels of the target.
 
@@ -36,7 +39,8 @@ def find_domains(
             "Expected one device, because methods compare whole batches. Received: a distribution strategy with "
             f"{model.distribute_strategy.num_replicas_in_sync} replicas."
         )
-    sources: list[LabelledData] = [] if source is None else [source] if isinstance(source, ImageData) else list(source)
+    several = [source] if source is None or isinstance(source, PipelineData) else source
+    sources: list[LabelledData] = [data for data in several if data is not None]
     check_present(len(sources), target is not None, method)
     for data in sources:
         check_fit(model, data)
@@ -75,21 +79,16 @@ def _check_source(data: LabelledData, first: LabelledData) -> None:
         )
 
 
-def check_target(model: keras.Model, target: ImageData, sources: Sequence[LabelledData]) -> None:
+def check_target(model: keras.Model, target: PipelineData, sources: Sequence[LabelledData]) -> None:
     """Raises InputError unless a target fits the model and, if it has labels, has the classes of the sources."""
-    if not isinstance(target, ImageData):
+    if not isinstance(target, PipelineData):
         raise InputError(f"Expected `target` from kt.data, such as kt.data.unlabelled(...). Received: {target!r}.")
     if target.mixes:
         raise InputError(
             "Expected a target whose augmentation does not mix images. Received: a target with "
             f"augment={target.augment!r}."
         )
-    size = tuple(model.input_shape[1:3])
-    if tuple(target.image_size) != size:
-        raise InputError(
-            f"Expected target images of the model's size {size}. Received: a target with "
-            f"image_size={target.image_size}. Give both domains the same image_size."
-        )
+    target.kind.check_model(model)
     if is_labelled(target):
         if target.splits["train"].labels.ndim != 1:
             raise InputError(f"Expected a target with one class an image, or without labels. Received:\n{target}")

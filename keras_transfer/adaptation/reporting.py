@@ -15,7 +15,7 @@ from keras_transfer.adaptation.domain_checks import check_target
 from keras_transfer.adaptation.signs import shares_of, signs_of_negative_transfer
 from keras_transfer.adaptation.validators import Outputs
 from keras_transfer.adaptation.watching import network_of, outputs_of
-from keras_transfer.data import ImageData, Shift
+from keras_transfer.data import PipelineData, Shift
 from keras_transfer.data.inspection.shift import shift_of
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.sources.unlabelled import blinded, is_labelled
@@ -107,7 +107,7 @@ class AdaptationReport:
 
 
 def adaptation_report(
-    model: keras.Model, source: ImageData, target: ImageData, *, before: keras.Model | None = None, seed: int = 0
+    model: keras.Model, source: PipelineData, target: PipelineData, *, before: keras.Model | None = None, seed: int = 0
 ) -> AdaptationReport:
     """Measures the distance of the domains, the accuracy if the target has labels, and signs of harm.
 

@@ -29,7 +29,7 @@ def key_of(
     """
     versions = [keras.__version__, tf.__version__, __version__]
     decoded = identity_of(data.kind.settings(), strict=True)
-    augmented = [views, data.seed, identity_of(parts_of(data.augment), strict=True)] if views else []
+    augmented = [views, data.seed, identity_of(parts_of(data.augment, data.changes), strict=True)] if views else []
     network = identity_of(prefix, strict=True)
     computed = [] if engine == TENSORFLOW else [engine, ENGINES.find(engine).version]
     parts = [versions, decoded, augmented, network, dtype, *computed]

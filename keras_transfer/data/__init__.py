@@ -1,4 +1,4 @@
-"""Images with labels from many sources, always in the same form: ImageData."""
+"""Images and sounds with labels from many sources, always in the same form: ImageData and SoundData."""
 
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.formats.translating import as_png
@@ -7,7 +7,10 @@ from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.doctor import check
 from keras_transfer.data.inspection.finding import Finding
 from keras_transfer.data.inspection.shift import Shift, compare
+from keras_transfer.data.pipeline_data import PipelineData
+from keras_transfer.data.sound_data import SoundData
 from keras_transfer.data.sources.arrays import from_arrays
+from keras_transfer.data.sources.audio_folders import from_audio_directory
 from keras_transfer.data.sources.folders import from_directory
 from keras_transfer.data.sources.frames import from_dataframe
 from keras_transfer.data.sources.tfds import from_tfds
@@ -21,12 +24,15 @@ __all__ = [
     "Examples",
     "Finding",
     "ImageData",
+    "PipelineData",
     "Shift",
+    "SoundData",
     "as_png",
     "check",
     "compare",
     "folds",
     "from_arrays",
+    "from_audio_directory",
     "from_dataframe",
     "from_directory",
     "from_tfds",

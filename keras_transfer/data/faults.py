@@ -16,8 +16,8 @@ from keras_transfer.data.formats.translating import is_foreign, read_file
 from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.pixels.images import decode
 
-# errors of reading and decoding that come from the machine or this program, not from the image
-NOT_THE_IMAGE = (tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.CancelledError)
+# errors of reading and decoding that come from the machine or this program, not from the file
+NOT_THE_FILE = (tf.errors.ResourceExhaustedError, tf.errors.InternalError, tf.errors.CancelledError)
 AT_FIRST = "could not be decoded at first, then could; it may have changed meanwhile"
 
 
@@ -60,7 +60,7 @@ def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str | None:
         if height * width > MAX_PIXELS:
             return f"has {width} x {height} pixels, more than {MAX_PIXELS:,}; make it smaller"
         decode(content, side)
-    except NOT_THE_IMAGE:
+    except NOT_THE_FILE:
         raise
     except FormatError as error:
         return str(error)
@@ -73,6 +73,19 @@ def why_undecodable(read: Callable[[], tf.Tensor], side: int) -> str | None:
 
 def why_mislabelled(path: Path) -> str | None:
     """Says in words why a file cannot be read or is not what it is named, without decoding it; None if it is."""
+    reason = why_unreadable(path)
+    if reason is not None:
+        return reason
+    file = file_of(path)
+    with file.open("rb") as opened:
+        named, held = format_named(path), image_format(opened.read(HEAD))
+    if held is None:
+        return f"is named {file.suffix} but holds no image"
+    return None if held == named else f"is named {file.suffix} but holds {held}"
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Says in words why a file cannot be read, whatever it holds; None if it can."""
     file = file_of(path)
     try:
         str(path).encode()
@@ -81,19 +94,14 @@ def why_mislabelled(path: Path) -> str | None:
     try:
         mode = file.stat().st_mode
         if stat.S_ISDIR(mode):
-            return "is a folder named like an image"
+            return "is a folder named like a file"
         if not stat.S_ISREG(mode):
             return "is no regular file"
         with file.open("rb") as opened:
-            head = opened.read(HEAD)
+            head = opened.read(1)
     except OSError as error:
         return f"cannot be read ({error.strerror})"
-    if not head:
-        return "is empty"
-    named, held = format_named(path), image_format(head)
-    if held is None:
-        return f"is named {file.suffix} but holds no image"
-    return None if held == named else f"is named {file.suffix} but holds {held}"
+    return None if head else "is empty"
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._checks import DataError, InputError
-from keras_transfer.data.augment import Augment
+from keras_transfer._registry import Registry
+from keras_transfer.data.augment import Augment, Augmentation
+from keras_transfer.data.augment.named import AUGMENTATIONS
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.kinds import Kind
 from keras_transfer.data.unreadable import Unreadable
@@ -54,6 +56,11 @@ class LabelledData(ABC):
     @abstractmethod
     def kind(self) -> Kind:
         """What a network takes, and how it is made of a raw example."""
+
+    @property
+    def changes(self) -> Registry[Augmentation]:
+        """The augmentations by name that its examples may have."""
+        return AUGMENTATIONS
 
     @property
     def task(self) -> Task:

@@ -16,12 +16,12 @@ _SHOWN = 20
 _ENOUGH = 20  # images from which on a single one of another format is odd
 
 
-def note_left_out(left_out: Sequence[LeftOut], count: int, root: Path | None) -> None:
+def note_left_out(left_out: Sequence[LeftOut], count: int, root: Path | None, noun: str = "images") -> None:
     """Warns of files that are not used, of `count` that were found."""
     if left_out:
         shown = "".join(f"\n  {below(item.path, root)}: {item.reason}" for item in left_out[:_SHOWN])
         more = f"\n  and {len(left_out) - _SHOWN} more, see left_out" if len(left_out) > _SHOWN else ""
-        warnings.warn(f"{len(left_out)} of {count} images are left out:{shown}{more}", DataWarning, stacklevel=4)
+        warnings.warn(f"{len(left_out)} of {count} {noun} are left out:{shown}{more}", DataWarning, stacklevel=4)
 
 
 def note_odd_formats(paths: Sequence[Path], root: Path) -> None:

@@ -1,4 +1,4 @@
-"""build_model: makes one functional `keras.Model` of a backbone, a pooling and a head; its input is raw images.
+"""build_model: one functional `keras.Model` of a backbone, a pooling and a head; its input is raw images or sounds.
 
 The model is not nested: `model.get_layer("conv5_block3_out").output` works."""
 
@@ -25,6 +25,7 @@ from keras_transfer.models.backbones.reusing import backbone_of
 from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
 from keras_transfer.models.pooling import POOLINGS, Pooling, pool
+from keras_transfer.models.spectrograms import HEARD, Heard, LogMel, log_mel
 from keras_transfer.models.stages import _MARK, check_one_way, marks_of_stages
 from keras_transfer.tasks import TASKS, task_of_activation
 
@@ -38,6 +39,7 @@ ANY_SIZE = Kind(
     weights=PATH | None,
     image_size=ImageSize() | ANY_SIZE | None,
     channels=Whole(1) | None,
+    sound=Kind(LogMel, "a kt.LogMel") | HEARD | None,
     pooling=Part(POOLINGS),
     head=Part(HEADS),
     activation=Choice(*(TASKS.find(name).activation for name in TASKS.names())),
@@ -50,6 +52,7 @@ def build_model(
     weights: Weights = "imagenet",
     image_size: int | tuple[int, int] | tuple[None, None] | None = None,
     channels: int | None = None,
+    sound: LogMel | Heard | None = None,
     pooling: str | Pooling = "avg",
     head: str | Head = "linear",
     activation: str = "softmax",
@@ -69,6 +72,9 @@ def build_model(
         channels: of the pictures; by default those of the backbone, which are 3 for all named ones. One channel is
             repeated; of two, or four and more, each is treated as the red, green or blue one was, in turn, and the
             first kernel is scaled by 3 / channels.
+        sound: for a model of sounds: how they become what the network takes, a `kt.LogMel`; or the data, whose rate and
+            length are taken. A network of images gets a picture of each sound, of `image_size`; a `kt.Backbone` with a
+            `sound` of its own gets what it was trained on.
         pooling: name in `kt.available("pooling")` or a function of a feature map.
         head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
         activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
@@ -76,9 +82,10 @@ def build_model(
 
     Returns:
         A functional model, all of it trainable (see `set_trainable`). Its input `images` is
-        `(batch, height, width, channels)` in [0, 255], uint8 or float32; the model contains the backbone's
-        preprocessing. Its layer `features` returns the pooled vector `(batch, channels)`, or with head="multilayer" the
-        averages of all stages, its last layer `predictions` the output, float32 `(batch, num_classes)`.
+        `(batch, height, width, channels)` in [0, 255], uint8 or float32; with `sound` it is `waveforms`, float32
+        `(batch, samples)` in [-1, 1]. The model contains the backbone's preprocessing. Its layer `features` returns the
+        pooled vector `(batch, channels)`, or with head="multilayer" the averages of all stages, its last layer
+        `predictions` the output, float32 `(batch, num_classes)`.
 
     Raises:
         InputError: if a name is unknown, the image size is below the backbone's minimum, or the file of weights does
@@ -103,12 +110,19 @@ def build_model(
     apply_head = HEADS.find(head)
     part = _find(backbone)
     size = _size(image_size, part)
+    heard = log_mel(sound, part.sound)
     # the backbone
     network = wrap(part.build(weights, size, backbone_options))
     own = network.input.shape[-1] or 3
-    images = keras.Input((*size, channels or own), name="images", dtype="float32")
+    if heard is not None and (channels is not None or None in size):
+        raise InputError("Expected no `channels`, and one image size, with `sound`. Received both.")
     network, preprocess = with_channels(network, part.preprocess, channels or own)
-    feature_map = _lay(network, replace(part, preprocess=preprocess), images)
+    if heard is None:
+        inputs = keras.Input((*size, channels or own), name="images", dtype="float32")
+    else:
+        inputs = keras.Input((heard.samples,), name="waveforms", dtype="float32")
+        preprocess = heard.before(preprocess, size, of_sounds=part.sound is not None)
+    feature_map = _lay(network, replace(part, preprocess=preprocess), inputs, heard if part.sound else None)
     # the features
     if len(feature_map.shape) not in (2, 4):
         raise InputError(
@@ -125,7 +139,7 @@ def build_model(
     if logits.shape != (None, num_classes):
         raise InputError(f"Expected a head that returns (batch, {num_classes}). Received: shape {logits.shape}.")
     predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
-    model = keras.Model(images, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
+    model = keras.Model(inputs, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
     named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
     remember(
         model,
@@ -180,10 +194,11 @@ def _weights_origin(weights: Weights, part: Backbone) -> str:
     return Path(weights).name
 
 
-def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTensor:
-    """Copies the layers of a network, with their weights, onto the input `images`, and returns the output.
+def _lay(network: keras.Model, part: Backbone, images: KerasTensor, in_patches: LogMel | None) -> KerasTensor:
+    """Copies the layers of a network, with their weights, onto an input, and returns the output.
 
-    Preprocessing is put before the layers, and a marker layer after each stage. Calling the network as one layer would
+    Preprocessing is put before the layers, and a marker layer after each stage; where sounds run in patches, the stage
+    ends with those of a sound together again. Calling the network as one layer would
     nest it: outputs of its inner layers could not be accessed from the model (keras-io #1999), and `trainable` of its
     inner layers would depend on the outer layer.
     """
@@ -200,6 +215,11 @@ def _lay(network: keras.Model, part: Backbone, images: KerasTensor) -> KerasTens
         args, kwargs = keras.tree.map_structure(lambda given: inputs if given is images else given, (args, kwargs))
         output = operation(*args, **kwargs)
         mark = next(waiting)
-        return output if mark is None else layers.Identity(name=_MARK + mark)(output)
+        if mark is None:
+            return output
+        if in_patches is None:
+            return layers.Identity(name=_MARK + mark)(output)
+        return in_patches.apart(layers.Identity(name=_MARK + mark)(in_patches.together(output)), output)
 
-    return copy_network(network, images, call).output
+    output = copy_network(network, images, call).output
+    return output if in_patches is None else in_patches.together(output)

@@ -23,17 +23,18 @@ def write_description(folder: Path, result: RuntimeResult, version: Path) -> Non
         version: folder of the version that was converted.
     """
     description = read_description(version)
-    height, width = description.image_size
+    kind = description.images
+    height, width = kind.image_size
     content: dict[str, Any] = {
         "format": result.format,
         "file": result.path.name if result.path else None,
         "input": {
             "name": INPUT,
             "dtype": "float32",
-            "shape": [None, height, width, description.channels],
+            "shape": [None, height, width, kind.channels],
             "range": [0, 255],
-            "channels": "RGB" if description.channels == 3 else "grey",
-            "resize": description.resize,
+            "channels": "RGB" if kind.channels == 3 else "grey",
+            "resize": kind.resize,
         },
         "output": {"name": description.output, "dtype": "float32", "shape": [None, len(description.class_names)]},
         "class_names": list(description.class_names),

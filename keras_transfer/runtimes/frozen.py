@@ -63,7 +63,7 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
             f"Expected a version with the signature {SIGNATURE!r} that returns {description.output!r}; export it again "
             f"with this version of keras_transfer. Received: {str(version)!r} with {sorted(module.signatures)}."
         )
-    images = tf.TensorSpec((None, *description.image_size, description.channels), tf.float32, name=INPUT)
+    images = tf.TensorSpec((None, *description.images.spec.shape), tf.float32, name=INPUT)
 
     @tf.function(input_signature=[images], autograph=False)
     def numbers(images: tf.Tensor) -> tf.Tensor:

@@ -63,13 +63,16 @@ def read_samples(data: Data | None, description: Description, limit: int, *, cal
                 f"Expected `data` with at least {MIN_CALIBRATION} training pictures, to calibrate an int8 file. "
                 "Received: none. Use pictures like those that the file will be used on."
             )
-        drawn = np.array(specimens(description.image_size), dtype=object)
+        drawn = np.array(specimens(description.images), dtype=object)
         examples = Examples(drawn, np.zeros(len(drawn), np.int64), encoded=True)
         names = tuple(f"drawn picture {index + 1}" for index in range(len(drawn)))
         return Samples(_pixels(examples, description), names, None, None)
     if not isinstance(data, ImageData):
         data = from_directory(
-            data, image_size=description.image_size, resize=description.resize, pixel_range=description.pixel_range
+            data,
+            image_size=description.images.image_size,
+            resize=description.images.resize,
+            pixel_range=description.images.pixel_range,
         )
     if tuple(data.class_names) != description.class_names:
         raise InputError(

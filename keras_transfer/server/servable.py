@@ -17,10 +17,9 @@ from keras_transfer.data.faults import why_undecodable
 from keras_transfer.data.formats import FORMATS
 from keras_transfer.data.formats.format import HEAD
 from keras_transfer.data.formats.naming import image_format
+from keras_transfer.data.hearing import why_no_sound
 from keras_transfer.server.faults import Code, Fault, invalid
 from keras_transfer.serving.description import DESCRIPTION
-
-_PICTURES = "image_bytes"
 
 
 @dataclass(frozen=True)
@@ -79,11 +78,12 @@ class Signature:
         try:
             outputs = self.function(**tensors)
         except tf.errors.InvalidArgumentError as error:
-            wrong = [_why_no_picture(content) for content in np.ravel(inputs.get(_PICTURES, np.array([], object)))]
-            named = [f"{_PICTURES}[{row}] is {why}" for row, why in enumerate(wrong) if why]
-            if not named:
-                raise
-            raise invalid(f"Expected the bytes of pictures. Received: {'; '.join(named[:5])}.") from error
+            for name, (noun, why_none) in _CONTENTS.items():
+                wrong = [why_none(content) for content in np.ravel(inputs.get(name, np.array([], object)))]
+                named = [f"{name}[{row}] is {why}" for row, why in enumerate(wrong) if why]
+                if named:
+                    raise invalid(f"Expected the bytes of {noun}. Received: {'; '.join(named[:5])}.") from error
+            raise
         # the type is given, or NumPy would turn a scalar string into one of fixed length
         return {name: np.asarray(part.numpy(), part.dtype.as_numpy_dtype) for name, part in outputs.items()}
 
@@ -125,6 +125,17 @@ def _why_no_picture(content: bytes) -> str | None:
         return f"{kind}, which the model cannot decode; send PNG, which `keras_transfer.data.as_png(path)` makes of it"
     reason = why_undecodable(lambda: tf.constant(content), 1)
     return None if reason is None else f"a {kind} file that {reason}"
+
+
+def _why_no_sound(content: bytes) -> str | None:
+    """Says why bytes are no sound that can be decoded; None if they can."""
+    if content[:4] != b"RIFF":
+        return f"not a WAV file: it starts with {content[:12]!r}"
+    reason = why_no_sound(content)
+    return None if reason is None else f"a WAV file that {reason}"
+
+
+_CONTENTS = {"image_bytes": ("pictures", _why_no_picture), "audio_bytes": ("sounds", _why_no_sound)}
 
 
 def _signature(name: str, function: Any) -> Signature:

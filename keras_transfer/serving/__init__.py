@@ -3,8 +3,9 @@
 from keras_transfer.serving.exporting import export
 from keras_transfer.serving.exporting_many import export_many
 from keras_transfer.serving.folder_predictions import predict_folder
-from keras_transfer.serving.loading import Prediction, ServedModel, load
+from keras_transfer.serving.loading import ServedModel, load
 from keras_transfer.serving.loading_many import ServedTasks, load_many
+from keras_transfer.serving.prediction import Prediction
 from keras_transfer.serving.proof.differences import Difference, Verification
 from keras_transfer.serving.proof.hashes import sign
 from keras_transfer.serving.proof.verification import verify

@@ -13,18 +13,13 @@ import tensorflow as tf
 
 from keras_transfer._checks import DataError, InputError
 from keras_transfer._version import __version__
-from keras_transfer.data.kinds import Images
+from keras_transfer.data.kinds import Images, Kind, kind_described, kind_of_model
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.models.origins import check_class_order, classes_of
 from keras_transfer.tasks import Task, task_of_activation
 from keras_transfer.tasks.report import checked_names
 
 DESCRIPTION = "keras_transfer.json"
-_OTHER_FORMATS = (  # for a person who writes a client
-    "The graph decodes JPEG, PNG, GIF, BMP and WebP. Send TIFF, DICOM and others as PNG: "
-    "keras_transfer.data.as_png(path, pixel_range), or 8 bits clip((value - black) * 255 / (white - black), 0, 255) "
-    "with pixel_range = [black, white], after DICOM's rescale slope and intercept."
-)
 
 
 @dataclass(frozen=True)
@@ -33,12 +28,8 @@ class Description:
 
     Attributes:
         class_names: name of each output.
-        image_size: (height, width) in pixels.
-        resize: how images are resized to that size: "crop", "pad" or "stretch".
+        kind: what the network takes, and how it is made of the bytes of a file.
         activation: "softmax" for one class per image, "sigmoid" for several labels per image, "linear" for regression.
-        pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
-            none of the training images had.
-        channels: 3 for RGB, or 1 for grey.
         views: name of the views of each image over which outputs are averaged; None for the image alone.
         coverage: chance in (0, 1) that the true class is among the possible ones; None if they are not told.
         possible_from: probability from which on a class is possible.
@@ -47,11 +38,8 @@ class Description:
     """
 
     class_names: tuple[str, ...]
-    image_size: tuple[int, int]
-    resize: str
+    kind: Kind
     activation: str
-    pixel_range: tuple[float, float] | None = None
-    channels: int = 3
     views: str | None = None
     coverage: float | None = None
     possible_from: float | None = None
@@ -59,9 +47,15 @@ class Description:
     known_from: float | None = None
 
     @property
-    def kind(self) -> Images:
-        """What the network takes, and how it is made of the bytes of a file."""
-        return Images(self.image_size, self.resize, self.pixel_range, self.channels)
+    def images(self) -> Images:
+        """How images are read.
+
+        Raises:
+            InputError: if the network takes something else.
+        """
+        if not isinstance(self.kind, Images):
+            raise InputError(f"Expected a version that takes images. Received: one that takes {self.kind.noun}.")
+        return self.kind
 
     @property
     def task(self) -> Task:
@@ -77,16 +71,15 @@ class Description:
         """Returns the description as values for JSON."""
         return {
             "class_names": list(self.class_names),
-            "image_size": list(self.image_size),
-            "resize": self.resize,
+            "kind": self.kind.name,
+            **self.kind.described(),
+            "other_formats": self.kind.other_formats,  # for a person who writes a client
             "activation": self.activation,
-            "channels": self.channels,
             "views": self.views,
             "coverage": self.coverage,
             "possible_from": self.possible_from,
             "min_accuracy": self.min_accuracy,
             "known_from": self.known_from,
-            "pixel_range": self.pixel_range and list(self.pixel_range),
         }
 
     def write(self, folder: Path) -> None:
@@ -100,7 +93,7 @@ def write_many(folder: Path, tasks: Mapping[str, Description], shared: str) -> N
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
-    content = {**content, "other_formats": _OTHER_FORMATS, "versions": library_versions()}
+    content = {**content, "versions": library_versions()}
     (folder / DESCRIPTION).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -112,9 +105,9 @@ def library_versions() -> dict[str, str]:
 def describe(
     model: keras.Model,
     class_names: Sequence[str] | None,
-    resize: str,
-    pixel_range: tuple[float, float] | None = None,
-    image_size: tuple[int, int] | None = None,
+    resize: str = "crop",
+    *,
+    of: Kind | None = None,
     views: str | None = None,
 ) -> Description:
     """Returns the description of a model that will be exported.
@@ -122,10 +115,8 @@ def describe(
     Args:
         model: a functional model with one input and one output.
         class_names: name of each output; by default their numbers.
-        resize: "crop", "pad" or "stretch".
-        pixel_range: the values that become black and white where a file has more than 8 bits a channel; None where
-            none of the training images had.
-        image_size: (height, width) in pixels for a model that takes any; that of the data.
+        resize: how images are resized, where nothing tells of the data: "crop", "pad" or "stretch".
+        of: kind of the data. Of images it says how they are resized, and the size for a model that takes any.
         views: name of the views over which outputs are averaged.
 
     Raises:
@@ -136,7 +127,7 @@ def describe(
     RESIZES.find(resize)
     if len(getattr(model, "inputs", ())) != 1 or len(getattr(model, "outputs", ())) != 1:
         raise InputError(f"Expected a functional model with one input and one output. Received: {model!r}.")
-    count, size = model.output_shape[-1], tuple(model.input_shape[1:3])
+    count = model.output_shape[-1]
     known = classes_of(model)
     if class_names is not None:
         check_class_order(model, tuple(class_names), "Pass the names in the model's order, or data.with_classes of it.")
@@ -146,20 +137,11 @@ def describe(
     names = tuple(name.strip() for name in checked_names(names, count))
     if len(set(names)) < len(names) or not all(names):
         raise DataError(f"Expected a name of its own for each output. Received: {list(names)}.")
-    if None in size:
-        if image_size is None:
-            raise InputError(
-                "Expected `data`, whose image size the version then has, or a model with a fixed one. Received: no "
-                f"data, and input shape {model.input_shape}."
-            )
-        size = tuple(image_size)
-    if model.input_shape[3] not in (1, 3):
-        raise InputError(
-            f"Expected a model of pictures with 1 or 3 channels, since clients send picture files. Received: one with "
-            f"{model.input_shape[3]}. Keras' own model.export(folder) writes a SavedModel that takes arrays."
-        )
+    kind = kind_of_model(model, of if of is not None else resize)
+    if views is not None and not isinstance(kind, Images):
+        raise InputError(f"Expected no `views` of {kind.noun}. Received: views={views!r}.")
     activation = getattr(model.layers[-1], "activation", keras.activations.linear)
-    return Description(names, size, resize, activation.__name__, pixel_range, model.input_shape[3], views)
+    return Description(names, kind, activation.__name__, views)
 
 
 def read_description(folder: Path, task: str | None = None) -> Description:
@@ -207,11 +189,8 @@ def _described(folder: Path, content: dict[str, Any]) -> Description:
     try:
         return Description(
             tuple(content["class_names"]),
-            tuple(content["image_size"]),
-            content["resize"],
+            kind_described(content),
             content["activation"],
-            tuple(content.get("pixel_range") or ()) or None,
-            content.get("channels", 3),
             content.get("views"),
             content.get("coverage"),
             content.get("possible_from"),

@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras_transfer._arguments import PATH, Choice, Flag, Kind, Number, Part, Whole, takes
 from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.data.pixels.views import VIEWS
 from keras_transfer.insight.conformal import smallest_possible
@@ -41,7 +41,7 @@ _ROUNDED = 1e-6  # of probabilities, so that another machine's rounding puts no 
 @takes(
     model=MODEL,
     path=PATH,
-    data=Kind(ImageData, "the data the model was trained on") | None,
+    data=Kind(PipelineData, "the data the model was trained on") | None,
     class_names=Kind(Iterable, "a list of names") | None,
     resize=Part(RESIZES) | None,
     report=Kind((Report, ValuesReport), "a report of evaluate") | None,
@@ -55,7 +55,7 @@ def export(
     model: keras.Model,
     path: str | os.PathLike[str],
     *,
-    data: ImageData | None = None,
+    data: PipelineData | None = None,
     class_names: Sequence[str] | None = None,
     resize: str | None = None,
     report: Report | ValuesReport | None = None,
@@ -85,6 +85,9 @@ def export(
       `known`, bool `(batch,)`: False stands for "I do not know".
     - `decode_images` takes `image_bytes` and returns `images`, uint8 `(batch, height, width, 3)`: the resized images
       that the network gets.
+
+    A model of sounds takes `audio_bytes`, the content of WAV files, in place of `image_bytes`; it has
+    `predict_waveforms` with `waveforms`, float32 `(batch, samples)` in [-1, 1], and `decode_audio`, and no `explain`.
 
     The outputs of the first three signatures depend on the model's task:
 
@@ -140,9 +143,8 @@ def export(
     if data is not None and (class_names is not None or resize is not None):
         raise InputError("Expected `data`, or `class_names` and `resize`. Received both.")
     if data is not None:
-        class_names, resize = data.class_names, data.resize
-    pixel_range, size = (None, None) if data is None else (data.pixel_range, data.image_size)
-    description = describe(model, class_names, resize or "crop", pixel_range, size, views)
+        class_names = data.class_names
+    description = describe(model, class_names, resize or "crop", of=None if data is None else data.kind, views=views)
     if coverage is not None or min_accuracy is not None:
         answers = _validated(model, data, views)
         if coverage is not None:
@@ -170,7 +172,7 @@ def export(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _validated(model: keras.Model, data: ImageData | None, views: str | None) -> Answers:
+def _validated(model: keras.Model, data: PipelineData | None, views: str | None) -> Answers:
     """Returns the answers for the validation images, by which is chosen what is possible and what is known."""
     one_class = TASKS.find(Classification.name)
     if data is None or data.validation is None or data.task is not one_class or task_of_model(model) is not one_class:
@@ -189,7 +191,7 @@ def _write(model: keras.Model, folder: Path, description: Description, top_k: in
     for name, signature in asked.items():
         archive.add_endpoint(name, signature.function, list(signature.inputs))
     archive.write_out(str(folder), verbose=False)
-    write_warmup(folder, asked, specimens(description.image_size)[0])
+    write_warmup(folder, asked, specimens(description.kind)[0])
     description.write(folder)
 
 

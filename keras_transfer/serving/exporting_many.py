@@ -18,7 +18,8 @@ from keras_transfer._arguments import PATH, Flag, Kind, takes
 from keras_transfer._checks import DiskError, InputError
 from keras_transfer._folders import writable_folder
 from keras_transfer._identity import identity_of
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
+from keras_transfer.data.kinds import Images
 from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import check_one_way, split, stages
 from keras_transfer.models.tuning import fold
@@ -49,7 +50,7 @@ def export_many(
     models: Mapping[str, keras.Model],
     path: str | os.PathLike[str],
     *,
-    data: Mapping[str, ImageData] | None = None,
+    data: Mapping[str, PipelineData] | None = None,
     class_names: Mapping[str, Sequence[str]] | None = None,
     verify: bool = True,
 ) -> Path:
@@ -88,9 +89,10 @@ def export_many(
     data, class_names = data or {}, class_names or {}
     _check_names(models, data, class_names)
     for name, value in data.items():
-        if not isinstance(value, ImageData) or name in class_names:
+        if not isinstance(value, PipelineData) or name in class_names:
             raise InputError(
-                f"Expected `data` of task {name!r} to be ImageData, or `class_names` in its place. Received: {value!r}"
+                f"Expected `data` of task {name!r} to be ImageData or SoundData, or `class_names` in its place. "
+                f"Received: {value!r}"
                 f"{' with class names' if name in class_names else ''}."
             )
     every: dict[str, Description] = {}
@@ -98,8 +100,7 @@ def export_many(
         of = data.get(name)
         check_one_way(model)
         given = class_names.get(name) if of is None else of.class_names
-        resize, pixel_range, size = ("crop", None, None) if of is None else (of.resize, of.pixel_range, of.image_size)
-        every[name] = describe(model, given, resize, pixel_range, size)
+        every[name] = describe(model, given, of=None if of is None else of.kind)
     _check_form(every)
     exact = {name: in_float32(model) for name, model in models.items()}
     plain = {name: fold(model) for name, model in exact.items()}
@@ -156,7 +157,7 @@ def _write(models: Mapping[str, keras.Model], cut: str, folder: Path, every: Map
         archive.add_endpoint(name, signature.function, list(signature.inputs))
     archive.write_out(str(folder), verbose=False)
     first = next(iter(every.values()))
-    write_warmup(folder, asked, specimens(first.image_size)[0])
+    write_warmup(folder, asked, specimens(first.kind)[0])
     write_many(folder, every, cut)
 
 
@@ -164,24 +165,25 @@ def _signatures(
     prefix: keras.Model, suffixes: Mapping[str, keras.Model], every: Mapping[str, Description]
 ) -> dict[str, Signature]:
     first = next(iter(every.values()))
-    images = tf.TensorSpec((None, *first.image_size, first.channels), tf.float32, name="images")
-    encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    kind = first.kind
+    tensors = tf.TensorSpec((None, *kind.spec.shape), tf.float32, name=kind.tensor)
+    encoded = tf.TensorSpec((None,), tf.string, name=kind.content)
 
-    def outputs_of(images: tf.Tensor) -> Answer:
-        shared = prefix(images, training=False)
+    def outputs_of(batch: tf.Tensor) -> Answer:
+        shared = prefix(batch, training=False)
         return {name: suffix(shared, training=False) for name, suffix in suffixes.items()}
 
-    network = tf.function(outputs_of, input_signature=[images], autograph=False)
+    network = tf.function(outputs_of, input_signature=[tensors], autograph=False)
     labels = {name: tf.constant(description.class_names) for name, description in every.items()}
 
-    def decoded(image_bytes: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(first.kind.decode, image_bytes, fn_output_signature=first.kind.spec)
+    def decoded(content: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(kind.decode, content, fn_output_signature=kind.spec)
 
-    def answer(name: str, pixels: tf.Tensor) -> Answer:
-        return every[name].task.answer(network(tf.cast(pixels, tf.float32))[name], labels[name])
+    def answer(name: str, batch: tf.Tensor) -> Answer:
+        return every[name].task.answer(network(tf.cast(batch, tf.float32))[name], labels[name])
 
-    def answers(pixels: tf.Tensor) -> Answer:
-        outputs = network(tf.cast(pixels, tf.float32))
+    def answers(batch: tf.Tensor) -> Answer:
+        outputs = network(tf.cast(batch, tf.float32))
         return {
             f"{name}_{output}": value
             for name, description in every.items()
@@ -189,16 +191,17 @@ def _signatures(
         }
 
     def alone(name: str) -> Signature:
-        return Signature(lambda image_bytes: answer(name, decoded(image_bytes)), (encoded,))
+        return Signature(lambda content: answer(name, decoded(content)), (encoded,))
 
-    small = tf.TensorSpec(images.shape, tf.uint8, name="images")
-    return {
-        "serving_default": Signature(lambda image_bytes: answers(decoded(image_bytes)), (encoded,)),
-        "predict_images": Signature(answers, (images,)),
-        "predict_images_uint8": Signature(answers, (small,)),
-        "decode_images": Signature(lambda image_bytes: {"images": decoded(image_bytes)}, (encoded,)),
+    found = {
+        "serving_default": Signature(lambda content: answers(decoded(content)), (encoded,)),
+        f"predict_{kind.tensor}": Signature(answers, (tensors,)),
+        kind.decoder: Signature(lambda content: {kind.tensor: decoded(content)}, (encoded,)),
         **{name: alone(name) for name in every},
     }
+    if isinstance(kind, Images):
+        found["predict_images_uint8"] = Signature(answers, (tf.TensorSpec(tensors.shape, tf.uint8, name=kind.tensor),))
+    return found
 
 
 def _check_names(models: Mapping[str, object], *others: Mapping[str, object]) -> None:
@@ -221,9 +224,10 @@ def _check_form(every: Mapping[str, Description]) -> None:
         name: replace(description, class_names=(), activation="", possible_from=None, known_from=None)
         for name, description in every.items()
     }
-    first, form = next(iter(alike.items()))
-    for name, other in alike.items():
+    first, form = next((name, description.content()) for name, description in alike.items())
+    for name, description in alike.items():
+        other = description.content()
         if other != form:
-            wrong = next(key for key in vars(form) if getattr(other, key) != getattr(form, key))
-            told = json.dumps({first: getattr(form, wrong), name: getattr(other, wrong)})
+            wrong = next(key for key in {**other, **form} if other.get(key) != form.get(key))
+            told = json.dumps({first: form.get(wrong), name: other.get(wrong)})
             raise InputError(f"Expected models that take pictures of one form. Received: `{wrong}` {told}.")

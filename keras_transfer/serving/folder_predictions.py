@@ -15,9 +15,9 @@ from rich.progress import track
 
 from keras_transfer._arguments import PATH, VERBOSE, Kind, takes
 from keras_transfer._checks import DiskError, InputError
+from keras_transfer.data.by_kind import faults_in, files_of
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import below
-from keras_transfer.data.files import check_files, find_images
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.engines import ENGINE, Runner
 from keras_transfer.serving.loading import ServedModel, load
@@ -73,9 +73,9 @@ def predict_folder(
     if not root.is_dir():
         raise InputError(f"Expected a folder of images. Received: {str(folder)!r}, which is not a folder.")
     served = version if isinstance(version, ServedModel) else load(version)
-    files = find_images(root)
+    files = files_of(served.kind, root)
     if not files:
-        raise InputError(f"Expected images in {str(folder)!r}. Received: none.")
+        raise InputError(f"Expected {served.kind.noun} in {str(folder)!r}. Received: none.")
     part = table.with_name(f".{table.stem}.unfinished.csv")
     try:
         done = _finished(part, served)
@@ -133,7 +133,7 @@ def _rows(served: ServedModel, run: Runner, files: Sequence[Path], root: Path) -
     try:
         pixels = _pixels(served, files)
     except (tf.errors.OpError, UnicodeEncodeError):  # a file, or its name
-        bad = {item.path: item.reason for item in check_files(files, max(served.image_size))}
+        bad = {item.path: item.reason for item in faults_in(served.kind, files)}
         pixels = _pixels(served, [file for file in files if file not in bad])
     outputs = iter(_outputs(run, pixels))
     for file in files:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,9 @@ import tensorflow as tf
 
 from keras_transfer._arguments import PATH, Flag, takes
 from keras_transfer._checks import InputError
+from keras_transfer.serving.contents import read_content, shown
 from keras_transfer.serving.description import read_description
-from keras_transfer.serving.picture_bytes import read_picture, shown
+from keras_transfer.serving.prediction import Prediction
 from keras_transfer.serving.proof.hashes import check_hashes
 from keras_transfer.serving.signatures import known_in, possible_in
 from keras_transfer.serving.versions import find_version
@@ -24,42 +24,13 @@ Images = Sequence[str | os.PathLike[str] | bytes]
 _BATCH = 32
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction of a served model for one image.
-
-    Attributes:
-        class_name: name of the class with the highest output.
-        probability: the highest output: a probability in [0, 1], or a value for regression.
-        probabilities: the output of every class, by name.
-        labels: the predicted labels. For one class per image: its name. For several labels per image: all with a
-            probability above one half. For regression: empty.
-        possible: the classes among which the true one is with the chance that `export(coverage=...)` was given, the
-            most probable first; empty without it.
-        known: whether the class is sure enough to be an answer, by `export(min_accuracy=...)`; True without it. If it
-            is False the model says: I do not know.
-    """
-
-    class_name: str
-    probability: float
-    probabilities: dict[str, float]
-    labels: tuple[str, ...] = ()
-    possible: tuple[str, ...] = ()
-    known: bool = True
-
-    def __str__(self) -> str:
-        shown = [self.class_name] if self.labels == (self.class_name,) else self.labels or list(self.probabilities)
-        said = ", ".join(f"{name} {self.probabilities[name]:.3f}" for name in shown)
-        return said if self.known else f"not known, likeliest {said}"
-
-
 class ServedModel:
     """An exported version, loaded with TensorFlow alone. Made by `load`.
 
     Attributes:
         path: folder of the version.
         class_names: name of each output.
-        image_size: (height, width) in pixels.
+        kind: what the network takes, such as images of a size.
         description: what `export` wrote about the version.
         task: name of the task, of a version that has several; None for one.
     """
@@ -69,14 +40,15 @@ class ServedModel:
         self.description = read_description(path, task)
         self._module = module or _loaded(path)  # kept: without it signatures lose their variables
         self.class_names = self.description.class_names
-        self.image_size = self.description.image_size
+        self.kind = self.description.kind
 
     def predict(self, images: Images | np.ndarray) -> list[Prediction]:
-        """Predicts the classes of images.
+        """Predicts the classes of images, or of what else the version takes.
 
         Args:
             images: a list of file paths or of the bytes of files, also mixed; or an array, uint8 or float32
-                `(batch, height, width, 3)` in [0, 255], of the model's image size.
+                `(batch, height, width, 3)` in [0, 255], of the model's image size; for a model of sounds float32
+                `(batch, samples)` in [-1, 1].
 
         Returns:
             One prediction for each image, in the same order.
@@ -95,13 +67,23 @@ class ServedModel:
         return ServedModel(self.path, task, self._module)
 
     @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) in pixels.
+
+        Raises:
+            InputError: if the version takes something other than images.
+        """
+        return self.description.images.image_size
+
+    @property
     def function(self) -> Any:
-        """Concrete function from images float32 `(batch, height, width, channels)` to a list of the outputs."""
-        signature, output = self._module.signatures["predict_images"], self.description.output
+        """Concrete function from what the network takes, such as images, as float32, to a list of the outputs."""
+        tensor = self.kind.tensor
+        signature, output = self._module.signatures[f"predict_{tensor}"], self.description.output
         output = output if self.task is None else f"{self.task}_{output}"
-        images = tf.TensorSpec((None, *self.image_size, self.description.channels), tf.float32)
-        answer = tf.function(lambda images: [signature(images=images)[output]])
-        return answer.get_concrete_function(images)
+        spec = tf.TensorSpec((None, *self.kind.spec.shape), tf.float32)
+        answer = tf.function(lambda batch: [signature(**{tensor: batch})[output]])
+        return answer.get_concrete_function(spec)
 
     def predict_probabilities(self, images: Images | np.ndarray) -> np.ndarray:
         """Returns the outputs for images as an array.
@@ -136,13 +118,13 @@ class ServedModel:
             InputError: as in `predict`.
         """
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
-            height, width, channels = form = (*self.image_size, self.description.channels)
-            if images.ndim != 4 or images.shape[1:] != form:
+            form, tensor = tuple(self.kind.spec.shape), self.kind.tensor
+            if images.shape[1:] != form:
                 raise InputError(
-                    f"Expected images (batch, {height}, {width}, {channels}) in [0, 255]. "
+                    f"Expected {tensor} (batch, {', '.join(map(str, form))}){self.kind.range_said}. "
                     f"Received: shape {images.shape}."
                 )
-            return self._answer("predict_images", of_arrays, images=images.astype(np.float32))
+            return self._answer(f"predict_{tensor}", of_arrays, **{tensor: images.astype(np.float32)})
         return self._answer_files(signature, of_files, images)
 
     def features(self, images: Images) -> np.ndarray:
@@ -201,10 +183,11 @@ class ServedModel:
                 f"{sorted(self._module.signatures)}."
             )
         if isinstance(images, (str, bytes, os.PathLike)):
-            raise InputError(f"Expected a list of images. Received: {shown(images)}; write [image].")
-        encoded = [read_picture(image, self.description.pixel_range) for image in images]
+            one = self.kind.noun.removesuffix("s")
+            raise InputError(f"Expected a list of {self.kind.noun}. Received: {shown(images)}; write [{one}].")
+        encoded = [read_content(image, self.kind) for image in images]
         try:
-            return self._answer(signature, outputs, image_bytes=np.array(encoded, dtype=object), **others)
+            return self._answer(signature, outputs, **{self.kind.content: np.array(encoded, dtype=object)}, **others)
         except tf.errors.InvalidArgumentError as error:
             raise self._undecodable(images, encoded) from error
 
@@ -219,14 +202,14 @@ class ServedModel:
         return [np.concatenate([empty[name], *(answer[name].numpy() for answer in answers)]) for name in outputs]
 
     def _undecodable(self, images: Iterable[Any], encoded: Sequence[bytes]) -> InputError:
-        function = self._module.signatures["decode_images"]
+        function = self._module.signatures[self.kind.decoder]
         bad = []
         for image, content in zip(images, encoded, strict=True):
             try:
-                function(image_bytes=tf.constant([content]))
+                function(**{self.kind.content: tf.constant([content])})
             except tf.errors.InvalidArgumentError:
                 bad.append(shown(image))
-        return InputError(f"Expected JPEG, PNG, GIF, BMP or WebP images. Received: {', '.join(bad)}, not decodable.")
+        return InputError(f"Expected {self.kind.formats}. Received: {', '.join(bad)}, not decodable.")
 
 
 @takes(path=PATH, check=Flag() | PATH)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
+from keras_transfer.data.kinds import Images
 from keras_transfer.data.pixels.views import over_views
 from keras_transfer.insight.grad_cam import heat_maps, last_feature_map, score_model
 from keras_transfer.serving.description import Description
@@ -43,74 +44,74 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
 
     The network is traced once, and all signatures call it. Each signature computes only the outputs that it returns.
     """
-    size = description.image_size
-    images = tf.TensorSpec((None, *size, description.channels), tf.float32, name="images")
-    encoded = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    kind = description.kind
+    tensors = tf.TensorSpec((None, *kind.spec.shape), tf.float32, name=kind.tensor)
+    encoded = tf.TensorSpec((None,), tf.string, name=kind.content)
     class_ids = tf.TensorSpec((None,), tf.int64, name="class_ids")
-    feature_map = last_feature_map(model)
+    feature_map = last_feature_map(model) if isinstance(kind, Images) else None
     parts = {"outputs": model.outputs[0]}
     if any(layer.name == "features" for layer in model.layers):
         parts["features"] = model.get_layer("features").output
     if feature_map is not None:
         parts["feature_map"] = feature_map
     several = keras.Model(model.inputs[0], parts)
-    network = tf.function(lambda images: several(images, training=False), input_signature=[images], autograph=False)
+    network = tf.function(lambda batch: several(batch, training=False), input_signature=[tensors], autograph=False)
     labels = tf.constant(description.class_names)
 
     def name(outputs: tf.Tensor) -> Answer:
         return description.task.answer(outputs, labels)
 
-    def decoded(image_bytes: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(description.kind.decode, image_bytes, fn_output_signature=description.kind.spec)
+    def decoded(content: tf.Tensor) -> tf.Tensor:
+        return tf.map_fn(kind.decode, content, fn_output_signature=kind.spec)
 
-    def run(pixels: tf.Tensor) -> Answer:
-        return network(tf.cast(pixels, tf.float32))
+    def run(batch: tf.Tensor) -> Answer:
+        return network(tf.cast(batch, tf.float32))
 
-    def outputs_for(pixels: tf.Tensor) -> tf.Tensor:
-        return over_views(lambda views: run(views)["outputs"], pixels, description.views)
+    def outputs_for(batch: tf.Tensor) -> tf.Tensor:
+        return over_views(lambda views: run(views)["outputs"], batch, description.views)
 
     found = {
-        "serving_default": Signature(lambda image_bytes: name(outputs_for(decoded(image_bytes))), (encoded,)),
-        "predict_images": Signature(lambda images: name(outputs_for(images)), (images,)),
-        "predict_images_uint8": Signature(
-            lambda images: name(outputs_for(images)), (tf.TensorSpec(images.shape, tf.uint8, name="images"),)
-        ),
-        "decode_images": Signature(lambda image_bytes: {"images": decoded(image_bytes)}, (encoded,)),
+        "serving_default": Signature(lambda content: name(outputs_for(decoded(content))), (encoded,)),
+        f"predict_{kind.tensor}": Signature(lambda batch: name(outputs_for(batch)), (tensors,)),
+        kind.decoder: Signature(lambda content: {kind.tensor: decoded(content)}, (encoded,)),
     }
+    if isinstance(kind, Images):
+        small = tf.TensorSpec(tensors.shape, tf.uint8, name=kind.tensor)
+        found["predict_images_uint8"] = Signature(lambda batch: name(outputs_for(batch)), (small,))
     if "features" in parts:
         found["features"] = Signature(
-            lambda image_bytes: {"features": tf.cast(run(decoded(image_bytes))["features"], tf.float32)}, (encoded,)
+            lambda content: {"features": tf.cast(run(decoded(content))["features"], tf.float32)}, (encoded,)
         )
     if top_k is not None:
 
-        def best(image_bytes: tf.Tensor) -> Answer:
-            values, ids = tf.math.top_k(outputs_for(decoded(image_bytes)), top_k, index_type=tf.int64)
+        def best(content: tf.Tensor) -> Answer:
+            values, ids = tf.math.top_k(outputs_for(decoded(content)), top_k, index_type=tf.int64)
             return {"class_names": tf.gather(labels, ids), "class_ids": ids, description.output: values}
 
         found["top_k"] = Signature(best, (encoded,))
     if description.possible_from is not None:
 
-        def possible(image_bytes: tf.Tensor) -> Answer:
-            outputs = outputs_for(decoded(image_bytes))
+        def possible(content: tf.Tensor) -> Answer:
+            outputs = outputs_for(decoded(content))
             names = tf.tile(labels[tf.newaxis], (tf.shape(outputs)[0], 1))
             return {"possible": possible_in(outputs, description), "class_names": names, description.output: outputs}
 
         found["possible"] = Signature(possible, (encoded,))
     if description.known_from is not None:
 
-        def known(image_bytes: tf.Tensor) -> Answer:
-            answer = name(outputs_for(decoded(image_bytes)))
+        def known(content: tf.Tensor) -> Answer:
+            answer = name(outputs_for(decoded(content)))
             return {**answer, "known": known_in(answer[description.output], description)}
 
         found["known"] = Signature(known, (encoded,))
     if feature_map is not None:
         scores = score_model(model, feature_map)
 
-        def explain(image_bytes: tf.Tensor, class_ids: tf.Tensor) -> Answer:
-            pixels = decoded(image_bytes)
+        def explain(content: tf.Tensor, class_ids: tf.Tensor) -> Answer:
+            pixels = decoded(content)
             if description.views is not None:  # the class that the version answers with
                 class_ids = tf.where(class_ids < 0, tf.argmax(outputs_for(pixels), axis=-1), class_ids)
-            maps, explained = heat_maps(scores, run(pixels)["feature_map"], class_ids, size)
+            maps, explained = heat_maps(scores, run(pixels)["feature_map"], class_ids, tuple(kind.spec.shape[:2]))
             return {"heat_maps": maps, "class_ids": explained, "images": pixels}
 
         found["explain"] = Signature(explain, (encoded, class_ids))

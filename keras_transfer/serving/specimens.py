@@ -1,16 +1,28 @@
-"""Specimens: one generated image file of each format, to verify an export with when there is no data."""
+"""Specimens: one generated file of each form, to verify an export with when there is no data."""
 
 from __future__ import annotations
 
+import wave
 from io import BytesIO
 
 import numpy as np
 from PIL import Image
 
+from keras_transfer.data.kinds import Images, Kind, Sounds
+
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
-def specimens(image_size: tuple[int, int]) -> list[bytes]:
+def specimens(kind: Kind) -> list[bytes]:
+    """Returns generated files of a kind of data as bytes: some of each format, that the graph reads in another way."""
+    if isinstance(kind, Sounds):
+        return _sounds(kind)
+    if isinstance(kind, Images):
+        return _images(kind.image_size)
+    raise NotImplementedError(f"Expected specimens of {kind.noun}. Received: a kind that has none.")
+
+
+def _images(image_size: tuple[int, int]) -> list[bytes]:
     """Returns nine generated image files as bytes.
 
     They are five JPEG files (colour, grey, rotated by EXIF, large, tiny), and a PNG, a GIF, a BMP and a WebP file.
@@ -44,4 +56,41 @@ def _scene(seed: int, width: int, height: int) -> Image.Image:
 def _encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
     file = BytesIO()
     picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def _sounds(kind: Sounds) -> list[bytes]:
+    """Returns six generated WAV files.
+
+    They are of 16 bits at the model's own rate, of 8, 24 and 32 bits at others, with two channels, longer and shorter
+    than what the model hears, and one is silent.
+    """
+    rate, seconds = kind.sample_rate, kind.seconds
+    return [
+        _recorded(_chirp(0, rate, seconds), rate, 2),
+        _recorded(_chirp(1, 44_100, 1.7 * seconds), 44_100, 2, channels=2),
+        _recorded(_chirp(2, 8_000, 0.6 * seconds), 8_000, 1),
+        _recorded(_chirp(3, 48_000, seconds), 48_000, 3),
+        _recorded(_chirp(4, rate, 2.3 * seconds), rate, 4),
+        _recorded(np.zeros(round(rate * seconds)), rate, 2),
+    ]
+
+
+def _chirp(seed: int, rate: int, seconds: float) -> np.ndarray:
+    """Returns tones that rise or fall, and some noise, in [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(max(1, round(rate * seconds))) / rate
+    starts, ends = rng.uniform(100, 0.4 * rate, (2, 3, 1))
+    tones = np.sin(2 * np.pi * (starts * time + (ends - starts) * time**2 / (2 * seconds))).sum(axis=0)
+    return 0.2 * tones + 0.02 * rng.normal(size=len(time)).clip(-3, 3)
+
+
+def _recorded(sound: np.ndarray, rate: int, width: int, channels: int = 1) -> bytes:
+    """Returns a WAV file of whole numbers of so many bytes."""
+    whole = np.round(sound * (2 ** (8 * width - 1) - 1)).astype(np.int64) + (128 if width == 1 else 0)
+    samples = whole.astype("<i8").view(np.uint8).reshape(-1, 1, 8)[..., :width]
+    file = BytesIO()
+    with wave.open(file, "wb") as written:
+        written.setparams((channels, width, rate, 0, "NONE", "not compressed"))
+        written.writeframes(np.repeat(samples, channels, axis=1).tobytes())
     return file.getvalue()

@@ -12,7 +12,7 @@ import keras
 
 from keras_transfer._checks import InputError
 from keras_transfer.caching import Cache
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import Schedule
@@ -27,7 +27,7 @@ from keras_transfer.training.recipes import Recipe, follow
 
 def fine_tune(
     model: keras.Model,
-    data: ImageData,
+    data: PipelineData,
     *,
     schedule: str | Schedule | Sequence[Phase] = SCHEDULE,
     epochs: int | None = None,

@@ -61,7 +61,7 @@ def identity(
         **{name: identity_of(value) for name, value in settings.items()},
         "data": {
             **{name: identity_of(value) for name, value in data.kind.settings().items()},
-            "augment": identity_of(parts_of(data.augment)),
+            "augment": identity_of(parts_of(data.augment, data.changes)),
             "batch_size": data.batch_size,
             "seed": data.seed,
             "sampling": data.sampling,

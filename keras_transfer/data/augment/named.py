@@ -112,13 +112,17 @@ AUGMENTATIONS.register("augmix")(SeededLayer(lambda: keras.layers.AugMix()))
 AUGMENTATIONS.register("erasing")(SeededLayer(lambda: keras.layers.RandomErasing(factor=0.5)))
 
 
-def find(augment: Augment) -> Augmentation:
-    """Returns what is done to one image: a function of an image and a seed int64 `(2,)`.
+def find(augment: Augment, named: Registry[Augmentation] = AUGMENTATIONS) -> Augmentation:
+    """Returns what is done to one example: a function of an image, or of what else it is, and a seed int64 `(2,)`.
+
+    Args:
+        augment: a part, or a list of parts.
+        named: the parts by name.
 
     Raises:
         InputError: if no augmentation has that name or a part cannot be called.
     """
-    parts = [_augmentation(part) for part in _parts(augment) if not _is_mixing(part)]
+    parts = [_augmentation(part, named) for part in _parts(augment) if not _is_mixing(part)]
 
     def change(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         for place, part in enumerate(parts):
@@ -160,16 +164,16 @@ def find_mixing(augment: Augment) -> Mixing | None:
     return mixing_by(MIXINGS.find(last) if isinstance(last, str) else copy_of(last))
 
 
-def parts_of(augment: Augment) -> list[Any]:
+def parts_of(augment: Augment, named: Registry[Augmentation] = AUGMENTATIONS) -> list[Any]:
     """Returns what an augmentation is made of, in order: for each part what was given and, for a name, what it means.
 
     This is for `identity_of`: with another meaning under its name, an augmentation is another one.
     """
-    return [[part, _meaning(part)] if isinstance(part, str) else part for part in _parts(augment)]
+    return [[part, _meaning(part, named)] if isinstance(part, str) else part for part in _parts(augment)]
 
 
-def _meaning(name: str) -> Any:
-    found = MIXINGS.find(name) if _is_mixing(name) else AUGMENTATIONS.find(name)
+def _meaning(name: str, named: Registry[Augmentation]) -> Any:
+    found = MIXINGS.find(name) if _is_mixing(name) else named.find(name)
     return found.make if isinstance(found, SeededLayer) else found  # the layer itself is made when it is needed
 
 
@@ -181,17 +185,19 @@ def _is_mixing(part: Any) -> bool:
     return isinstance(part, _MIXING_LAYERS) or (isinstance(part, str) and part in MIXINGS.names())
 
 
-def _augmentation(part: Any) -> Augmentation:
+def _augmentation(part: Any, named: Registry[Augmentation]) -> Augmentation:
     if isinstance(part, str):
-        if part not in AUGMENTATIONS.names():
-            raise unknown("augmentation", part, [*AUGMENTATIONS.names(), *MIXINGS.names()])
-        found = AUGMENTATIONS.find(part)
+        if part not in named.names():
+            mixing = MIXINGS.names() if named is AUGMENTATIONS else []
+            raise unknown(named.kind, part, [*named.names(), *mixing])
+        found = named.find(part)
         return found.prepare() if isinstance(found, SeededLayer) else found
     if isinstance(part, keras.layers.Layer):
         return SeededLayer(copy_of(part)).prepare()
     if not callable(part):
+        one = "an image" if named is AUGMENTATIONS else "a sound"
         raise InputError(
-            f"Expected an augmentation's name, a function of an image or a Keras layer. Received: augment={part!r}."
+            f"Expected an augmentation's name, a function of {one} or a Keras layer. Received: augment={part!r}."
         )
     return lambda image, seed: part(image)
 

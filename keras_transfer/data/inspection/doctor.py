@@ -14,6 +14,7 @@ from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.classes import written
 from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.files import decodable, examine_files, find_images
+from keras_transfer.data.formats.naming import format_named
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding
@@ -112,7 +113,7 @@ def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:
         for path in class_folders(folder)
         if not find_images(path)
     ]
-    others = other_files(root)
+    others = other_files(root, format_named)
     findings += [
         Finding("other formats", WARNING, "is not read; convert it to JPEG or PNG", (path,)) for path in others
     ]

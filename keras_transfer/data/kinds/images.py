@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,7 +13,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer.data.formats.naming import NATIVE
-from keras_transfer.data.formats.translating import formats_read, reader
+from keras_transfer.data.formats.translating import as_bmp, formats_read, read_file, reader
 from keras_transfer.data.kinds.kind import Kind
 from keras_transfer.data.pixels.images import MARGIN, load_pixels
 from keras_transfer.data.pixels.resizing import RESIZES
@@ -32,6 +34,21 @@ class Images(Kind):
     resize: str = "crop"
     pixel_range: tuple[float, float] | None = None
     channels: int = 3
+
+    name = "image"
+    noun = "images"
+    one = "an image"
+    tensor = "images"
+    content = "image_bytes"
+    decoder = "decode_images"
+    files = "pictures"
+    maker = "camera"
+    range_said = " in [0, 255]"
+    other_formats = (
+        "The graph decodes JPEG, PNG, GIF, BMP and WebP. Send TIFF, DICOM and others as PNG: "
+        "keras_transfer.data.as_png(path, pixel_range), or 8 bits clip((value - black) * 255 / (white - black), 0, "
+        "255) with pixel_range = [black, white], after DICOM's rescale slope and intercept."
+    )
 
     @property
     def spec(self) -> tf.TensorSpec:
@@ -58,9 +75,47 @@ class Images(Kind):
         """Resizes an image `(height, width, channels)` in [0, 255]; its dtype stays unless it is interpolated."""
         return tf.ensure_shape(RESIZES.find(self.resize)(example, self.image_size), (*self.image_size, self.channels))
 
+    def content_of(self, example: str | os.PathLike[str] | bytes) -> bytes:
+        """Returns the bytes of a picture file; of formats that TensorFlow cannot decode as those of a BMP file."""
+        if isinstance(example, bytes):
+            return as_bmp(example, pixel_range=self.pixel_range)
+        return read_file(Path(example).expanduser(), self.pixel_range)
+
+    @property
+    def formats(self) -> str:
+        """The formats that `decode` takes, in words."""
+        return "JPEG, PNG, GIF, BMP or WebP images"
+
+    def described(self) -> dict[str, Any]:
+        """Returns size, way to resize, channels and range of the pixels."""
+        return {
+            "image_size": list(self.image_size),
+            "resize": self.resize,
+            "channels": self.channels,
+            "pixel_range": self.pixel_range and list(self.pixel_range),
+        }
+
+    @property
+    def form(self) -> str:
+        """Size, and the way to resize, in words."""
+        height, width = self.image_size
+        return f"{width} x {height} pixels, resize {self.resize}"
+
+    @property
+    def limits(self) -> list[str]:
+        """Sentences on what cannot be seen in this form."""
+        height, width = self.image_size
+        said = [f"It resizes pictures to {width} x {height} pixels: details smaller than one of these pixels are lost."]
+        if self.resize == "crop" and height == width:
+            said.append("What lies outside the middle square of a picture is cut off.")
+        return said
+
     def check_model(self, model: keras.Model) -> None:
         """Checks that a model takes images of this size and number of channels."""
-        wanted = model.input_shape[3]
+        shape = model.input_shape
+        if not isinstance(shape, tuple) or len(shape) != 4:
+            raise InputError(f"Expected a model of images. Received: one whose input has the shape {shape}.")
+        wanted = shape[3]
         if wanted not in (self.channels, None):
             raise InputError(
                 f"Expected images with the model's {wanted} channels. Received: data with {self.channels}. Build the "

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
 
 class Kind(ABC):
-    """A kind of data, with the settings that its tensors depend on. Its functions are made of TensorFlow operations."""
+    """A kind of data, with the settings that its tensors depend on. Its functions are made of TensorFlow operations.
+
+    Attributes:
+        name: of the kind, as descriptions of exports have it.
+        noun: what examples are called, of more than one.
+        one: what a single one is called, with its article.
+        tensor: name of the model's input.
+        content: name of the input of an export that takes the bytes of files; it ends in `_bytes`, so that TF Serving's
+            REST API takes base64.
+        decoder: name of the signature of an export that returns what the network gets.
+        files: what files of it are called, of more than one.
+        maker: what makes such files.
+        range_said: in which range numbers lie, in words.
+        other_formats: how files of other formats are sent to an export, for a person who writes a client.
+    """
+
+    name: ClassVar[str]
+    noun: ClassVar[str]
+    one: ClassVar[str]
+    tensor: ClassVar[str]
+    content: ClassVar[str]
+    decoder: ClassVar[str]
+    files: ClassVar[str]
+    maker: ClassVar[str]
+    range_said: ClassVar[str]
+    other_formats: ClassVar[str]
 
     @property
     @abstractmethod
@@ -33,6 +59,34 @@ class Kind(ABC):
     @abstractmethod
     def fit(self, example: tf.Tensor) -> tf.Tensor:
         """Brings an example that is in memory to the form of `spec`."""
+
+    @abstractmethod
+    def content_of(self, example: str | os.PathLike[str] | bytes) -> bytes:
+        """Returns the bytes of a file, of its path or of bytes in any format, in a format that `decode` takes.
+
+        Raises:
+            OSError: if the file cannot be read.
+            FormatError: if it cannot be decoded.
+        """
+
+    @property
+    @abstractmethod
+    def formats(self) -> str:
+        """The formats that `decode` takes, in words."""
+
+    @abstractmethod
+    def described(self) -> dict[str, Any]:
+        """Returns what the description of an export says of the kind, as values for JSON; see `kind_described`."""
+
+    @property
+    @abstractmethod
+    def form(self) -> str:
+        """The form in which a network takes it, in words."""
+
+    @property
+    @abstractmethod
+    def limits(self) -> list[str]:
+        """Sentences on what cannot be seen, or heard, in this form."""
 
     @abstractmethod
     def check_model(self, model: keras.Model) -> None:

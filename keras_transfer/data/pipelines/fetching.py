@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer.data.pipelines.options import as_written
 from keras_transfer.data.pipelines.order import Order
 
 
@@ -26,6 +27,7 @@ def fetched(order: Order, arrays: Sequence[np.ndarray], *, first_place: int = 0)
     def rows(indices: np.ndarray) -> list[np.ndarray]:
         return [array[indices] for array in arrays]
 
+    @as_written
     def fetch(start: tf.Tensor, epoch: tf.Tensor) -> tf.data.Dataset:
         index, uses, places, epochs = order.chunk(start, epoch)
         found = tf.numpy_function(rows, [index], types, stateful=False)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer.data.pipelines.options import as_written
+
 CHUNK = 64  # images whose order is found, and that are fetched, by one operation
 
 
@@ -32,6 +34,7 @@ class Order:
     def starts(self) -> tf.data.Dataset:
         """Yields the place at which a chunk of a pass begins, and the epoch, int64."""
 
+        @as_written
         def one_pass(_: tf.Tensor) -> tf.data.Dataset:
             epoch = tf.data.Dataset.from_tensors(self.next_epoch())
             return tf.data.Dataset.zip((tf.data.Dataset.range(0, self.size, CHUNK), epoch.repeat()))

@@ -13,7 +13,7 @@ from keras_transfer.data.augment.named import Augmentation, Mixing
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.kinds import Kind
 from keras_transfer.data.pipelines.fetching import fetched
-from keras_transfer.data.pipelines.options import mapped
+from keras_transfer.data.pipelines.options import as_written, mapped
 from keras_transfer.data.pipelines.order import Order, in_turn
 from keras_transfer.data.pipelines.substitutes import Substitutes
 
@@ -23,7 +23,7 @@ _MEMORY_SHARE = 0.25  # of what is free, for the images of one split
 _PER_USE = 2**32  # seeds of two uses of an image differ by it, so that seeds a user counts up do not meet
 
 
-def images_of(
+def examples_of(
     order: Order,
     examples: Examples,
     kind: Kind,
@@ -52,6 +52,7 @@ def images_of(
     image_at = compute if decoded or not keep else _kept(compute, len(examples), kind.spec)
 
     def read(order: Order, first_place: int = 0) -> tf.data.Dataset:
+        @as_written
         def one(item: tf.Tensor, label: tf.Tensor, index: tf.Tensor, *more: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return image_at(index, item), label, index, *more
 
@@ -61,8 +62,8 @@ def images_of(
     return images if substitutes is None else substitutes.fill(images, read)
 
 
-def pixels_of(item: Any, examples: Examples, kind: Kind) -> tf.Tensor:
-    """Returns one image `(height, width, 3)` of the size wanted, from what examples hold of it.
+def example_of(item: Any, examples: Examples, kind: Kind) -> tf.Tensor:
+    """Returns one example in the form wanted, from what examples hold of it.
 
     Raises:
         tf.errors.OpError: if it cannot be read or decoded.
@@ -82,7 +83,7 @@ def read_pixels(examples: Examples, kind: Kind) -> np.ndarray:
     Raises:
         tf.errors.OpError: if one of them cannot be read or decoded.
     """
-    rows = images_of(in_turn(len(examples)), examples, kind)
+    rows = examples_of(in_turn(len(examples)), examples, kind)
     return np.stack([image for image, *_ in rows.as_numpy_iterator()])
 
 
@@ -140,12 +141,12 @@ def batched(
     """Makes batches of images and labels.
 
     Args:
-        images: of `images_of` or `augmented`.
+        images: of `examples_of` or `augmented`.
         batch_size: images in a batch.
         seed: of the mixing.
         mix: what is done to a batch, if anything.
         num_classes: for labels as shares float32 `(batch, num_classes)`; None to leave them as they are.
-        substitutes: those of `images_of`.
+        substitutes: those of `examples_of`.
         taught: in place of labels, `(views, count, width)`; see `LabelledData`.
     """
     table = None if taught is None else tf.constant(taught.reshape(-1, taught.shape[-1]))

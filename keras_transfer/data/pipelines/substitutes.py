@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer.data.pipelines.options import as_written
 from keras_transfer.data.pipelines.order import Order, in_turn
 
 
@@ -41,9 +42,11 @@ class Substitutes:
         """
         size = self.order.size
 
+        @as_written
         def others(_: tf.Tensor) -> tf.data.Dataset:
             return read(in_turn(size), size).ignore_errors().repeat()
 
+        @as_written
         def check(_: tf.Tensor) -> tf.Tensor:
             return tf.numpy_function(lambda: np.int64(self.first_readable()), [], tf.int64)
 
@@ -54,6 +57,7 @@ class Substitutes:
     def watch(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """Examines the images whose places are missing, in batches of images, labels, index, use, place and epoch."""
 
+        @as_written
         def compare(last: tuple[tf.Tensor, tf.Tensor], batch: tuple[tf.Tensor, ...]) -> tuple[Any, Any]:
             *rest, place, epoch = batch
             expected = last[0] + 1 + tf.range(tf.shape(place, tf.int64)[0])

@@ -84,17 +84,17 @@ class Assembly:
             root=root,
             pixel_range=self.pixel_range or used_range(held["train"], self.side),
         )
-        _check_presence(held, class_names)
+        check_presence(held, class_names)
         return data
 
 
-def _check_presence(splits: Mapping[str, Examples], class_names: Sequence[str]) -> None:
+def check_presence(splits: Mapping[str, Examples], class_names: Sequence[str], noun: str = "images") -> None:
     """Refuses a class that cannot be learnt, and warns of one that is not judged."""
     for split, examples in splits.items():
         task = examples.task
         counts = task.counts(examples.labels, class_names)
         missing = [name for name in class_names if not counts[name]] if task.needs_classes else []
         if missing and split == "train" and task.strata(examples.labels) is not None:
-            raise DataError(f"Expected images of each class to train on. Received none of {missing}.")
+            raise DataError(f"Expected {noun} of each class to train on. Received none of {missing}.")
         if missing:
-            warnings.warn(f"The {split} split has no image of {missing}.", DataWarning, stacklevel=4)
+            warnings.warn(f"The {split} split has no {noun.removesuffix('s')} of {missing}.", DataWarning, stacklevel=4)

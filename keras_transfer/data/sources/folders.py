@@ -6,26 +6,31 @@ import os
 import warnings
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
-from fnmatch import fnmatch
 from pathlib import Path
 
-import numpy as np
-
-from keras_transfer._checks import DataError, DataWarning, InputError
+from keras_transfer._checks import DataWarning, InputError
 from keras_transfer.data.augment.named import Augment
-from keras_transfer.data.classes import check_classes, ordered, written
+from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.faults import LeftOut, printable
+from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.files import check_files, find_images
 from keras_transfer.data.formats.naming import EXTENSIONS, file_of, format_named
 from keras_transfer.data.formats.pages import EACH, PAGES, pages_of
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out, note_odd_formats
 from keras_transfer.data.sources.assembling import Assembly
-from keras_transfer.data.sources.listing import class_folders, other_files, split_folders, why_no_class
+from keras_transfer.data.sources.listing import Wanted, examples_of_classes, files_of_classes, matches
 from keras_transfer.data.splitting.duplicates import duplicate_groups
 from keras_transfer.data.splitting.lists import read_quarantine
 from keras_transfer.data.splitting.splits import group_ids
+
+IMAGES = Wanted(
+    "images",
+    tuple(EXTENSIONS),
+    format_named,
+    find_images,
+    "If they are pictures, convert them to JPEG or PNG.",
+)
 
 
 def from_directory(
@@ -97,7 +102,7 @@ def class_names(directory: str | os.PathLike[str]) -> tuple[str, ...]:
     Raises:
         InputError: as in `from_directory`.
     """
-    names = tuple(_files(directory)[1]["train"])
+    names = tuple(files_of_classes(Path(directory).expanduser(), IMAGES)[1]["train"])
     check_classes(names)
     return names
 
@@ -127,14 +132,14 @@ def labelled_files(
     """
     root = Path(directory).expanduser()
     PAGES("pages", pages)
-    parts, listed = _files(root)
+    parts, listed = files_of_classes(root, IMAGES)
     files = {
         split: {name: [page for path in paths for page in pages_of(path, pages)] for name, paths in by_class.items()}
         for split, by_class in listed.items()
     }
     names = tuple(files["train"])
     everything = [path for by_class in files.values() for paths in by_class.values() for path in paths]
-    left_out = [LeftOut(path, "is excluded") for path in everything if _matches(path, root, exclude)]
+    left_out = [LeftOut(path, "is excluded") for path in everything if matches(path, root, exclude)]
     candidates = set(everything) - {item.path for item in left_out}
     left_out += [item for item in read_quarantine(quarantine, root) if item.path in candidates]
     excluded = {item.path for item in left_out}
@@ -142,80 +147,9 @@ def labelled_files(
     unusable = {item.path for item in left_out}
     note_left_out(left_out, len(everything), root)
     note_odd_formats([path for path in everything if path not in unusable], root)
-    splits = {split: _examples(by_class, names, unusable) for split, by_class in files.items()}
-    for split, examples in splits.items():
-        missing = [name for label, name in enumerate(names) if label not in examples.labels]
-        if missing and split == "train":
-            raise DataError(
-                f"Expected usable images of each class in {str(parts[split])!r}. Received none of {missing}."
-            )
-        if len(missing) == len(names):
-            raise DataError(f"Expected usable images in {str(parts[split])!r}, or no such folder. Received none.")
+    used = {
+        split: {name: [path for path in paths if path not in unusable] for name, paths in by_class.items()}
+        for split, by_class in files.items()
+    }
+    splits = examples_of_classes(used, names, parts, IMAGES.noun)
     return names, splits, left_out
-
-
-def _files(directory: str | os.PathLike[str]) -> tuple[dict[str, Path], dict[str, dict[str, list[Path]]]]:
-    """Returns the folder of each split, and the image files of each split by class."""
-    root = Path(directory).expanduser()
-    if not root.is_dir():
-        raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
-    parts = split_folders(root)
-    files = {split: _class_files(folder) for split, folder in parts.items()}
-    if not any(files.values()):
-        raise DataError(_no_images(root))
-    for path in (path for folder in parts.values() for path in class_folders(folder)):
-        if written(path.name) not in files["train"] and not find_images(path):
-            warnings.warn(f"{printable(path.name)} {why_no_class(path)}.", DataWarning, stacklevel=4)
-    for split, by_class in files.items():
-        strangers = sorted(set(by_class) - set(files["train"]))
-        if strangers:
-            raise DataError(
-                f"Expected the classes of {str(parts['train'])!r} in {str(parts[split])!r}, {list(files['train'])}. "
-                f"Received also: {strangers}."
-            )
-    return parts, files
-
-
-def _class_files(folder: Path) -> dict[str, list[Path]]:
-    """Returns the image files of each class folder. Folders without images are not classes."""
-    listed: dict[str, list[Path]] = {}
-    for path in class_folders(folder):
-        found = find_images(path)
-        others = [other.suffix or other.name for other in other_files(path)]
-        if others and found:  # where there is nothing else, it is said that there is no such class
-            warnings.warn(
-                f"{path.name} holds {len(others)} files that are not read, {sorted(set(others))[:5]}, "
-                f"beside {len(found)} images. If they are pictures, convert them to JPEG or PNG.",
-                DataWarning,
-                stacklevel=5,
-            )
-        if found:
-            listed.setdefault(written(path.name), []).extend(found)
-    return {name: listed[name] for name in ordered(listed)}
-
-
-def _examples(by_class: dict[str, list[Path]], class_names: Sequence[str], unusable: set[Path]) -> Examples:
-    used = [
-        (str(path), label)
-        for label, name in enumerate(class_names)
-        for path in by_class.get(name, [])
-        if path not in unusable
-    ]
-    return Examples(
-        np.array([path for path, _ in used], dtype=object), np.array([label for _, label in used], np.int64)
-    )
-
-
-def _matches(path: Path, root: Path, patterns: Sequence[str]) -> bool:
-    file = file_of(path)
-    relative = file.relative_to(root).as_posix()
-    return any(fnmatch(relative, pattern) or fnmatch(file.name, pattern) for pattern in patterns)
-
-
-def _no_images(root: Path) -> str:
-    loose = len([path for path in root.iterdir() if format_named(path)])
-    where = f"{loose} images lie in it directly" if loose else f"it holds {sorted(p.name for p in root.iterdir())[:5]}"
-    return (
-        f"Expected one folder for each class below {str(root)!r}, with images named {', '.join(EXTENSIONS)}. "
-        f"Received: no image in any class folder; {where}."
-    )

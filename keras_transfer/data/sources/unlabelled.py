@@ -18,6 +18,7 @@ from keras_transfer.data.files import check_files, find_images
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.notes import note_left_out
+from keras_transfer.data.pipeline_data import PipelineData
 from keras_transfer.data.sources.array_forms import as_images
 from keras_transfer.data.sources.assembling import Assembly
 
@@ -95,10 +96,10 @@ def unlabelled(
     return assembly.data({"train": Examples(items, _unknown(len(items)), encoded)}, (UNKNOWN,), left_out, root)
 
 
-def blinded(data: ImageData) -> ImageData:
+def blinded(data: PipelineData) -> PipelineData:
     """Returns the same images, in the same splits, without their labels, and with epochs of its own."""
     splits = {name: replace(examples, labels=_unknown(len(examples))) for name, examples in data.splits.items()}
-    return replace(data, splits=splits, class_names=(UNKNOWN,))
+    return replace(data, splits=splits, class_names=(UNKNOWN,))  # type: ignore[type-var]  # a dataclass
 
 
 def is_labelled(data: LabelledData) -> bool:

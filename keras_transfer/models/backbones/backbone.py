@@ -15,6 +15,7 @@ from keras import KerasTensor
 from keras_transfer._checks import DownloadError, InputError
 from keras_transfer._registry import Registry
 from keras_transfer.models.backbones.weight_files import load_by_names
+from keras_transfer.models.spectrograms import LogMel
 
 Weights = str | os.PathLike[str] | None
 
@@ -33,6 +34,8 @@ class Backbone:
             An end is one of: a regular expression for a layer name, where the last layer that matches counts; "before
             NAME", the input of the first layer whose name ends with NAME; "CLASS #2", the second layer of that class;
             or "", the output of the network, which must be the end of the last stage.
+        sound: for a network of sounds, which takes `(frames, bands, 1)`: how it was trained to hear. Its `seconds` are
+            those of a model that is built without `sound`. None for a network of images.
 
     Example:
         >>> images = keras.Input((None, None, 3))
@@ -48,6 +51,7 @@ class Backbone:
     image_size: int = 224
     min_image_size: int = 1
     stages: tuple[tuple[str, str], ...] = field(default=(("backbone", ""),))
+    sound: LogMel | None = None
 
     def build(self, weights: Weights, image_size: tuple[int, int], options: Mapping[str, Any] | None) -> keras.Model:
         """Returns the network with its weights.

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
 from keras_transfer.models.origins import name_of, origin_of
 from keras_transfer.serving.card.page import card_page
 from keras_transfer.serving.description import Description, library_versions
@@ -35,7 +35,7 @@ def write_card(
     folder: Path,
     model: keras.Model,
     description: Description,
-    data: ImageData | None,
+    data: PipelineData | None,
     report: Report | ValuesReport | None,
 ) -> None:
     """Writes the model card into a version's folder, as JSON for programs and as Markdown for people."""
@@ -45,7 +45,7 @@ def write_card(
 
 
 def model_card(
-    model: keras.Model, description: Description, data: ImageData | None, report: Report | ValuesReport | None
+    model: keras.Model, description: Description, data: PipelineData | None, report: Report | ValuesReport | None
 ) -> dict[str, Any]:
     """Returns the content of the model card as plain values for JSON; None stands for what is not recorded."""
     origin, history = origin_of(model), getattr(model, "history", None)
@@ -56,8 +56,10 @@ def model_card(
             "network": model.name if origin is None else origin.backbone,
             "built_of": None if origin is None else {**asdict(origin), "options": dict(origin.options)},
             "parameters": model.count_params(),
-            "image_size": list(description.image_size),
-            "resize": description.resize,
+            "kind": description.kind.name,
+            "takes": description.kind.files,
+            "form": description.kind.form,
+            **description.kind.described(),
             "views": description.views,
             "coverage": description.coverage,
             "min_accuracy": description.min_accuracy,
@@ -89,7 +91,7 @@ def wilson(successes: float, trials: float) -> list[float] | None:
     return [float(interval.low), float(interval.high)]
 
 
-def _data(data: ImageData) -> dict[str, Any]:
+def _data(data: PipelineData) -> dict[str, Any]:
     return {
         "folder": data.root.name if data.root is not None else None,  # without its path, which is private
         "images": {split: len(examples) for split, examples in data.splits.items()},
@@ -115,7 +117,7 @@ def _training(history: keras.callbacks.History, model: keras.Model) -> dict[str,
     }
 
 
-def _evaluation(report: Report | ValuesReport, data: ImageData | None, chosen_by_validation: bool) -> dict[str, Any]:
+def _evaluation(report: Report | ValuesReport, data: PipelineData | None, chosen_by_validation: bool) -> dict[str, Any]:
     split = None
     if data is not None:
         split = next((name for name in ("test", "validation") if data.counts.get(name) == report.counts), None)
@@ -141,21 +143,17 @@ def _evaluation(report: Report | ValuesReport, data: ImageData | None, chosen_by
     }
 
 
-def _limits(description: Description, data: ImageData | None, report: Report | ValuesReport | None) -> list[str]:
+def _limits(description: Description, data: PipelineData | None, report: Report | ValuesReport | None) -> list[str]:
     """Returns sentences about what the model cannot do, and what the metrics do not show."""
-    height, width = description.image_size
-    limits = [
-        f"It resizes pictures to {width} x {height} pixels: details smaller than one of these pixels are lost.",
-    ]
-    limits += description.task.limits
-    if description.resize == "crop":
-        limits.append("What lies outside the middle square of a picture is cut off." if height == width else "")
+    limits = [*description.kind.limits, *description.task.limits]
     if report is None:
         limits.append("It was exported without a report: this card does not show how good it is.")
     else:
         few = [name for name, row in report.per_class.items() if row["support"] < _FEW]
         if few:
-            limits.append(f"Fewer than {_FEW} pictures were evaluated of {', '.join(few)}: see the intervals.")
+            limits.append(
+                f"Fewer than {_FEW} {description.kind.files} were evaluated of {', '.join(few)}: see the intervals."
+            )
         error = report.metrics.get("calibration_error", 0.0)
         if error > _OFF and report.images >= _MANY:
             limits.append(
@@ -164,7 +162,8 @@ def _limits(description: Description, data: ImageData | None, report: Report | V
             )
     if data is not None:
         limits.append(
-            "Its metrics hold for pictures like those it was evaluated on, and not for another camera or place."
+            f"Its metrics hold for {description.kind.files} like those it was evaluated on, and not for another "
+            f"{description.kind.maker} or place."
         )
         copies = "The split may have near-duplicates on both sides; `keras-transfer check` finds them."
         limits.append(copies if all(part.groups is None for part in data.splits.values()) else "")

@@ -14,7 +14,6 @@ _COLUMNS = ("precision", "recall", "f1", "mae", "rmse", "r2")
 def card_page(card: Mapping[str, Any]) -> str:
     """Returns a model card, as `model_card` returns it, as Markdown text."""
     model = card["model"]
-    height, width = model["image_size"]
     built = model["built_of"] or {}
     possible = f"; the possible ones, with a chance of {model['coverage']:g}" if model.get("coverage") else ""
     if model.get("min_accuracy"):
@@ -32,7 +31,7 @@ def card_page(card: Mapping[str, Any]) -> str:
                 ("pretrained weights", built.get("weights", _UNKNOWN)),
                 ("pooling, head", f"{built['pooling']}, {built['head']}" if built else _UNKNOWN),
                 ("parameters", f"{model['parameters']:,}"),
-                ("pictures", f"{width} x {height} pixels, resize {model['resize']}{views}"),
+                (model["takes"], f"{model['form']}{views}"),
                 ("answers", task_of_activation(model["activation"]).described + possible),
                 (
                     "values" if model["activation"] == "linear" else "classes",

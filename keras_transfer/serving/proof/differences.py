@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer.data.kinds import Images
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.proof.evidence import Evidence
 from keras_transfer.serving.signatures import known_in, possible_in
@@ -108,7 +109,7 @@ def of_task(answers: Mapping[str, np.ndarray], task: str) -> dict[str, np.ndarra
 
     What its own signature says has to be the same as what `serving_default` says for all: it is None if not.
     """
-    found = {"decode_images/images": answers["decode_images/images"]}
+    found = {key: values for key, values in answers.items() if key.startswith("decode_")}
     for key, values in answers.items():
         signature, output = key.split("/")
         if output.startswith(f"{task}_"):
@@ -145,9 +146,11 @@ def _expected(
 ) -> Sequence[tuple[str, np.ndarray]]:
     names, output = np.array([name.encode() for name in description.class_names]), description.output
     missing = np.zeros((len(evidence), len(names)), np.float32)
-    outputs = evidence.answers.get("outputs", answers.get(f"predict_images/{output}", missing))
-    expected = {"decode_images/images": evidence.pixels}
-    for signature in ("serving_default", "predict_images", "predict_images_uint8"):
+    outputs = evidence.answers.get("outputs", answers.get(f"predict_{description.kind.tensor}/{output}", missing))
+    kind = description.kind
+    expected = {f"{kind.decoder}/{kind.tensor}": evidence.pixels}
+    small = ("predict_images_uint8",) if isinstance(kind, Images) else ()
+    for signature in ("serving_default", f"predict_{kind.tensor}", *small):
         expected[f"{signature}/{output}"] = outputs
         said = answers.get(f"{signature}/{output}", outputs)
         # class names must follow from the version's own probabilities: a rounding error in a close case may give

@@ -15,10 +15,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_transfer.data import ImageData
+from keras_transfer.data import PipelineData
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.formats.translating import read_file
-from keras_transfer.data.kinds import Images
+from keras_transfer.data.kinds import Kind
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.data.pixels.views import over_views
 from keras_transfer.insight.grad_cam import grad_cam, last_feature_map
@@ -33,7 +32,8 @@ class Evidence:
 
     Attributes:
         encoded: bytes of the image files.
-        pixels: uint8 `(count, height, width, 3)`, decoded and resized by the training pipeline.
+        pixels: uint8 `(count, height, width, 3)`, decoded and resized by the training pipeline; or of another kind of
+            data what the pipeline makes of them.
         answers: float32 arrays by name: "outputs" `(count, num_classes)`, "features" `(count, channels)`, and
             "heat_maps" `(count, height, width)` for the class with the highest output. Those that the model does not
             have are left out. Empty if there was no model.
@@ -68,7 +68,7 @@ def read_evidence(path: Path) -> Evidence:
     return Evidence(encoded, found.pop("pixels"), found)
 
 
-def gather(encoded: Sequence[bytes], kind: Images, model: keras.Model | None, views: str | None = None) -> Evidence:
+def gather(encoded: Sequence[bytes], kind: Kind, model: keras.Model | None, views: str | None = None) -> Evidence:
     """Decodes pictures with the training pipeline, and runs a model in memory on them.
 
     Args:
@@ -78,22 +78,22 @@ def gather(encoded: Sequence[bytes], kind: Images, model: keras.Model | None, vi
         views: over which outputs are averaged.
     """
     examples = Examples(np.array(encoded, dtype=object), np.zeros(len(encoded), np.int64), encoded=True)
-    pixels = read_pixels(examples, kind).astype(np.uint8)
+    pixels = read_pixels(examples, kind).astype(kind.spec.dtype.as_numpy_dtype)
     with tf.device("/CPU:0"):  # the version runs there too; a GPU rounds differently
         return Evidence(list(encoded), pixels, {} if model is None else _answers(model, pixels, views))
 
 
-def pictures_of(data: ImageData, count: int) -> list[bytes]:
-    """Returns up to `count` pictures of the data as bytes of image files; images in arrays are encoded as PNG.
+def contents_of(data: PipelineData, count: int) -> list[bytes]:
+    """Returns up to `count` examples of the data as bytes of files; images in arrays are encoded as PNG.
 
-    They are evenly spaced among the validation images, or the training images if there are none.
+    They are evenly spaced among the validation examples, or the training examples if there are none.
     """
     examples = data.splits.get("validation") or data.splits["train"]
     chosen = np.unique(np.linspace(0, len(examples) - 1, count).astype(int))
     found = []
     for item in examples.items[chosen]:
         try:
-            found.append(_bytes_of(item, examples, data.pixel_range))
+            found.append(_bytes_of(item, examples, data.kind))
         except OSError:  # deleted since
             continue
     return found
@@ -108,9 +108,9 @@ def weights_hash(model: keras.Model) -> str:
     return hashlib.sha256(b"".join(sorted(digests))).hexdigest()
 
 
-def _bytes_of(item: Any, examples: Examples, pixel_range: tuple[float, float] | None) -> bytes:
+def _bytes_of(item: Any, examples: Examples, kind: Kind) -> bytes:
     if examples.in_files:
-        return read_file(item, pixel_range)
+        return kind.content_of(item)
     if examples.encoded:
         return bytes(item)
     file = BytesIO()
@@ -129,6 +129,6 @@ def _answers(model: keras.Model, pixels: np.ndarray, views: str | None) -> dict[
         outputs = keras.Model(model.inputs[0], model.outputs[0])
         run = partial(outputs.predict, batch_size=_BATCH, verbose=0)
         found["outputs"] = over_views(lambda every: run(every.numpy()), pixels.astype(np.float32), views).numpy()
-    if last_feature_map(model) is not None:
+    if pixels.ndim == 4 and last_feature_map(model) is not None:
         found["heat_maps"] = grad_cam(model, pixels, class_ids=found["outputs"].argmax(axis=1))
     return found

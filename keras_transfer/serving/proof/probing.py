@@ -31,7 +31,9 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
     Returns:
         Arrays by signature and output, such as "features/features".
     """
-    inputs = {"image_bytes": np.array(encoded, dtype=object), "images": pixels, "class_ids": class_ids}
+    content = np.array(encoded, dtype=object)
+    known = {"image_bytes": content, "audio_bytes": content, "images": pixels, "waveforms": pixels}
+    inputs = {**known, "class_ids": class_ids}
     found: dict[str, list[np.ndarray]] = {}
     for name, signature in module.signatures.items():
         specs = signature.structured_input_signature[1]

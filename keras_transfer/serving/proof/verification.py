@@ -13,14 +13,13 @@ import numpy as np
 
 from keras_transfer._arguments import PATH, Kind, Number, Whole, takes
 from keras_transfer._checks import InputError, VerificationError
-from keras_transfer.data import ImageData
-from keras_transfer.data.files import check_files, find_images
-from keras_transfer.data.formats.translating import read_file
+from keras_transfer.data import PipelineData
+from keras_transfer.data.by_kind import faults_in, files_of
 from keras_transfer.models.precision import in_float32
 from keras_transfer.models.stages import MODEL
 from keras_transfer.serving.description import Description, library_versions, read_description
 from keras_transfer.serving.proof.differences import Verification, compare, of_task, together
-from keras_transfer.serving.proof.evidence import FILE, Evidence, gather, pictures_of, read_evidence, weights_hash
+from keras_transfer.serving.proof.evidence import FILE, Evidence, contents_of, gather, read_evidence, weights_hash
 from keras_transfer.serving.proof.probe import Probe
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import find_version
@@ -32,7 +31,7 @@ _PICTURES = 16  # number of the user's pictures that an export is verified with
 
 
 def verify_export(
-    probe: Probe, folder: Path, model: keras.Model, data: ImageData | None, description: Description
+    probe: Probe, folder: Path, model: keras.Model, data: PipelineData | None, description: Description
 ) -> Verification:
     """Verifies a version before it is published, and writes the result and the evidence into its folder.
 
@@ -40,8 +39,8 @@ def verify_export(
         VerificationError: if a difference is above the tolerance (the message names the largest), or the version
             cannot be run.
     """
-    drawn = specimens(description.image_size)
-    own = [] if data is None else pictures_of(data, _PICTURES)
+    drawn = specimens(description.kind)
+    own = [] if data is None else contents_of(data, _PICTURES)
     evidence = gather([*drawn, *own], description.kind, model, description.views)
     (answers,) = probe.ask(folder, [evidence])
     verification = compare(answers, evidence, description, TOLERANCE)
@@ -58,7 +57,7 @@ def verify_many(
     probe: Probe,
     folder: Path,
     models: Mapping[str, keras.Model],
-    data: Mapping[str, ImageData],
+    data: Mapping[str, PipelineData],
     tasks: Mapping[str, Description],
 ) -> None:
     """Verifies a version with several tasks before it is published, and writes the results into its folder, by task.
@@ -67,8 +66,8 @@ def verify_many(
         VerificationError: as `verify_export`; the message names the task.
     """
     first = next(iter(tasks.values()))
-    own = [picture for name in tasks if name in data for picture in pictures_of(data[name], _PICTURES)]
-    pictures = [*specimens(first.image_size), *own]
+    own = [picture for name in tasks if name in data for picture in contents_of(data[name], _PICTURES)]
+    pictures = [*specimens(first.kind), *own]
     evidence = {name: gather(pictures, first.kind, models[name]) for name in tasks}
     (answers,) = probe.ask(folder, [Evidence(pictures, evidence[next(iter(tasks))].pixels, {})])
     content: dict[str, Any] = {}
@@ -84,7 +83,7 @@ def verify_many(
 
 @takes(
     path=PATH,
-    data=PATH | Kind(ImageData, "the data of a training") | None,
+    data=PATH | Kind(PipelineData, "the data of a training") | None,
     model=PATH | MODEL | None,
     tolerance=Number(0, above=True) | None,
     images=Whole(1),
@@ -92,7 +91,7 @@ def verify_many(
 def verify(
     path: str | os.PathLike[str],
     *,
-    data: str | os.PathLike[str] | ImageData | None = None,
+    data: str | os.PathLike[str] | PipelineData | None = None,
     model: keras.Model | str | os.PathLike[str] | None = None,
     tolerance: float | None = None,
     images: int = 64,
@@ -188,14 +187,15 @@ def _load(path: Path) -> keras.Model:
         raise InputError(f"Expected a model saved by Keras. Received: {str(path)!r} ({error}).") from error
 
 
-def _pictures(data: str | os.PathLike[str] | ImageData, count: int, description: Description) -> list[bytes]:
-    if isinstance(data, ImageData):
-        return pictures_of(data, count)
+def _pictures(data: str | os.PathLike[str] | PipelineData, count: int, description: Description) -> list[bytes]:
+    if isinstance(data, PipelineData):
+        return contents_of(data, count)
     folder = Path(data).expanduser()
-    files = find_images(folder) if folder.is_dir() else []
+    kind = description.kind
+    files = files_of(kind, folder) if folder.is_dir() else []
     chosen = [files[index] for index in np.unique(np.linspace(0, len(files) - 1, count).astype(int))] if files else []
-    bad = {left_out.path for left_out in check_files(chosen, max(description.image_size))}
-    usable = [read_file(path, description.pixel_range) for path in chosen if path not in bad]
+    bad = {left_out.path for left_out in faults_in(kind, chosen)}
+    usable = [kind.content_of(path) for path in chosen if path not in bad]
     if not usable:
-        raise InputError(f"Expected a folder with pictures that can be decoded. Received: {str(data)!r}.")
+        raise InputError(f"Expected a folder with {kind.files} that can be decoded. Received: {str(data)!r}.")
     return usable

@@ -1,0 +1,73 @@
+"""Which kind of data it is: of what the description of an export says, and of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_transfer._checks import InputError
+from keras_transfer.data.kinds.images import Images
+from keras_transfer.data.kinds.kind import Kind
+from keras_transfer.data.kinds.sounds import Sounds
+
+
+def kind_described(content: Mapping[str, Any]) -> Kind:
+    """Returns the kind that the description of an export is of; one without a kind is of images.
+
+    Raises:
+        KeyError, TypeError: if something is missing or has another form.
+    """
+    if content.get("kind", Images.name) == Sounds.name:
+        return Sounds(content["sample_rate"], content["seconds"])
+    pixel_range = tuple(content.get("pixel_range") or ()) or None
+    return Images(tuple(content["image_size"]), content["resize"], pixel_range, content.get("channels", 3))
+
+
+def kind_of_model(model: keras.Model, like: Kind | str = "crop") -> Kind:
+    """Returns what a model takes.
+
+    Args:
+        model: with one input.
+        like: the kind of the data that it was trained on, which says how images are resized, and to what size for a
+            model that takes any; or how images are resized alone.
+
+    Raises:
+        InputError: if the form of the model's input is not fixed, clients could not send it, or it is of another kind.
+    """
+    shape = model.input_shape
+    found = _sounds(model) if len(shape) == 2 else _images(model, like)
+    if isinstance(like, Kind) and like.name != found.name:
+        raise InputError(f"Expected data of {found.noun}, which the model takes. Received: data of {like.noun}.")
+    return found
+
+
+def _images(model: keras.Model, like: Kind | str) -> Images:
+    shape, known = model.input_shape, like if isinstance(like, Images) else None
+    size = tuple(shape[1:3])
+    if None in size:
+        if known is None:
+            raise InputError(
+                "Expected `data`, whose image size the version then has, or a model with a fixed one. Received: no "
+                f"data, and input shape {shape}."
+            )
+        size = tuple(known.image_size)
+    if shape[3] not in (1, 3):
+        raise InputError(
+            f"Expected a model of pictures with 1 or 3 channels, since clients send picture files. Received: one with "
+            f"{shape[3]}. Keras' own model.export(folder) writes a SavedModel that takes arrays."
+        )
+    resize = like if isinstance(like, str) else known.resize if known else "crop"
+    return Images(size, resize, known.pixel_range if known else None, shape[3])
+
+
+def _sounds(model: keras.Model) -> Sounds:
+    heard = [layer for layer in model.layers if isinstance(layer, keras.layers.MelSpectrogram)]
+    if not heard or None in model.input_shape[1:]:
+        raise InputError(
+            "Expected a model of images, or of sounds as build_model(sound=...) makes it. Received: one with the input "
+            f"shape {model.input_shape}. Keras' own model.export(folder) writes a SavedModel that takes arrays."
+        )
+    rate = int(heard[0].sampling_rate)
+    return Sounds(rate, model.input_shape[1] / rate)
