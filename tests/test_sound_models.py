@@ -138,7 +138,11 @@ def test_sounds_of_any_form_are_answered(exported, rate, width, channels, second
     assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"RIFF\0\0\0\0WAVE", wav(np.zeros(100), 8000)[:100]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"RIFF\0\0\0\0WAVE", wav(np.zeros(100), 8000)[:100]],
+    ids=["empty", "text", "no chunks", "cut off"],
+)
 def test_what_is_no_sound_is_named(exported, content):
     with pytest.raises(kt.InputError, match=rf"{len(content)} bytes"):
         kt.load(exported[1]).predict([content])
