@@ -115,7 +115,10 @@ def build_model(
     network = wrap(part.build(weights, size, backbone_options))
     own = network.input.shape[-1] or 3
     if heard is not None and (channels is not None or None in size):
-        raise InputError("Expected no `channels`, and one image size, with `sound`. Received both.")
+        raise InputError(
+            f"Expected no `channels` and a fixed image size with `sound`. Received: channels={channels}, "
+            f"image_size={image_size!r}."
+        )
     network, preprocess = with_channels(network, part.preprocess, channels or own)
     if heard is None:
         inputs = keras.Input((*size, channels or own), name="images", dtype="float32")
