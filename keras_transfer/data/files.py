@@ -12,7 +12,7 @@ import tensorflow as tf
 from rich.progress import track
 
 from keras_transfer.data.faults import AT_FIRST, LeftOut, content_of, why_mislabelled, why_undecodable
-from keras_transfer.data.formats.naming import format_named
+from keras_transfer.data.formats.naming import format_named, named_below
 from keras_transfer.data.formats.translating import is_foreign, reader
 from keras_transfer.data.known_files import KnownFiles
 from keras_transfer.data.pipelines.fetching import fetched
@@ -28,12 +28,7 @@ _PROGRESS_FROM = 2000  # fewer files are read in about a second
 
 def find_images(folder: Path) -> list[Path]:
     """Returns what is named like an image below a folder, hidden names aside, in the order of the names."""
-    found = [
-        path
-        for path in folder.rglob("*")
-        if format_named(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return named_below(folder, format_named)
 
 
 def check_files(paths: Sequence[Path], side: int) -> list[LeftOut]:

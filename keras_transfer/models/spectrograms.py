@@ -152,7 +152,7 @@ class LogMel:
             float32 `(batch, height, width, 3)` in [0, 255].
         """
         power = self._spectrogram(waveforms, exponent=2.0)
-        decibels = ops.log(ops.maximum(power, 1e-10)) * (10 / 2.302585092994046)
+        decibels = 10.0 * ops.log10(ops.maximum(power, 1e-10))
         loudest = ops.maximum(ops.max(decibels, axis=(1, 2), keepdims=True), _QUIET)
         shown = ops.clip((decibels - loudest) / _RANGE + 1.0, 0.0, 1.0) * 255.0
         upright = ops.expand_dims(ops.flip(shown, axis=1), -1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from keras_transfer.data.formats.format import FORMATS
@@ -59,6 +60,16 @@ def span_of(path: str | os.PathLike[str]) -> tuple[float, float] | None:
     """
     found = _SPAN.search(os.fspath(path))
     return (float(found[1]), float(found[2])) if found else None
+
+
+def named_below(folder: Path, named: Callable[[Path], object]) -> list[Path]:
+    """Returns what is named as wanted below a folder, hidden names aside, in the order of the names."""
+    found = [
+        path
+        for path in folder.rglob("*")
+        if named(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
 def format_named(path: str | os.PathLike[str]) -> str | None:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import InputError
 from keras_transfer.data.formats.format import FormatError
-from keras_transfer.data.formats.naming import file_of, span_of
+from keras_transfer.data.formats.naming import file_of, named_below, span_of
 
 WAV = (".wav", ".wave")
 OTHERS = (".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif")  # soundfile decodes them
@@ -30,12 +29,7 @@ def is_sound(path: str | os.PathLike[str]) -> bool:
 
 def find_sounds(folder: Path) -> list[Path]:
     """Returns what is named like a sound below a folder, hidden names aside, in the order of the names."""
-    found = [
-        path
-        for path in folder.rglob("*")
-        if is_sound(path) and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    ]
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    return named_below(folder, is_sound)
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -99,11 +93,3 @@ def _soundfile() -> Any:
     except (ImportError, OSError) as error:  # the library, or the one in C that it loads
         raise FormatError(NEEDS) from error
     return soundfile
-
-
-def check_soundfile(what: str) -> None:
-    """Raises InputError if soundfile is not installed, which `what` needs."""
-    try:
-        _soundfile()
-    except FormatError as error:
-        raise InputError(f"Expected soundfile for {what}; pip install 'keras-transfer[sound]'.") from error

@@ -85,7 +85,7 @@ def _samples(content: tf.Tensor, tag: tf.Tensor, bits: tf.Tensor) -> tf.Tensor:
     """Makes numbers of bytes, float32 `(samples * channels,)`."""
 
     def whole(dtype: tf.DType, zero: float, scale: float) -> Callable[[], tf.Tensor]:
-        return lambda: tf.cast((tf.cast(tf.io.decode_raw(content, dtype), tf.float64) - zero) / scale, tf.float32)
+        return lambda: (tf.cast(tf.io.decode_raw(content, dtype), tf.float32) - zero) / scale
 
     def of_three_bytes() -> tf.Tensor:
         parts = tf.cast(tf.reshape(tf.io.decode_raw(content, tf.uint8), (-1, 3)), tf.int32)

@@ -69,9 +69,7 @@ class Wanted:
     advice: str
 
 
-def files_of_classes(
-    directory: Path, wanted: Wanted, stacklevel: int = 4
-) -> tuple[dict[str, Path], dict[str, dict[str, list[Path]]]]:
+def files_of_classes(directory: Path, wanted: Wanted) -> tuple[dict[str, Path], dict[str, dict[str, list[Path]]]]:
     """Returns the folder of each split, and the files of each split by class.
 
     Raises:
@@ -81,13 +79,13 @@ def files_of_classes(
     if not directory.is_dir():
         raise InputError(f"Expected a folder of class folders. Received: {str(directory)!r}, which is not a folder.")
     parts = split_folders(directory)
-    files = {split: _by_class(folder, wanted, stacklevel) for split, folder in parts.items()}
+    files = {split: _by_class(folder, wanted) for split, folder in parts.items()}
     if not any(files.values()):
         raise DataError(_nothing(directory, wanted))
     for path in (path for folder in parts.values() for path in class_folders(folder)):
         if written(path.name) not in files["train"] and not wanted.find(path):
             said = f"{printable(path.name)} {why_no_class(path, wanted.noun)}."
-            warnings.warn(said, DataWarning, stacklevel=stacklevel)
+            warnings.warn(said, DataWarning, stacklevel=4)
     for split, by_class in files.items():
         strangers = sorted(set(by_class) - set(files["train"]))
         if strangers:
@@ -151,7 +149,7 @@ def why_no_class(folder: Path, noun: str = "images") -> str:
     return f"holds no {one} that can be used, so there is no such class; it holds {held or 'nothing'}"
 
 
-def _by_class(folder: Path, wanted: Wanted, stacklevel: int) -> dict[str, list[Path]]:
+def _by_class(folder: Path, wanted: Wanted) -> dict[str, list[Path]]:
     """Returns the files of each class folder. Folders without any are not classes."""
     listed: dict[str, list[Path]] = {}
     for path in class_folders(folder):
@@ -162,7 +160,7 @@ def _by_class(folder: Path, wanted: Wanted, stacklevel: int) -> dict[str, list[P
                 f"{path.name} holds {len(others)} files that are not read, {sorted(set(others))[:5]}, "
                 f"beside {len(found)} {wanted.noun}. {wanted.advice}",
                 DataWarning,
-                stacklevel=stacklevel + 1,
+                stacklevel=5,
             )
         if found:
             listed.setdefault(written(path.name), []).extend(found)
