@@ -28,7 +28,7 @@ from .insight.batch_norm import BatchNormCheck, check_batch_norm
 from .insight.calibration import Calibration, calibrate
 from .insight.evaluation import evaluate
 from .insight.grad_cam import grad_cam
-from .models import heads, pooling, tuning
+from .models import heads, pooling, token_pooling, tuning
 from .models.backbones.backbone import Backbone
 from .models.building import build_model
 from .models.deltas import apply_delta, save_delta
@@ -161,6 +161,7 @@ __all__ = [
     "split",
     "stages",
     "testing",
+    "token_pooling",
     "tunable",
     "tuned",
     "tuning",

@@ -7,6 +7,7 @@ from keras_transfer.adaptation.alignment import ALIGNMENTS
 from keras_transfer.adaptation.validators import VALIDATORS
 from keras_transfer.data.augment.named import AUGMENTATIONS, MIXINGS
 from keras_transfer.data.augment.sounds import SOUND_AUGMENTATIONS
+from keras_transfer.data.augment.texts import TEXT_AUGMENTATIONS
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.data.pixels.views import VIEWS
 from keras_transfer.engines import ENGINES
@@ -14,6 +15,7 @@ from keras_transfer.features.ranking import RANKINGS
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.heads import HEADS
 from keras_transfer.models.pooling import POOLINGS
+from keras_transfer.models.token_pooling import TOKEN_POOLINGS
 from keras_transfer.models.tuning import TUNINGS
 from keras_transfer.runtimes import FORMATS
 from keras_transfer.schedules.named import SCHEDULES
@@ -28,6 +30,7 @@ _REGISTRIES = {
     for registry in (
         BACKBONES,
         POOLINGS,
+        TOKEN_POOLINGS,
         HEADS,
         TUNINGS,
         SCHEDULES,
@@ -37,6 +40,7 @@ _REGISTRIES = {
         BALANCES,
         AUGMENTATIONS,
         SOUND_AUGMENTATIONS,
+        TEXT_AUGMENTATIONS,
         MIXINGS,
         RESIZES,
         VIEWS,
@@ -55,9 +59,9 @@ def available(kind: str | None = None) -> list[str]:
     """Lists the names of a kind of part, or the kinds.
 
     Args:
-        kind: "backbone", "pooling", "head", "tuning", "schedule", "rate", "recipe", "penalty", "balance",
-            "augmentation", "sound augmentation", "mixing", "resize", "views", "format" (of other runtimes),
-            "alignment", "validator", "ranking", "task" or "engine"; None for the list of these.
+        kind: "backbone", "pooling", "token pooling", "head", "tuning", "schedule", "rate", "recipe", "penalty",
+            "balance", "augmentation", "sound augmentation", "text augmentation", "mixing", "resize", "views", "format"
+            (of other runtimes), "alignment", "validator", "ranking", "task" or "engine"; None for the list of these.
 
     Raises:
         InputError: if there is no such kind.

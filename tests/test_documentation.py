@@ -14,13 +14,16 @@ from configparser import ConfigParser
 from dataclasses import replace
 from pathlib import Path
 
+import keras_hub
 import numpy as np
 import pytest
 from conftest import ROOT, mostly_slow, write_pictures
 from matplotlib.figure import Figure
 from recording import write_sounds
+from writing import encoder, tokenizer, write_reviews
 
 import keras_transfer as kt
+from keras_transfer._presets import is_preset
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.origins import origin_of, remember
 
@@ -68,7 +71,8 @@ def quick(doubles, monkeypatch):
     build, export = kt.build_model, kt.export
 
     def build_small(backbone, num_classes, **options):
-        return build(backbone, num_classes, **{"image_size": 32, **options})
+        small = {} if isinstance(backbone, str) and is_preset(backbone) else {"image_size": 32}
+        return build(backbone, num_classes, **{**small, **options})
 
     monkeypatch.setattr("keras_transfer.build_model", build_small)
     monkeypatch.setattr("keras_transfer.export", lambda *args, **options: export(*args, **options, verify=False))
@@ -80,6 +84,8 @@ def random_weights(monkeypatch):
     build = kt.build_model
 
     def build_random(backbone, num_classes, **options):
+        if isinstance(backbone, str) and is_preset(backbone):
+            return build(backbone, num_classes, **options)
         least = getattr(BACKBONES.find(backbone), "min_image_size", 32) if isinstance(backbone, str) else 32
         options = {"image_size": least, **options, "weights": None}
         model = build(backbone, num_classes, **{**options, "image_size": max(least, options["image_size"])})
@@ -119,12 +125,16 @@ def test_python_in_documents_runs_with_the_networks_they_name(
 def _run_page(page, served_colours, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("KERAS_TRANSFER_CACHE", str(folder / "cache"))
+    monkeypatch.setattr(keras_hub.models.Backbone, "from_preset", lambda preset, **options: encoder("bert"))
+    monkeypatch.setattr(keras_hub.tokenizers.Tokenizer, "from_preset", lambda preset: tokenizer("bert"))
     blocks = _blocks(page, "python")
     text = "\n".join(blocks)
     if "kt.export(" not in text:
         shutil.copytree(served_colours, folder / "saved_models" / "photos")
     for name in re.findall(r'from_audio_directory\(\s*"(\w+)"', text):
         write_sounds(folder / name, per_class=6)
+    for name in re.findall(r'"(\w+)\.csv", text_column', text):
+        write_reviews(folder / f"{name}.csv")
     for name in {"photos", *re.findall(r'(?:from_directory|unlabelled|check|root=)\(?"(?!no_)([\w/]+)"', text)}:
         write_pictures(folder / name, per_class=6)
     (folder / "new.jpg").write_bytes((folder / "photos" / "red" / "0.jpg").read_bytes())

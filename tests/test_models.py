@@ -224,7 +224,7 @@ def test_reserved_names_and_wrong_outputs_are_refused():
         kt.build_model(kt.split(kt.build_model(toy_backbone(), 3), "features")[0], 2)
     images = keras.Input((32, 32, 3))
     with pytest.raises(kt.InputError, match=r"a feature map .* or a vector"):
-        kt.build_model(keras.Model(images, keras.layers.Reshape((-1, 3))(images)), 2)
+        kt.build_model(keras.Model(images, keras.layers.Reshape((32, 32, 3, 1))(images)), 2)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ ELSEWHERE = {
     "engine": "test_engines.py runs each over every backbone",
     "backbone": "test_backbones.py runs a longer contract over each",
     "sound augmentation": "test_sound.py looks at each",
+    "text augmentation": "test_text.py looks at each",
+    "token pooling": "test_text_models.py pools with each, padded and not",
     "mixing": "a mixing is a layer of Keras; test_augment.py",
     "penalty": "test_penalties.py trains with each, cached and uncached",
     "recipe": "test_recipes.py runs each",

@@ -14,6 +14,7 @@ MODULES = (
     "data",
     "heads",
     "pooling",
+    "token_pooling",
     "rates",
     "schedules",
     "recipes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import keras
@@ -38,6 +38,23 @@ def nodes_before(model: keras.Model, end: KerasTensor) -> list[Node]:
             needed.add(id(node))
             waiting += [producer[id(tensor)] for tensor in node.input_tensors if id(tensor) in producer]
     return [node for node in everything if id(node) in needed]
+
+
+def run_through(
+    model: keras.Model,
+    inputs: Sequence[KerasTensor],
+    operation: Callable[[keras.Operation], keras.Operation],
+    call: Callable[..., Any],
+) -> Any:
+    """Lays the calls of a functional model onto other inputs, and returns the outputs.
+
+    Args:
+        model: the functional model.
+        inputs: one tensor for each of its inputs, which other layers may have made.
+        operation: returns the operation that takes the place of one of the model.
+        call: `(operation, *args, **kwargs)`, returns the output of such an operation.
+    """
+    return model._run_through_graph(inputs, operation, call)
 
 
 def crossing(model: keras.Model, before: Iterable[Node]) -> list[KerasTensor]:

@@ -1,4 +1,4 @@
-"""Images and sounds with labels from many sources, always in the same form: ImageData and SoundData."""
+"""Images, sounds and texts with labels from many sources, always in the same form."""
 
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.formats.translating import as_png
@@ -13,11 +13,14 @@ from keras_transfer.data.sources.arrays import from_arrays
 from keras_transfer.data.sources.audio_folders import from_audio_directory
 from keras_transfer.data.sources.folders import from_directory
 from keras_transfer.data.sources.frames import from_dataframe
+from keras_transfer.data.sources.text_folders import from_text_directory
+from keras_transfer.data.sources.texts import from_texts
 from keras_transfer.data.sources.tfds import from_tfds
 from keras_transfer.data.sources.tfrecords import from_tfrecord
 from keras_transfer.data.sources.unlabelled import unlabelled
 from keras_transfer.data.splitting.folds import folds
 from keras_transfer.data.splitting.lists import save_split
+from keras_transfer.data.text_data import TextData
 
 __all__ = [
     "Checkup",
@@ -27,6 +30,7 @@ __all__ = [
     "PipelineData",
     "Shift",
     "SoundData",
+    "TextData",
     "as_png",
     "check",
     "compare",
@@ -35,6 +39,8 @@ __all__ = [
     "from_audio_directory",
     "from_dataframe",
     "from_directory",
+    "from_text_directory",
+    "from_texts",
     "from_tfds",
     "from_tfrecord",
     "save_split",

@@ -69,7 +69,7 @@ class PipelineData(LabelledData):
         Iterate within `naming_bad_files`: a file that has become unreadable is an error here.
         """
         examples = self._examples(in_turn(len(self.splits[split]), epoch or 0), split)
-        return self._batches(examples if epoch is None else self._augmented(examples), split)
+        return self._batches(examples if epoch is None else self._augmented(examples), split, trim=False)
 
     @contextmanager
     def naming_bad_files(self, split: str) -> Iterator[None]:
@@ -188,7 +188,7 @@ class PipelineData(LabelledData):
             augmentations.find(self.augment, self.changes),
             None if self.taught is None else len(self.taught),
         )
-        return augmented(examples, change, self.seed, views)
+        return augmented(examples, change, self.seed, self.kind, views)
 
     def _batches(
         self,
@@ -196,10 +196,12 @@ class PipelineData(LabelledData):
         split: str,
         mix: augmentations.Mixing | None = None,
         substitutes: Substitutes | None = None,
+        *,
+        trim: bool = True,
     ) -> tf.data.Dataset:
         shares = self.num_classes if self.mixes or self.shares else None
         answers = self.taught if split == "train" else None
-        batches = batched(examples, self.batch_size, self.seed, mix, shares, substitutes, answers)
+        batches = batched(examples, self.kind, self.batch_size, self.seed, mix, shares, substitutes, answers, trim=trim)
         found = ready(batches, len(self.splits[split]), self.batch_size)
         found.class_names = list(self.class_names)  # as Keras' own data sets have them; `evaluate` reads both
         found.pixel_range = getattr(self, "pixel_range", None)

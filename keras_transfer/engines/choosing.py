@@ -45,7 +45,7 @@ def choose(model: keras.Model | Any, sample: np.ndarray, images: int, asked: str
 
     Args:
         model: functional, with one input; or a concrete function with one input that gives a list.
-        sample: float32, a batch of images as it will get them.
+        sample: a batch of images, or tokens, as it will get them.
         images: number of them that it will run on.
         asked: name of an engine; "auto" for the one that takes the least time, compiling included.
 
@@ -99,11 +99,12 @@ class Runner:
 
     def __init__(self, model: keras.Model | Any, images: int, asked: str, saying: str | None):
         self._model, self._images, self._asked, self._saying = model, images, asked, saying
+        self._dtype = tf.as_dtype(model.inputs[0].dtype).as_numpy_dtype
         self._run: Run | None = None
 
     def __call__(self, images: Any) -> Sequence[np.ndarray]:
         """Returns the outputs for a batch."""
-        batch = np.asarray(images, np.float32)
+        batch = np.asarray(images, self._dtype)
         if self._run is None:
             chosen = choose(self._model, batch, self._images, self._asked)
             self._run = chosen.run

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_transfer._registry import Registry
 
-Run = Callable[[np.ndarray], Sequence[np.ndarray]]  # float32 images of any number to the float32 outputs
+Run = Callable[[np.ndarray], Sequence[np.ndarray]]  # images of any number, or tokens, to the float32 outputs
 
 
 @dataclass(frozen=True)

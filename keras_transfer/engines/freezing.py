@@ -40,7 +40,7 @@ def inference(model: keras.Model | Any) -> Any:
         outputs = keras.tree.flatten(model(images, training=False))
         return [tf.cast(tensor, tf.float32) for tensor in outputs]
 
-    signature = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    signature = tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype)
     return tf.function(run).get_concrete_function(signature)  # traced here and never again
 
 

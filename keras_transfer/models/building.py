@@ -1,4 +1,6 @@
-"""build_model: one functional `keras.Model` of a backbone, a pooling and a head; its input is raw images or sounds.
+"""build_model: one functional `keras.Model` of a backbone, a pooling and a head.
+
+Its input is raw images, sounds, or the tokens of texts.
 
 The model is not nested: `model.get_layer("conv5_block3_out").output` works."""
 
@@ -16,17 +18,20 @@ from keras import KerasTensor, layers
 from keras_transfer._arguments import PATH, Choice, ImageSize, Kind, Part, Whole, takes
 from keras_transfer._checks import InputError, check_layout
 from keras_transfer._keras.graph import nodes
+from keras_transfer._presets import is_preset
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.backbones.backbone import Backbone, Weights
 from keras_transfer.models.backbones.channels import with_channels
-from keras_transfer.models.backbones.copying import copy_network, end_of_stage, wrap
+from keras_transfer.models.backbones.copying import copy_network, end_of_stage, takes_tokens, wrap
 from keras_transfer.models.backbones.hub import hub_backbone, is_handle
+from keras_transfer.models.backbones.keras_hub import hub_model_backbone, is_hub_model, preset_backbone
 from keras_transfer.models.backbones.reusing import backbone_of
 from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
 from keras_transfer.models.pooling import POOLINGS, Pooling, pool
 from keras_transfer.models.spectrograms import HEARD, Heard, LogMel, log_mel
 from keras_transfer.models.stages import _MARK, check_one_way, marks_of_stages
+from keras_transfer.models.token_pooling import TOKEN_POOLINGS
 from keras_transfer.tasks import TASKS, task_of_activation
 
 ANY_SIZE = Kind(
@@ -40,7 +45,7 @@ ANY_SIZE = Kind(
     image_size=ImageSize() | ANY_SIZE | None,
     channels=Whole(1) | None,
     sound=Kind(LogMel, "a kt.LogMel") | HEARD | None,
-    pooling=Part(POOLINGS),
+    pooling=Part(POOLINGS) | Part(TOKEN_POOLINGS),
     head=Part(HEADS),
     activation=Choice(*(TASKS.find(name).activation for name in TASKS.names())),
     backbone_options=Kind(Mapping, "a mapping from names to values") | None,
@@ -58,15 +63,17 @@ def build_model(
     activation: str = "softmax",
     backbone_options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
-    """Builds a network that takes raw images and returns one number for each class.
+    """Builds a network that takes raw images, sounds or tokens and returns one number for each class.
 
     Args:
-        backbone: name in `kt.available("backbone")`, a TF-Hub handle or SavedModel folder, a `kt.Backbone`, or a
-            `keras.Model` that takes images in [0, 255] and contains its own preprocessing (its weights are copied). A
-            model of this function gives its stages, and leaves its head behind.
+        backbone: name in `kt.available("backbone")`; a preset of KerasHub, by its name (such as
+            "bert_tiny_en_uncased"), handle (`hf://...`, `kaggle://...`) or folder; a TF-Hub handle or SavedModel
+            folder; a `kt.Backbone`; a backbone of KerasHub; or a `keras.Model` that takes images in [0, 255] and
+            contains its own preprocessing (its weights are copied). A model of this function gives its stages, and
+            leaves its head behind.
         num_classes: number of outputs for each image, 1 or more (2 or more with softmax).
         weights: "imagenet" (downloaded by Keras), None for random weights, or a file. A `keras.Model` and a hub model
-            already have weights; "imagenet" and None keep them.
+            already have weights; "imagenet" and None keep them. A preset comes with its own, or random ones for None.
         image_size: height and width in pixels, or one number for both; by default the backbone's default size.
             (None, None) for a model that takes images of any size, where backbone and pooling do.
         channels: of the pictures; by default those of the backbone, which are 3 for all named ones. One channel is
@@ -75,7 +82,9 @@ def build_model(
         sound: for a model of sounds: how they become what the network takes, a `kt.LogMel`; or the data, whose rate and
             length are taken. A network of images gets a picture of each sound, of `image_size`; a `kt.Backbone` with a
             `sound` of its own gets what it was trained on.
-        pooling: name in `kt.available("pooling")` or a function of a feature map.
+        pooling: name in `kt.available("pooling")` or a function of a feature map. For networks with one vector for
+            each token, of texts or of patches: name in `kt.available("token pooling")` or a function of the vectors and
+            the mask of real tokens.
         head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
         activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
         backbone_options: further arguments of the backbone's constructor, such as `{"alpha": 0.25}`.
@@ -83,9 +92,10 @@ def build_model(
     Returns:
         A functional model, all of it trainable (see `set_trainable`). Its input `images` is
         `(batch, height, width, channels)` in [0, 255], uint8 or float32; with `sound` it is `waveforms`, float32
-        `(batch, samples)` in [-1, 1]. The model contains the backbone's preprocessing. Its layer `features` returns the
-        pooled vector `(batch, channels)`, or with head="multilayer" the averages of all stages, its last layer
-        `predictions` the output, float32 `(batch, num_classes)`.
+        `(batch, samples)` in [-1, 1], and of an encoder of texts `tokens`, int32 `(batch, length)`, with -1 after the
+        last token of a shorter text (`kt.data.from_texts` makes them). The model contains the backbone's preprocessing.
+        Its layer `features` returns the pooled vector `(batch, channels)`, or with head="multilayer" the averages of
+        all stages, its last layer `predictions` the output, float32 `(batch, num_classes)`.
 
     Raises:
         InputError: if a name is unknown, the image size is below the backbone's minimum, or the file of weights does
@@ -103,12 +113,12 @@ def build_model(
             f"Expected 2 or more classes with {activation}. Received: num_classes={num_classes}. "
             "For a yes-or-no question use two classes, or activation='sigmoid'."
         )
-    if isinstance(backbone, str) and not is_handle(backbone):
-        backbone = BACKBONES.spelled(backbone)
     if isinstance(weights, str) and weights.lower() == "imagenet":
         weights = "imagenet"
+    if isinstance(backbone, str) and _named(backbone):
+        backbone = BACKBONES.spelled(backbone)
     apply_head = HEADS.find(head)
-    part = _find(backbone)
+    part = _find(backbone, with_weights=weights is not None)
     size = _size(image_size, part)
     heard = log_mel(sound, part.sound)
     # the backbone
@@ -119,18 +129,25 @@ def build_model(
             f"Expected no `channels` and a fixed image size with `sound`. Received: channels={channels}, "
             f"image_size={image_size!r}."
         )
-    network, preprocess = with_channels(network, part.preprocess, channels or own)
-    if heard is None:
+    if takes_tokens(network):
+        if not (image_size is channels is heard is None):
+            raise InputError(
+                "Expected no `image_size`, `channels` or `sound` for an encoder of texts. Received: "
+                f"image_size={image_size!r}, channels={channels}, sound={sound!r}."
+            )
+        inputs, preprocess = keras.Input((None,), name="tokens", dtype="int32"), None
+    elif heard is None:
+        network, preprocess = with_channels(network, part.preprocess, channels or own)
         inputs = keras.Input((*size, channels or own), name="images", dtype="float32")
     else:
         inputs = keras.Input((heard.samples,), name="waveforms", dtype="float32")
-        preprocess = heard.before(preprocess, size, of_sounds=part.sound is not None)
+        preprocess = heard.before(part.preprocess, size, of_sounds=part.sound is not None)
     feature_map = _lay(network, replace(part, preprocess=preprocess), inputs, heard if part.sound else None)
     # the features
-    if len(feature_map.shape) not in (2, 4):
+    if len(feature_map.shape) not in (2, 3, 4):
         raise InputError(
-            "Expected a backbone that returns a feature map (batch, height, width, channels) or a vector "
-            f"(batch, channels). Received: shape {feature_map.shape}."
+            "Expected a backbone that returns a feature map (batch, height, width, channels), vectors (batch, length, "
+            f"channels) or a vector (batch, channels). Received: shape {feature_map.shape}."
         )
     if None in size and name_of(pooling) == "flatten":
         raise InputError(
@@ -142,7 +159,7 @@ def build_model(
     if logits.shape != (None, num_classes):
         raise InputError(f"Expected a head that returns (batch, {num_classes}). Received: shape {logits.shape}.")
     predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
-    model = keras.Model(inputs, predictions, name=backbone if backbone in BACKBONES.names() else "classifier")
+    model = keras.Model(inputs, predictions, name=backbone if _named(backbone) else "classifier")
     named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
     remember(
         model,
@@ -156,7 +173,11 @@ def default_image_size(backbone: str | Backbone | keras.Model) -> int:
     return _find(backbone).image_size
 
 
-def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model) -> Backbone:
+def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model, *, with_weights: bool = True) -> Backbone:
+    if is_hub_model(backbone):
+        return hub_model_backbone(backbone)
+    if isinstance(backbone, Backbone) and is_hub_model(backbone.network):
+        return hub_model_backbone(backbone.network, backbone.preprocess)
     if isinstance(backbone, keras.Model):
         if marks_of_stages(backbone):
             check_one_way(backbone)
@@ -164,11 +185,19 @@ def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model) -> Backbone
         return backbone_of(backbone) if whole else Backbone(backbone, image_size=_own_size(backbone))
     if isinstance(backbone, os.PathLike):
         backbone = str(Path(backbone).expanduser())
-    if isinstance(backbone, str) and is_handle(backbone):
-        return hub_backbone(backbone)
+    if isinstance(backbone, str) and not _named(backbone):
+        if is_preset(backbone):
+            return preset_backbone(backbone, with_weights=with_weights)
+        if is_handle(backbone):
+            return hub_backbone(backbone)
     if isinstance(backbone, (str, Backbone)):
         return BACKBONES.find(backbone)
     raise InputError(f"Expected a backbone's name, a kt.Backbone or a keras.Model. Received: {backbone!r}.")
+
+
+def _named(backbone: object) -> bool:
+    """Says whether a backbone is the name, in whatever case, of one that is registered."""
+    return isinstance(backbone, str) and backbone.lower() in map(str.lower, BACKBONES.names())
 
 
 def _own_size(network: keras.Model) -> int:
@@ -215,7 +244,6 @@ def _lay(network: keras.Model, part: Backbone, images: KerasTensor, in_patches: 
     inputs = part.preprocess(images) if part.preprocess else images
 
     def call(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
-        args, kwargs = keras.tree.map_structure(lambda given: inputs if given is images else given, (args, kwargs))
         output = operation(*args, **kwargs)
         mark = next(waiting)
         if mark is None:
@@ -224,5 +252,5 @@ def _lay(network: keras.Model, part: Backbone, images: KerasTensor, in_patches: 
             return layers.Identity(name=_MARK + mark)(output)
         return in_patches.apart(layers.Identity(name=_MARK + mark)(in_patches.together(output)), output)
 
-    output = copy_network(network, images, call).output
+    output = copy_network(network, inputs, call).output
     return output if in_patches is None else in_patches.together(output)

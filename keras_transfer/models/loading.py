@@ -10,6 +10,7 @@ import keras
 
 from keras_transfer._arguments import PATH, takes
 from keras_transfer._checks import InputError
+from keras_transfer._keras.reloading import freeze_inside, frozen_before_compiled
 from keras_transfer.models.origins import recall
 from keras_transfer.models.tuning.tuning import recall_tuning
 
@@ -45,7 +46,9 @@ def load_model(file: str | os.PathLike[str]) -> keras.Model:
             f"Expected a .keras file. Received: {path.name!r}, which is none. Weights in an .h5 file are read by "
             "kt.build_model(..., weights=file) for the backbone, or by model.load_weights for the whole model."
         )
-    model = keras.models.load_model(path)
+    with frozen_before_compiled():
+        model = keras.models.load_model(path)
+    freeze_inside(model)
     values = recall(model, path)
     if values is not None:
         recall_tuning(model, values)

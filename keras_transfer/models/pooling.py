@@ -6,11 +6,14 @@ A pooling is a function of a Keras tensor that uses Keras layers only, so that a
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import keras
 from keras import KerasTensor, layers, ops
 
 from keras_transfer._registry import Registry
+from keras_transfer.models.stages import real_tokens
+from keras_transfer.models.token_pooling import TOKEN_POOLINGS, TokenPooling
 
 Pooling = Callable[[KerasTensor], KerasTensor]
 POOLINGS: Registry[Pooling] = Registry("pooling", callable, "a function of a feature map")
@@ -69,19 +72,25 @@ def flatten(feature_map: KerasTensor) -> KerasTensor:
 
 
 def pool(
-    output: KerasTensor, pooling: str | Pooling, gather: Callable[[KerasTensor], KerasTensor] | None = None
+    output: KerasTensor,
+    pooling: str | Pooling | TokenPooling,
+    gather: Callable[[KerasTensor], KerasTensor] | None = None,
 ) -> KerasTensor:
     """Applies a pooling to a backbone's output, and names the result `features`; its dtype is that of the pooling.
 
     Args:
-        output: a feature map `(batch, height, width, channels)`, or a vector `(batch, channels)`, which is not pooled.
-        pooling: name of a pooling, or a function.
+        output: a feature map `(batch, height, width, channels)`; the vectors of tokens `(batch, length, channels)`; or
+            a vector `(batch, channels)`, which is not pooled.
+        pooling: name of a pooling, or of a token pooling where there are tokens, or a function.
         gather: makes the features of the pooled vector; None where they are that vector.
 
     Raises:
         InputError: if the name is unknown.
     """
-    apply = POOLINGS.find(pooling)
-    vector = output if len(output.shape) == 2 else apply(output)
+    if len(output.shape) == 3:
+        vector = TOKEN_POOLINGS.find(cast(Any, pooling))(output, real_tokens(output))
+    else:
+        apply = POOLINGS.find(cast(Any, pooling))
+        vector = output if len(output.shape) == 2 else apply(output)
     vector = gather(vector) if gather else vector
     return keras.layers.Identity(name="features", dtype=vector.dtype)(vector)

@@ -19,7 +19,11 @@ def in_float32(model: keras.Model) -> keras.Model:
     """
     if not any(layer.compute_dtype in _HALF for layer in layers_inside(model)):
         return model
-    images = keras.Input(model.input_shape[1:], name=model.input.name, dtype="float32")
+    images = keras.Input(
+        model.input_shape[1:],
+        name=model.input.name,
+        dtype=model.input.dtype if "int" in model.input.dtype else "float32",
+    )
     return copy_network(
         model, images, lambda operation, *args, **kwargs: operation(*args, **kwargs), configured=_config_in_float32
     )

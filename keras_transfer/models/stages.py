@@ -15,6 +15,7 @@ from keras_transfer.schedules.parts import HEAD
 
 _MARK = "stage_"
 TAP = "tap_"  # starts the name of a layer that pools the end of a stage for the head
+PADDING = "padding_mask"  # name of the layer that tells, of each place of a text, whether a token is there
 _AVERAGES = {3: layers.GlobalAveragePooling1D, 4: layers.GlobalAveragePooling2D, 5: layers.GlobalAveragePooling3D}
 MODEL = Kind(keras.Model, "a keras.Model, such as build_model returns")
 
@@ -48,8 +49,21 @@ def ends_of_stages(tensor: KerasTensor) -> dict[str, KerasTensor]:
 
 
 def averaged(tensor: KerasTensor, name: str | None = None) -> KerasTensor:
-    """Averages over all places between the batch and the channels: `(batch, ..., channels)` to `(batch, channels)`."""
-    return _AVERAGES.get(len(tensor.shape), layers.Identity)(name=name)(tensor)
+    """Averages over all places between the batch and the channels: `(batch, ..., channels)` to `(batch, channels)`.
+
+    Of texts, the places where no token is do not count.
+    """
+    average = _AVERAGES.get(len(tensor.shape), layers.Identity)(name=name)
+    real = real_tokens(tensor)
+    return average(tensor) if real is None else average(tensor, mask=real)
+
+
+def real_tokens(tensor: KerasTensor) -> KerasTensor | None:
+    """Returns where a text has tokens, int32 `(batch, length)`, of the vectors of tokens; None of other tensors."""
+    if len(tensor.shape) != 3:
+        return None
+    model = keras.Model(keras.utils.get_source_inputs(tensor), tensor)
+    return next((layer.output for layer in model.layers if layer.name == PADDING), None)
 
 
 def name_of_mark(mark: keras.layers.Layer) -> str:

@@ -17,6 +17,7 @@ from keras_transfer.schedules.named import (
     plan,
     solve,
     surgical,
+    ulmfit,
 )
 from keras_transfer.schedules.solved_start import from_solved
 
@@ -34,4 +35,5 @@ __all__ = [
     "rates",
     "solve",
     "surgical",
+    "ulmfit",
 ]

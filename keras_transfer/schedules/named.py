@@ -82,6 +82,27 @@ def gradual(epochs: int, learning_rate: float, stages: Sequence[str]) -> tuple[P
     return _phases([head, *_share(rest, len(opened))], [HEAD, *opened], rates)
 
 
+@SCHEDULES.register("ulmfit")
+def ulmfit(epochs: int, learning_rate: float, stages: Sequence[str], *, decay: float = 2.6) -> tuple[Phase, ...]:
+    """Trains the head for an epoch, then one more stage in each epoch, and all in those that are left.
+
+    Each stage trains at the rate of the one after it, divided by `decay`. Howard and Ruder, "Universal Language Model
+    Fine-tuning for Text Classification" (2018), sections 3.2 and 3.3, https://arxiv.org/abs/1801.06146. Their rate is
+    `rate="slanted_triangular"`; here it rises and falls in each phase, since the paper's one triangle over all epochs
+    is at its peak before most stages are open. With fewer epochs than stages the first stages stay as they are.
+
+    Example:
+        >>> [(phase.epochs, phase.unfrozen) for phase in ulmfit(5, 1e-3, ["block1", "block2"])]
+        [(1, 'head'), (1, 1), (3, 2)]
+    """
+    opened = list(range(1, len(stages) + 1))[: max(epochs - 1, 0)]
+    steps: list[Unfrozen] = [HEAD, *opened]
+    lengths = [1] * len(steps)
+    lengths[-1] += epochs - len(steps)
+    factor = 1 / Number(1)("decay", decay)
+    return tuple(Phase(length, step, learning_rate, factor) for length, step in zip(lengths, steps, strict=True))
+
+
 @SCHEDULES.register("last_n")
 def last_n(epochs: int, learning_rate: float, stages: Sequence[str], *, n: int = 1) -> tuple[Phase, ...]:
     """Trains the head for the first half of the epochs, then head and last `n` stages at a hundredth of the rate.

@@ -38,6 +38,21 @@ def one_cycle(progress: float, *, peak: float = 0.3, start: float = 1 / 25, end:
     return end + (1 - end) * (1 + math.cos(math.pi * (progress - peak) / (1 - peak))) / 2
 
 
+@RATES.register("slanted_triangular")
+def slanted_triangular(progress: float, *, cut: float = 0.1, ratio: float = 32.0) -> float:
+    """Rises along a line from `1 / ratio` to 1 until the progress is `cut`, then falls along a line back to it.
+
+    Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification" (2018), equation 3,
+    https://arxiv.org/abs/1801.06146.
+
+    Example:
+        >>> [round(slanted_triangular(progress), 3) for progress in (0, 0.05, 0.1, 0.55, 0.999)]
+        [0.031, 0.516, 1.0, 0.516, 0.032]
+    """
+    share = progress / cut if progress < cut else (1 - progress) / (1 - cut)
+    return (1 + share * (ratio - 1)) / ratio
+
+
 @RATES.register("warmup_cosine")
 def warmup_cosine(progress: float, *, warmup: float = 0.1) -> float:
     """Rises linearly from 0.01 to 1 until the progress is `warmup`, then falls to 0 along half a cosine.

@@ -18,6 +18,7 @@ from keras_transfer.data.formats import FORMATS
 from keras_transfer.data.formats.format import HEAD
 from keras_transfer.data.formats.naming import image_format
 from keras_transfer.data.hearing import why_no_sound
+from keras_transfer.data.kinds import kind_described
 from keras_transfer.server.faults import Code, Fault, invalid
 from keras_transfer.serving.description import DESCRIPTION
 
@@ -100,10 +101,12 @@ class Servable:
 
     def __init__(self, folder: Path, version: int):
         self.version = version
+        self.description = _description(folder)
+        if "kind" in self.description:
+            kind_described(self.description).prepare_runtime()
         self._module = tf.saved_model.load(str(folder))  # kept, or the signatures would lose their variables
         self.signatures = {name: _signature(name, function) for name, function in self._module.signatures.items()}
         self.signature_defs = _signature_defs(folder)
-        self.description = _description(folder)
 
     def signature(self, name: str, missing: Fault | None = None) -> Signature:
         """Returns the signature of a name.

@@ -189,7 +189,7 @@ def _described(folder: Path, content: dict[str, Any]) -> Description:
     try:
         return Description(
             tuple(content["class_names"]),
-            kind_described(content),
+            kind_described(content, folder),
             content["activation"],
             content.get("views"),
             content.get("coverage"),

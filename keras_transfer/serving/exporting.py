@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from keras_transfer._arguments import PATH, Choice, Flag, Kind, Number, Part, Whole, takes
 from keras_transfer._checks import DiskError, InputError
@@ -29,7 +28,7 @@ from keras_transfer.serving.description import Description, describe
 from keras_transfer.serving.proof.hashes import write_hashes
 from keras_transfer.serving.proof.probe import Probe
 from keras_transfer.serving.proof.verification import verify_export
-from keras_transfer.serving.signatures import signatures
+from keras_transfer.serving.signatures import resources_of, signatures
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import publish
 from keras_transfer.serving.warmup import write_warmup
@@ -187,16 +186,10 @@ def _validated(model: keras.Model, data: PipelineData | None, views: str | None)
 def _write(model: keras.Model, folder: Path, description: Description, top_k: int | None) -> None:
     asked = signatures(model, description, top_k)
     archive = keras.export.ExportArchive()
-    archive.track(_resources(model))
+    archive.track(resources_of([model], description.kind))
     for name, signature in asked.items():
         archive.add_endpoint(name, signature.function, list(signature.inputs))
     archive.write_out(str(folder), verbose=False)
     write_warmup(folder, asked, specimens(description.kind)[0])
+    description.kind.write_beside(folder)
     description.write(folder)
-
-
-def _resources(model: keras.Model) -> tf.Module:
-    """Wraps a model so that Keras finds its lookup tables but not its weights, which it would otherwise write twice."""
-    holder = tf.Module()
-    holder.model = model
-    return holder

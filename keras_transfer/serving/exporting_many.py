@@ -28,7 +28,7 @@ from keras_transfer.serving.description import Description, describe, write_many
 from keras_transfer.serving.proof.hashes import write_hashes
 from keras_transfer.serving.proof.probe import Probe
 from keras_transfer.serving.proof.verification import verify_many
-from keras_transfer.serving.signatures import Answer, Signature
+from keras_transfer.serving.signatures import Answer, Signature, resources_of
 from keras_transfer.serving.specimens import specimens
 from keras_transfer.serving.versions import publish
 from keras_transfer.serving.warmup import write_warmup
@@ -150,13 +150,12 @@ def _write(models: Mapping[str, keras.Model], cut: str, folder: Path, every: Map
     prefix, suffixes = next(iter(halves.values()))[0], {name: suffix for name, (_, suffix) in halves.items()}
     asked = _signatures(prefix, suffixes, every)
     archive = keras.export.ExportArchive()
-    holder = tf.Module()
-    holder.models = [prefix, *suffixes.values()]
-    archive.track(holder)
+    first = next(iter(every.values()))
+    archive.track(resources_of([prefix, *suffixes.values()], first.kind))
     for name, signature in asked.items():
         archive.add_endpoint(name, signature.function, list(signature.inputs))
     archive.write_out(str(folder), verbose=False)
-    first = next(iter(every.values()))
+    first.kind.write_beside(folder)
     write_warmup(folder, asked, specimens(first.kind)[0])
     write_many(folder, every, cut)
 
@@ -166,7 +165,7 @@ def _signatures(
 ) -> dict[str, Signature]:
     first = next(iter(every.values()))
     kind = first.kind
-    tensors = tf.TensorSpec((None, *kind.spec.shape), tf.float32, name=kind.tensor)
+    tensors = kind.batch_spec
     encoded = tf.TensorSpec((None,), tf.string, name=kind.content)
 
     def outputs_of(batch: tf.Tensor) -> Answer:
@@ -176,14 +175,11 @@ def _signatures(
     network = tf.function(outputs_of, input_signature=[tensors], autograph=False)
     labels = {name: tf.constant(description.class_names) for name, description in every.items()}
 
-    def decoded(content: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(kind.decode, content, fn_output_signature=kind.spec)
-
     def answer(name: str, batch: tf.Tensor) -> Answer:
-        return every[name].task.answer(network(tf.cast(batch, tf.float32))[name], labels[name])
+        return every[name].task.answer(network(tf.cast(kind.trimmed(batch), kind.dtype))[name], labels[name])
 
     def answers(batch: tf.Tensor) -> Answer:
-        outputs = network(tf.cast(batch, tf.float32))
+        outputs = network(tf.cast(kind.trimmed(batch), kind.dtype))
         return {
             f"{name}_{output}": value
             for name, description in every.items()
@@ -191,12 +187,12 @@ def _signatures(
         }
 
     def alone(name: str) -> Signature:
-        return Signature(lambda content: answer(name, decoded(content)), (encoded,))
+        return Signature(lambda content: answer(name, kind.decode_batch(content)), (encoded,))
 
     found = {
-        "serving_default": Signature(lambda content: answers(decoded(content)), (encoded,)),
+        "serving_default": Signature(lambda content: answers(kind.decode_batch(content)), (encoded,)),
         f"predict_{kind.tensor}": Signature(answers, (tensors,)),
-        kind.decoder: Signature(lambda content: {kind.tensor: decoded(content)}, (encoded,)),
+        kind.decoder: Signature(lambda content: {kind.tensor: kind.decode_batch(content)}, (encoded,)),
         **{name: alone(name) for name in every},
     }
     if isinstance(kind, Images):

@@ -153,7 +153,7 @@ def _outputs(run: Runner, pixels: np.ndarray) -> Iterator[np.ndarray]:
 
 def _pixels(served: ServedModel, files: Sequence[Path]) -> np.ndarray:
     examples = Examples(np.array([str(file) for file in files], dtype=object), np.zeros(len(files), np.int64))
-    return read_pixels(examples, served.description.kind) if len(files) else np.zeros((0,), np.uint8)
+    return read_pixels(examples, served.kind) if len(files) else np.zeros((0,), np.uint8)
 
 
 def _write(rows: Any, chunk: list[list[Any]]) -> None:

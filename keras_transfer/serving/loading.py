@@ -38,9 +38,10 @@ class ServedModel:
     def __init__(self, path: Path, task: str | None = None, module: Any = None):
         self.path, self.task = path, task
         self.description = read_description(path, task)
-        self._module = module or _loaded(path)  # kept: without it signatures lose their variables
         self.class_names = self.description.class_names
-        self.kind = self.description.kind
+        self.description.kind.prepare_runtime()
+        self._module = module or _loaded(path)  # kept: without it signatures lose their variables
+        self.kind = self.description.kind.served_by(self._decoded)
 
     def predict(self, images: Images | np.ndarray) -> list[Prediction]:
         """Predicts the classes of images, or of what else the version takes.
@@ -77,13 +78,12 @@ class ServedModel:
 
     @property
     def function(self) -> Any:
-        """Concrete function from what the network takes, such as images, as float32, to a list of the outputs."""
+        """Concrete function from what the network takes, such as images, to a list of the outputs."""
         tensor = self.kind.tensor
         signature, output = self._module.signatures[f"predict_{tensor}"], self.description.output
         output = output if self.task is None else f"{self.task}_{output}"
-        spec = tf.TensorSpec((None, *self.kind.spec.shape), tf.float32)
         answer = tf.function(lambda batch: [signature(**{tensor: batch})[output]])
-        return answer.get_concrete_function(spec)
+        return answer.get_concrete_function(self.kind.batch_spec)
 
     def predict_probabilities(self, images: Images | np.ndarray) -> np.ndarray:
         """Returns the outputs for images as an array.
@@ -118,13 +118,14 @@ class ServedModel:
             InputError: as in `predict`.
         """
         if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
-            form, tensor = tuple(self.kind.spec.shape), self.kind.tensor
-            if images.shape[1:] != form:
+            tensor, form = self.kind.tensor, self.kind.batch_spec.shape[1:]
+            if not form.is_compatible_with(images.shape[1:]):
+                sizes = ", ".join(str(size or "any") for size in form)
                 raise InputError(
-                    f"Expected {tensor} (batch, {', '.join(map(str, form))}){self.kind.range_said}. "
-                    f"Received: shape {images.shape}."
+                    f"Expected {tensor} (batch, {sizes}){self.kind.range_said}. Received: shape {images.shape}."
                 )
-            return self._answer(f"predict_{tensor}", of_arrays, **{tensor: images.astype(np.float32)})
+            given = images.astype(self.kind.dtype.as_numpy_dtype)
+            return self._answer(f"predict_{tensor}", of_arrays, **{tensor: given})
         return self._answer_files(signature, of_files, images)
 
     def features(self, images: Images) -> np.ndarray:
@@ -162,6 +163,10 @@ class ServedModel:
             last = len(self.class_names) - 1
             raise InputError(f"Expected a class from 0 to {last} for each image. Received: class_ids={class_ids!r}.")
         return self._answer_files("explain", ["heat_maps"], images, class_ids=wanted.astype(np.int64))[0]
+
+    def _decoded(self, content: tf.Tensor) -> tf.Tensor:
+        kind = self.description.kind
+        return self._module.signatures[kind.decoder](**{kind.content: content})[kind.tensor]
 
     def _prediction(self, row: np.ndarray) -> Prediction:
         by_name = dict(zip(self.class_names, map(float, row), strict=True))

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
 import tensorflow as tf
 
-from keras_transfer.data.kinds import Images
+from keras_transfer.data.kinds import Images, Kind
 from keras_transfer.data.pixels.views import over_views
 from keras_transfer.insight.grad_cam import heat_maps, last_feature_map, score_model
 from keras_transfer.serving.description import Description
 
 Answer = dict[str, tf.Tensor]
+
+
+def resources_of(models: Sequence[keras.Model], kind: Kind) -> tf.Module:
+    """Wraps models so that Keras finds their lookup tables but not their weights, which it would else write twice.
+
+    Args:
+        models: that are exported.
+        kind: what they take, whose tables are written too.
+    """
+    holder = tf.Module()
+    holder.models, holder.kind = list(models), kind.resources
+    return holder
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     The network is traced once, and all signatures call it. Each signature computes only the outputs that it returns.
     """
     kind = description.kind
-    tensors = tf.TensorSpec((None, *kind.spec.shape), tf.float32, name=kind.tensor)
+    tensors = kind.batch_spec
     encoded = tf.TensorSpec((None,), tf.string, name=kind.content)
     class_ids = tf.TensorSpec((None,), tf.int64, name="class_ids")
     feature_map = last_feature_map(model) if isinstance(kind, Images) else None
@@ -61,38 +73,35 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     def name(outputs: tf.Tensor) -> Answer:
         return description.task.answer(outputs, labels)
 
-    def decoded(content: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(kind.decode, content, fn_output_signature=kind.spec)
-
     def run(batch: tf.Tensor) -> Answer:
-        return network(tf.cast(batch, tf.float32))
+        return network(tf.cast(kind.trimmed(batch), kind.dtype))
 
     def outputs_for(batch: tf.Tensor) -> tf.Tensor:
         return over_views(lambda views: run(views)["outputs"], batch, description.views)
 
     found = {
-        "serving_default": Signature(lambda content: name(outputs_for(decoded(content))), (encoded,)),
+        "serving_default": Signature(lambda content: name(outputs_for(kind.decode_batch(content))), (encoded,)),
         f"predict_{kind.tensor}": Signature(lambda batch: name(outputs_for(batch)), (tensors,)),
-        kind.decoder: Signature(lambda content: {kind.tensor: decoded(content)}, (encoded,)),
+        kind.decoder: Signature(lambda content: {kind.tensor: kind.decode_batch(content)}, (encoded,)),
     }
     if isinstance(kind, Images):
         small = tf.TensorSpec(tensors.shape, tf.uint8, name=kind.tensor)
         found["predict_images_uint8"] = Signature(lambda batch: name(outputs_for(batch)), (small,))
     if "features" in parts:
         found["features"] = Signature(
-            lambda content: {"features": tf.cast(run(decoded(content))["features"], tf.float32)}, (encoded,)
+            lambda content: {"features": tf.cast(run(kind.decode_batch(content))["features"], tf.float32)}, (encoded,)
         )
     if top_k is not None:
 
         def best(content: tf.Tensor) -> Answer:
-            values, ids = tf.math.top_k(outputs_for(decoded(content)), top_k, index_type=tf.int64)
+            values, ids = tf.math.top_k(outputs_for(kind.decode_batch(content)), top_k, index_type=tf.int64)
             return {"class_names": tf.gather(labels, ids), "class_ids": ids, description.output: values}
 
         found["top_k"] = Signature(best, (encoded,))
     if description.possible_from is not None:
 
         def possible(content: tf.Tensor) -> Answer:
-            outputs = outputs_for(decoded(content))
+            outputs = outputs_for(kind.decode_batch(content))
             names = tf.tile(labels[tf.newaxis], (tf.shape(outputs)[0], 1))
             return {"possible": possible_in(outputs, description), "class_names": names, description.output: outputs}
 
@@ -100,7 +109,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     if description.known_from is not None:
 
         def known(content: tf.Tensor) -> Answer:
-            answer = name(outputs_for(decoded(content)))
+            answer = name(outputs_for(kind.decode_batch(content)))
             return {**answer, "known": known_in(answer[description.output], description)}
 
         found["known"] = Signature(known, (encoded,))
@@ -108,7 +117,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
         scores = score_model(model, feature_map)
 
         def explain(content: tf.Tensor, class_ids: tf.Tensor) -> Answer:
-            pixels = decoded(content)
+            pixels = kind.decode_batch(content)
             if description.views is not None:  # the class that the version answers with
                 class_ids = tf.where(class_ids < 0, tf.argmax(outputs_for(pixels), axis=-1), class_ids)
             maps, explained = heat_maps(scores, run(pixels)["feature_map"], class_ids, tuple(kind.spec.shape[:2]))

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from keras_transfer.data.kinds import Images, Kind, Sounds
+from keras_transfer.data.kinds import Images, Kind, Sounds, Texts
 
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
 def specimens(kind: Kind) -> list[bytes]:
     """Returns generated files of a kind of data as bytes: some of each format, that the graph reads in another way."""
-    if isinstance(kind, Sounds):
-        return _sounds(kind)
-    if isinstance(kind, Images):
-        return _images(kind.image_size)
-    raise NotImplementedError(f"Expected specimens of {kind.noun}. Received: a kind that has none.")
+    if type(kind) not in _MAKERS:
+        raise NotImplementedError(f"Expected specimens of {kind.noun}. Received: a kind that has none.")
+    return _MAKERS[type(kind)](kind)
 
 
-def _images(image_size: tuple[int, int]) -> list[bytes]:
+def _texts(kind: Texts) -> list[bytes]:
+    """Returns ten texts: short, empty, long, of several scripts and directions, and bytes that are no text."""
+    return [
+        b"The quick brown fox jumps over the lazy dog.",
+        b"",
+        b"one two three " * kind.length,
+        "Na\u00efve caf\u00e9s, re\u0301sume\u0301s".encode(),
+        "\u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd".encode(),
+        "\u65e5\u672c\u8a9e \u4e2d\u6587".encode(),
+        "\U0001f44d\U0001f3fd so good \U0001f600".encode(),
+        b"a NUL \x00 inside\tand\r\nlines",
+        b"no UTF-8: \xff\xfe\xe9",
+        b"UPPER case [MASK] <s> </s> ##s",
+    ]
+
+
+def _images(kind: Images) -> list[bytes]:
     """Returns nine generated image files as bytes.
 
-    They are five JPEG files (colour, grey, rotated by EXIF, large, tiny), and a PNG, a GIF, a BMP and a WebP file.
-
-    Args:
-        image_size: (height, width) of the model in pixels. The large file exceeds it so far that it is decoded at
-            reduced scale.
+    They are five JPEG files (colour, grey, rotated by EXIF, large, tiny), and a PNG, a GIF, a BMP and a WebP file. The
+    large file exceeds the model's image size so far that it is decoded at reduced scale.
     """
     rotated = Image.Exif()
     rotated[_ORIENTATION] = 6
-    large = 8 * max(image_size) + 24
+    large = 8 * max(kind.image_size) + 24
     return [
         _encoded(_scene(0, 160, 120), "JPEG", quality=90),
         _encoded(_scene(1, 120, 150).convert("L"), "JPEG", quality=90),
@@ -94,3 +107,6 @@ def _recorded(sound: np.ndarray, rate: int, width: int, channels: int = 1) -> by
         written.setparams((channels, width, rate, 0, "NONE", "not compressed"))
         written.writeframes(np.repeat(samples, channels, axis=1).tobytes())
     return file.getvalue()
+
+
+_MAKERS: dict[type[Kind], Callable[[Any], list[bytes]]] = {Images: _images, Sounds: _sounds, Texts: _texts}

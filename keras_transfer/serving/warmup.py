@@ -43,4 +43,4 @@ def _example(spec: tf.TensorSpec, picture: bytes) -> tf.compat.v1.TensorProto:
     """
     if spec.dtype == tf.string:
         return tf.make_tensor_proto([picture])
-    return tf.make_tensor_proto(0, spec.dtype, (1, *spec.shape[1:]))
+    return tf.make_tensor_proto(0, spec.dtype, (1, *(size or 1 for size in spec.shape[1:])))

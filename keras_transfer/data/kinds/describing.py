@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,16 +12,24 @@ from keras_transfer._checks import InputError
 from keras_transfer.data.kinds.images import Images
 from keras_transfer.data.kinds.kind import Kind
 from keras_transfer.data.kinds.sounds import Sounds
+from keras_transfer.data.kinds.texts import Texts
+from keras_transfer.data.text.tokenizing import StoredTokenizer
 
 
-def kind_described(content: Mapping[str, Any]) -> Kind:
+def kind_described(content: Mapping[str, Any], folder: Path | None = None) -> Kind:
     """Returns the kind that the description of an export is of; one without a kind is of images.
+
+    Args:
+        content: of the description.
+        folder: of the export, for a tokenizer that lies there.
 
     Raises:
         KeyError, TypeError: if something is missing or has another form.
     """
-    if content.get("kind", Images.name) == Sounds.name:
+    if content.get("kind") == Sounds.name:
         return Sounds(content["sample_rate"], content["seconds"])
+    if content.get("kind") == Texts.name:
+        return Texts(StoredTokenizer(folder), content["length"])
     pixel_range = tuple(content.get("pixel_range") or ()) or None
     return Images(tuple(content["image_size"]), content["resize"], pixel_range, content.get("channels", 3))
 
@@ -37,7 +46,10 @@ def kind_of_model(model: keras.Model, like: Kind | str = "crop") -> Kind:
         InputError: if the form of the model's input is not fixed, clients could not send it, or it is of another kind.
     """
     shape = model.input_shape
-    found = _sounds(model) if len(shape) == 2 else _images(model, like)
+    if len(shape) == 2:
+        found = _texts(model, like) if "int" in model.inputs[0].dtype else _sounds(model)
+    else:
+        found = _images(model, like)
     if isinstance(like, Kind) and like.name != found.name:
         raise InputError(f"Expected data of {found.noun}, which the model takes. Received: data of {like.noun}.")
     return found
@@ -60,6 +72,15 @@ def _images(model: keras.Model, like: Kind | str) -> Images:
         )
     resize = like if isinstance(like, str) else known.resize if known else "crop"
     return Images(size, resize, known.pixel_range if known else None, shape[3])
+
+
+def _texts(model: keras.Model, like: Kind | str) -> Kind:
+    if not isinstance(like, Texts):
+        if isinstance(like, Kind):
+            return Texts(StoredTokenizer(None), 1)
+        raise InputError("Expected `data`, whose tokenizer the version then has, for a model of texts. Received: none.")
+    like.check_model(model)
+    return like
 
 
 def _sounds(model: keras.Model) -> Sounds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
@@ -25,6 +26,7 @@ class Kind(ABC):
         files: what files of it are called, of more than one.
         maker: what makes such files.
         range_said: in which range numbers lie, in words.
+        dtype: of what the network takes.
         other_formats: how files of other formats are sent to an export, for a person who writes a client.
     """
 
@@ -37,6 +39,7 @@ class Kind(ABC):
     files: ClassVar[str]
     maker: ClassVar[str]
     range_said: ClassVar[str]
+    dtype: ClassVar[tf.DType] = tf.float32
     other_formats: ClassVar[str]
 
     @property
@@ -55,6 +58,19 @@ class Kind(ABC):
         Raises:
             tf.errors.InvalidArgumentError: if the content cannot be decoded.
         """
+
+    def decode_batch(self, raw: tf.Tensor) -> tf.Tensor:
+        """Makes examples of the contents of files, strings `(batch,)`, as `decode` does of one."""
+        return tf.map_fn(self.decode, raw, fn_output_signature=self.spec)
+
+    @property
+    def batch_spec(self) -> tf.TensorSpec:
+        """Shape, dtype and name of a batch that the network takes."""
+        return tf.TensorSpec((None, *self.spec.shape), self.dtype, name=self.tensor)
+
+    def trimmed(self, batch: tf.Tensor) -> tf.Tensor:
+        """Returns a batch without what no example of it needs. A network answers as it does to the whole batch."""
+        return batch
 
     @abstractmethod
     def fit(self, example: tf.Tensor) -> tf.Tensor:
@@ -95,6 +111,27 @@ class Kind(ABC):
         Raises:
             InputError: if it does not.
         """
+
+    @property
+    def resources(self) -> Any:
+        """What holds tables that `decode` looks up, for an export; None where there are none."""
+        return None
+
+    def write_beside(self, folder: Path) -> None:
+        """Writes into the folder of an export what runtimes need that take what the network takes."""
+        return
+
+    def prepare_runtime(self) -> None:
+        """Loads what TensorFlow needs to load an export, besides itself.
+
+        Raises:
+            InputError: if it is not installed.
+        """
+        return
+
+    def served_by(self, decode: Callable[[tf.Tensor], tf.Tensor]) -> Kind:
+        """Returns the kind of an export that was loaded, whose own graph decodes contents, strings `(batch,)`."""
+        return self
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

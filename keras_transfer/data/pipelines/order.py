@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras_transfer.data.pipelines.options import as_written
 
 CHUNK = 64  # images whose order is found, and that are fetched, by one operation
+_WINDOW = 16 * CHUNK  # examples among which those of about the same length are put together
 
 
 @dataclass(frozen=True)
@@ -104,3 +105,38 @@ def _permuted(places: tf.Tensor, size: int, seed: int, epoch: tf.Tensor) -> tf.T
 def in_turn(size: int, epoch: int = 0) -> Order:
     """Returns the order in which the examples are, in a pass of the epoch named."""
     return Order(size, lambda places, number: places, lambda: tf.constant(epoch, tf.int64))
+
+
+def by_length(order: Order, lengths: np.ndarray, batch_size: int, seed: int) -> Order:
+    """Returns an order whose batches hold examples of about the same length, and come in any order.
+
+    Within each window of places the examples are put in the order of their lengths, and its batches shuffled. So a pass
+    has the same examples as before, each in the same window.
+
+    Args:
+        order: of the examples.
+        lengths: of each of them, int `(count,)`.
+        batch_size: examples in a batch.
+        seed: of the order of the batches.
+    """
+    of_example = lengths.astype(np.int64)
+
+    def moved(places: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
+        start = places[0] // _WINDOW * _WINDOW  # the places of a chunk lie in one window
+        window = tf.range(start, tf.minimum(start + _WINDOW, order.size))
+        ranks = tf.argsort(tf.gather(of_example, order.index_at(window, epoch)), stable=True)
+        within, batches = places - start, tf.size(window, tf.int64) // batch_size
+        key = tf.stack([seed + start, epoch])
+        last = tf.maximum(batches - 1, 0)
+        batch = within // batch_size
+        shuffled_batch = tf.random.experimental.index_shuffle(tf.minimum(batch, last), key, last)
+        place = tf.where(batch < batches, shuffled_batch * batch_size + within % batch_size, within)
+        return start + tf.cast(tf.gather(ranks, place), tf.int64)
+
+    uses = order.use_at
+    return Order(
+        order.size,
+        lambda places, epoch: order.index_at(moved(places, epoch), epoch),
+        order.next_epoch,
+        None if uses is None else lambda places, epoch: uses(moved(places, epoch), epoch),
+    )

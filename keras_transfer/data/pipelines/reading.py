@@ -115,7 +115,9 @@ def _pixels_by_index() -> tf.lookup.experimental.MutableHashTable:
     return tf.lookup.experimental.MutableHashTable(tf.int64, tf.string, "", experimental_is_anonymous=True)
 
 
-def augmented(images: tf.data.Dataset, change: Augmentation, seed: int, views: int | None = None) -> tf.data.Dataset:
+def augmented(
+    images: tf.data.Dataset, change: Augmentation, seed: int, kind: Kind, views: int | None = None
+) -> tf.data.Dataset:
     """Changes each image by a seed of its own each time it is used: once an epoch, or as its order says.
 
     With so many views alone, later uses repeat those.
@@ -123,36 +125,40 @@ def augmented(images: tf.data.Dataset, change: Augmentation, seed: int, views: i
 
     def apply(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor, use: tf.Tensor, *more: tf.Tensor) -> Any:
         view = use if views is None else use % views
-        changed = change(tf.cast(image, tf.float32), tf.stack([seed + view * _PER_USE, index]))
-        return tf.ensure_shape(tf.cast(changed, tf.float32), image.shape), label, index, use, *more
+        changed = change(tf.cast(image, kind.dtype), tf.stack([seed + view * _PER_USE, index]))
+        return tf.ensure_shape(tf.cast(changed, kind.dtype), image.shape), label, index, use, *more
 
     return mapped(images, apply)
 
 
 def batched(
     images: tf.data.Dataset,
+    kind: Kind,
     batch_size: int,
     seed: int,
     mix: Mixing | None,
     num_classes: int | None,
     substitutes: Substitutes | None = None,
     taught: np.ndarray | None = None,
+    trim: bool = False,
 ) -> tf.data.Dataset:
     """Makes batches of images and labels.
 
     Args:
         images: of `examples_of` or `augmented`.
+        kind: what they are.
         batch_size: images in a batch.
         seed: of the mixing.
         mix: what is done to a batch, if anything.
         num_classes: for labels as shares float32 `(batch, num_classes)`; None to leave them as they are.
         substitutes: those of `examples_of`.
         taught: in place of labels, `(views, count, width)`; see `LabelledData`.
+        trim: leave out of a batch what no example of it needs.
     """
     table = None if taught is None else tf.constant(taught.reshape(-1, taught.shape[-1]))
 
     def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, use: tf.Tensor, *_: tf.Tensor) -> Any:
-        images = tf.cast(images, tf.float32)
+        images = tf.cast(kind.trimmed(images) if trim else images, kind.dtype)
         if taught is not None:
             labels = tf.gather(table, use % taught.shape[0] * taught.shape[1] + index)
         elif num_classes is not None:

@@ -21,8 +21,12 @@ from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly
 from keras_transfer.data.sources.cells import row_name
 from keras_transfer.data.sources.tables import Table, labels_of
+from keras_transfer.data.sources.text_frames import texts_of_table
+from keras_transfer.data.sources.texts import TextForm
 from keras_transfer.data.splitting.lists import read_quarantine
 from keras_transfer.data.splitting.splits import group_ids
+from keras_transfer.data.text.tokenizing import find_tokenizer
+from keras_transfer.data.text_data import TextData
 from keras_transfer.tasks import TASKS
 
 
@@ -30,6 +34,7 @@ def from_dataframe(
     frame: Any,
     *,
     image_column: str = "image",
+    text_column: str | None = None,
     label_column: str | Sequence[str] = "label",
     label_separator: str | None = None,
     split_column: str | None = None,
@@ -46,9 +51,11 @@ def from_dataframe(
     validation_split: float = 0.2,
     quarantine: str | os.PathLike[str] | None = None,
     pixel_range: tuple[float, float] | None = None,
+    tokenizer: Any = None,
+    length: int | None = None,
     seed: int = 0,
-) -> ImageData:
-    """Reads images that are listed in a table with one row for each image.
+) -> ImageData | TextData:
+    """Reads images that are listed in a table with one row for each image, or the texts in a column.
 
     Rows without a label, and rows whose file is missing or unusable, are named in a warning and listed in `left_out`.
 
@@ -57,6 +64,7 @@ def from_dataframe(
             commas, semicolons or tabs.
         image_column: name of the column with the paths of the images, absolute or relative to `root`. If there is no
             `image`, one with a usual name is taken, such as `filename` or `path`.
+        text_column: name of the column with texts, in place of images; they need a `tokenizer`.
         label_column: name of the column with class names or whole numbers; if there is no `label`, `class`, `category`
             or `target`. For several labels per image: a column with lists of names, or a list of columns with values 0
             and 1 (or yes and no), one column for each label.
@@ -81,6 +89,8 @@ def from_dataframe(
         quarantine: a file written by `Checkup.save_quarantine`, which lists images to leave out.
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; by default
             those of the fewest bits that hold the values of all training images, such as (0, 4095).
+        tokenizer: of texts: that of the network; see `from_texts`.
+        length: tokens of a text at most; by default those of the longest, but at most 256.
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -95,9 +105,25 @@ def from_dataframe(
         keras_transfer._checks.DataError: Expected usable images in the split 'train'. Received: 2 rows, none of them
         usable; a.jpg cannot be read (No such file or directory).
     """
-    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     if task is not None:
         TASKS.find(task)
+    if text_column is not None:
+        form = TextForm(find_tokenizer(tokenizer), length, augment, batch_size, validation_split, seed)
+        return texts_of_table(
+            Table(frame, root),
+            text_column,
+            label_column,
+            form,
+            label_separator=label_separator,
+            split_column=split_column,
+            group_column=group_column,
+            class_names=class_names,
+            task=task,
+            units=units,
+        )
+    if tokenizer is not None or length is not None:
+        raise InputError("Expected `tokenizer` and `length` with `text_column`. Received: no text_column.")
+    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     table = Table(frame, root)
     paths = table.paths(image_column, suffix)
     labels, names = labels_of(table, label_column, label_separator, class_names, task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import numpy as np
 from keras import KerasTensor, layers
 
 from keras_transfer._checks import InputError
+from keras_transfer._keras.graph import run_through
 from keras_transfer._keras.still import layers_inside
 
 
@@ -43,22 +44,47 @@ def end_of_stage(network: keras.Model, end: str) -> KerasTensor:
         ) from None
 
 
+_OF_LAYERS = ("name", "trainable", "dtype")  # what the constructor of each of Keras' layers takes
+
+
 def _like(operation: keras.Operation, configured: Callable[[Any], Any] | None) -> keras.Operation:
     """Makes an operation of the same class and settings, also where the constructor takes no `name` or `trainable`."""
     kind, config = type(operation), operation.get_config()
     if configured is not None:
         config = configured(config)
     try:
-        return kind.from_config(config)
+        made = kind.from_config(config)
+        if "get_config" in vars(operation):
+            _limit_config(made, set(config))
+        return made
     except TypeError:
-        taken = inspect.signature(kind).parameters
+        parameters = inspect.signature(kind).parameters
+        open_ended = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+        taken = {*parameters, *(_OF_LAYERS if open_ended else ())}
         made = kind(**{name: value for name, value in config.items() if name in taken})
         made.name = operation.name
+        if open_ended:  # a file with the copy can then be loaded, as one with the original cannot
+            _limit_config(made, taken)
         return made
+
+
+def _limit_config(operation: keras.Operation, names: set[str]) -> None:
+    """Makes the config of an operation hold these names alone."""
+    own = operation.get_config
+    vars(operation)["get_config"] = lambda: {name: value for name, value in own().items() if name in names}
 
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _add_lora(layer: layers.Layer, copy: layers.Layer) -> None:
+    """Gives the layers inside a copy the matrices of LoRA that those of the layer have: no config tells of them."""
+    changed = {id(part): part for part in layers_inside(layer)[1:] if getattr(part, "lora_enabled", False)}
+    if changed:
+        for own, twin in zip(layers_inside(layer)[1:], layers_inside(copy)[1:], strict=True):
+            if id(own) in changed and not twin.lora_enabled:
+                twin.enable_lora(own.lora_rank, lora_alpha=own.lora_alpha)
 
 
 def own_weights(layer: layers.Layer) -> list[np.ndarray]:
@@ -71,17 +97,17 @@ _RESERVED = {"images", "features", "logits", "predictions"}
 
 def copy_network(
     network: keras.Model,
-    images: KerasTensor,
+    inputs: KerasTensor | Sequence[KerasTensor],
     call: Callable[..., Any],
     fitted: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = None,
     configured: Callable[[Any], Any] | None = None,
     weights: Callable[[layers.Layer], list[np.ndarray]] = own_weights,
 ) -> keras.Model:
-    """Copies a functional network onto the input `images`, with its weights.
+    """Copies a functional network onto other inputs, with its weights.
 
     Args:
         network: the functional network.
-        images: the input tensor of the copy.
+        inputs: what the copy is laid on: a tensor for each of the network's inputs, which layers may have made.
         call: function `(operation, *args, **kwargs)` that applies an operation of the copy and returns its output. It
             is called for each operation, in the order of the graph.
         fitted: function `(values, shape)` that makes weights of a layer fit their copy; by default they are the same.
@@ -103,10 +129,14 @@ def copy_network(
                 ) from error
         return twins[id(operation)]
 
-    copy = keras.models.clone_model(network, input_tensors=images, clone_function=twin, call_function=call)
+    outputs = run_through(network, keras.tree.flatten(inputs), twin, call)
+    sources = keras.utils.get_source_inputs(keras.tree.flatten(outputs)[0])
+    copy = keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=network.name)
     copied = {layer.name: layer for layer in copy.layers}
     for layer in network.layers:
         if layer.weights and layer.name in copied:  # `call` may leave out an operation
+            if weights is own_weights:
+                _add_lora(layer, copied[layer.name])
             values, shapes = weights(layer), [tuple(weight.shape) for weight in copied[layer.name].weights]
             if fitted is not None:
                 values = [fitted(value, shape) for value, shape in zip(values, shapes, strict=True)]
@@ -115,6 +145,12 @@ def copy_network(
         if isinstance(layer, layers.Normalization):
             layer.finalize_state()  # recomputes the values that it derives from its weights
     return copy
+
+
+def takes_tokens(model: keras.Model) -> bool:
+    """Says whether the input of a model is tokens, whole numbers `(batch, length)`."""
+    inputs = keras.tree.flatten(model.inputs)
+    return len(inputs) == 1 and len(inputs[0].shape) == 2 and "int" in inputs[0].dtype
 
 
 def wrap(model: keras.Model) -> keras.Model:
@@ -137,9 +173,10 @@ def wrap(model: keras.Model) -> keras.Model:
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     if hasattr(model, "operations"):
         inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
-        if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
+        if len(inputs) != 1 or len(outputs) != 1 or not (len(inputs[0].shape) == 4 or takes_tokens(model)):
             raise InputError(
-                "Expected a backbone with one input `(batch, height, width, channels)` and one output. Received: "
+                "Expected a backbone with one input, `(batch, height, width, channels)` or int32 tokens "
+                "`(batch, length)`, and one output. Received: "
                 f"inputs {[tensor.shape for tensor in inputs]}, outputs {[tensor.shape for tensor in outputs]}."
             )
         return keras.Model(inputs[0], outputs[0], name=model.name)

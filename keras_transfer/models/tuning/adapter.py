@@ -17,6 +17,8 @@ from keras_transfer.models.tuning.tuning import ADDED, TUNINGS, Tuning
 class Adapter(Tuning):
     """Trains `x + up(relu(depthwise(down(x))))` at the end of each stage, or of each residual block.
 
+    For the vectors of tokens there is no `depthwise`, as in the first paper.
+
     Houlsby and others, "Parameter-Efficient Transfer Learning for NLP" (2019), section 2.1,
     https://arxiv.org/abs/1902.00751, with the depthwise convolution of Chen and others, "Conv-Adapter: Exploring
     Parameter Efficient Transfer Learning for ConvNets" (2022), equation 3, https://arxiv.org/abs/2208.07463. `up` is
@@ -49,13 +51,15 @@ class Adapter(Tuning):
 
     def _adapted(self, inputs: KerasTensor, operation: keras.Operation) -> KerasTensor:
         """Returns the inputs with what the adapter adds; the inputs themselves where they are no map of channels."""
-        if len(inputs.shape) != 4 or inputs.shape[-1] is None:
+        if len(inputs.shape) not in (3, 4) or inputs.shape[-1] is None:
             return inputs
         channels = inputs.shape[-1]
         named = f"{ADDED}{operation.name}"
         dtype = operation.dtype_policy
-        hidden = layers.Conv2D(max(channels // self.reduction, 8), 1, dtype=dtype, name=f"{named}_down")(inputs)
-        hidden = layers.DepthwiseConv2D(3, padding="same", dtype=dtype, name=f"{named}_depthwise")(hidden)
+        narrow = max(channels // self.reduction, 8)
+        hidden = layers.Dense(narrow, dtype=dtype, name=f"{named}_down")(inputs)  # a convolution of one place
+        if len(inputs.shape) == 4:
+            hidden = layers.DepthwiseConv2D(3, padding="same", dtype=dtype, name=f"{named}_depthwise")(hidden)
         hidden = layers.Activation("relu", dtype=dtype, name=f"{named}_relu")(hidden)
-        added = layers.Conv2D(channels, 1, kernel_initializer="zeros", dtype=dtype, name=f"{named}_up")(hidden)
+        added = layers.Dense(channels, kernel_initializer="zeros", dtype=dtype, name=f"{named}_up")(hidden)
         return layers.Add(dtype=dtype, name=f"{named}_add")([inputs, added])

@@ -24,9 +24,9 @@ class LoRA(Tuning):
 
     Hu and others, "LoRA: Low-Rank Adaptation of Large Language Models" (2022), equation 3,
     https://arxiv.org/abs/2106.09685, by Keras' own `enable_lora`. It reaches Dense, EinsumDense, Embedding and
-    convolutions; depthwise and separable convolutions, normalisations, and layers inside others it does not. B is zero
-    at first. Keras leaves biases open, and kernels too once `trainable` is set; here A and B alone are trained. Folded,
-    the product is part of the kernel.
+    convolutions, also inside others, as in the blocks of transformers; depthwise and separable convolutions and
+    normalisations it does not. B is zero at first. Keras leaves biases open, and kernels too once `trainable` is set;
+    here A and B alone are trained. Folded, the product is part of the kernel.
 
     Args:
         rank: of the product, 1 or more. Layers with fewer inputs or outputs than that are left as they are.
@@ -44,7 +44,7 @@ class LoRA(Tuning):
         self.alpha = (Number(0, above=True) | None)("alpha", alpha)
 
     def prepare(self, layer: layers.Layer) -> None:
-        if isinstance(layer, _REACHED) and self._fits(layer):
+        if isinstance(layer, _REACHED) and self._fits(layer) and not layer.lora_enabled:
             layer.enable_lora(self.rank, lora_alpha=self.alpha, a_initializer=self._start(layer))
 
     def revive(self, layer: layers.Layer) -> None:
@@ -62,11 +62,14 @@ class LoRA(Tuning):
         return {name: value for name, value in config.items() if name not in ("lora_rank", "lora_alpha")}
 
     def plain_weights(self, layer: layers.Layer, model: keras.Model) -> list[np.ndarray]:
-        if not getattr(layer, "lora_enabled", False):
-            return layer.get_weights()
-        thin = set(map(id, self.opened(layer)))
-        _, *others = (variable for variable in layer.weights if id(variable) not in thin)  # the kernel comes first
-        return [keras.ops.convert_to_numpy(each) for each in (_kernel_of(layer), *others)]
+        changed = [part for part in layers_inside(layer) if getattr(part, "lora_enabled", False)]
+        thin = {id(variable) for part in changed for variable in self.opened(part)}
+        plain = {}
+        for part in changed:  # the kernel comes first
+            kernel = next(variable for variable in part.weights if id(variable) not in thin)
+            plain[id(kernel)] = _kernel_of(part)
+        kept = [variable for variable in layer.weights if id(variable) not in thin]
+        return [keras.ops.convert_to_numpy(plain.get(id(variable), variable)) for variable in kept]
 
     def _start(self, layer: layers.Layer) -> keras.initializers.Initializer:
         return keras.initializers.HeUniform(seed=self.seed + crc32(layer.name.encode()))

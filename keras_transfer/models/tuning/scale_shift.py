@@ -22,7 +22,8 @@ class ScaleShift(Tuning):
 
     Lian, Zhou, Feng and Wang, "Scaling & Shifting Your Features: A New Baseline for Efficient Model Tuning" (2022),
     equation 2, https://arxiv.org/abs/2210.08823. gamma is 1 and beta 0 at first. A layer that a normalisation follows
-    is left out: the scale and shift stand behind that. Folded, they are part of the layer's own weights (equation 4).
+    is left out: the scale and shift stand behind that. Layers inside others, as in the blocks of transformers, are not
+    reached. Folded, they are part of the layer's own weights (equation 4).
     """
 
     name = "scale_shift"
@@ -79,8 +80,9 @@ def _scaled(output: KerasTensor, operation: keras.Operation) -> KerasTensor:
     options = {"name": _SCALE + operation.name, "dtype": operation.dtype_policy}
     if len(output.shape) == 4:
         return layers.DepthwiseConv2D(1, depthwise_initializer="ones", **options)(output)
-    channels = output.shape[-1]
-    return layers.EinsumDense("bc,c->bc", (channels,), bias_axes="c", kernel_initializer="ones", **options)(output)
+    places = "bc" if len(output.shape) == 2 else "btc"
+    options |= {"bias_axes": "c", "kernel_initializer": "ones"}
+    return layers.EinsumDense(f"{places},c->{places}", output.shape[1:], **options)(output)
 
 
 def _is_scaled(layer: layers.Layer, model: keras.Model) -> bool:
@@ -90,8 +92,8 @@ def _is_scaled(layer: layers.Layer, model: keras.Model) -> bool:
     rank = len(layer.output.shape)
     if isinstance(layer, _NORMS):
         axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
-        return rank in (2, 4) and axes in ([-1], [rank - 1])
-    if type(layer) not in _LINEAR or rank not in (2, 4):
+        return rank in (2, 3, 4) and axes in ([-1], [rank - 1])
+    if type(layer) not in _LINEAR or rank not in (2, 3, 4):
         return False
     following = _consumers(model, layer.name)
     return not (following and all(isinstance(each, _NORMS) for each in following))

@@ -146,9 +146,9 @@ def tuned(model: keras.Model, tuning: str | Tuning) -> keras.Model:
     copy = copy_model(model, call, configured=configured)
     vars(_mark_of(copy))[TUNED_BY] = tuning
     outer = list({id(layer): layer for layer in layers_before(copy, HEAD)}.values())  # one may be called twice
-    for layer in outer:  # of those inside others Keras keeps no config of their own
-        tuning.prepare(layer)
     inside = [part for layer in outer for part in layers_inside(layer)]
+    for part in inside:
+        tuning.prepare(part)
     if not any(tuning.opened(part) for part in inside):
         raise InputError(
             f"Expected a network with layers that {tuning!r} reaches. Received: {model.name!r}, with layers of the "
@@ -177,8 +177,12 @@ def is_known(model: keras.Model) -> bool:
 def recall_tuning(model: keras.Model, values: dict[str, Any]) -> None:
     """Gives a tuned model that was read from a file its tuning."""
     mark = _mark_of(model)
-    if mark is not None:
-        vars(mark)[TUNED_BY] = cast(Any, TUNINGS.find(mark.name.removeprefix(ADDED)))(**values)
+    if mark is None:
+        return
+    vars(mark)[TUNED_BY] = tuning = cast(Any, TUNINGS.find(mark.name.removeprefix(ADDED)))(**values)
+    for layer in layers_before(model, HEAD):
+        for part in layers_inside(layer)[1:]:  # of which Keras keeps no config of their own
+            tuning.prepare(part)
 
 
 def _mark_of(model: keras.Model) -> layers.Layer | None:

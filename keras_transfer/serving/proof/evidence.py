@@ -80,7 +80,7 @@ def gather(encoded: Sequence[bytes], kind: Kind, model: keras.Model | None, view
     examples = Examples(np.array(encoded, dtype=object), np.zeros(len(encoded), np.int64), encoded=True)
     pixels = read_pixels(examples, kind).astype(kind.spec.dtype.as_numpy_dtype)
     with tf.device("/CPU:0"):  # the version runs there too; a GPU rounds differently
-        return Evidence(list(encoded), pixels, {} if model is None else _answers(model, pixels, views))
+        return Evidence(list(encoded), pixels, {} if model is None else _answers(model, kind, pixels, views))
 
 
 def contents_of(data: PipelineData, count: int) -> list[bytes]:
@@ -118,17 +118,18 @@ def _bytes_of(item: Any, examples: Examples, kind: Kind) -> bytes:
     return file.getvalue()
 
 
-def _answers(model: keras.Model, pixels: np.ndarray, views: str | None) -> dict[str, np.ndarray]:
+def _answers(model: keras.Model, kind: Kind, pixels: np.ndarray, views: str | None) -> dict[str, np.ndarray]:
     parts = {"outputs": model.outputs[0]}
     if any(layer.name == "features" for layer in model.layers):
         parts["features"] = model.get_layer("features").output
     # `predict` runs a graph, as a server does: eager operations may round differently
-    answered = keras.Model(model.inputs[0], parts).predict(pixels.astype(np.float32), batch_size=_BATCH, verbose=0)
+    given = pixels.astype(kind.dtype.as_numpy_dtype)
+    answered = keras.Model(model.inputs[0], parts).predict(given, batch_size=_BATCH, verbose=0)
     found = {name: values.astype(np.float32) for name, values in answered.items()}
     if views is not None:
         outputs = keras.Model(model.inputs[0], model.outputs[0])
         run = partial(outputs.predict, batch_size=_BATCH, verbose=0)
-        found["outputs"] = over_views(lambda every: run(every.numpy()), pixels.astype(np.float32), views).numpy()
+        found["outputs"] = over_views(lambda every: run(every.numpy()), given, views).numpy()
     if pixels.ndim == 4 and last_feature_map(model) is not None:
         found["heat_maps"] = grad_cam(model, pixels, class_ids=found["outputs"].argmax(axis=1))
     return found

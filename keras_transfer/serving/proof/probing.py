@@ -7,6 +7,7 @@ started before the SavedModel is written, because importing TensorFlow takes sec
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
@@ -32,8 +33,9 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
         Arrays by signature and output, such as "features/features".
     """
     content = np.array(encoded, dtype=object)
-    known = {"image_bytes": content, "audio_bytes": content, "images": pixels, "waveforms": pixels}
-    inputs = {**known, "class_ids": class_ids}
+    contents = dict.fromkeys(("image_bytes", "audio_bytes", "text"), content)
+    tensors = dict.fromkeys(("images", "waveforms", "tokens"), pixels)
+    inputs = {**contents, **tensors, "class_ids": class_ids}
     found: dict[str, list[np.ndarray]] = {}
     for name, signature in module.signatures.items():
         specs = signature.structured_input_signature[1]
@@ -41,8 +43,8 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
             continue  # a signature that TensorFlow added
         for start in range(0, len(encoded), BATCH):
             given = {key: inputs[key][start : start + BATCH] for key in specs}
-            tensors = {key: tf.constant(value.astype(specs[key].dtype.as_numpy_dtype)) for key, value in given.items()}
-            for output, value in signature(**tensors).items():
+            fed = {key: tf.constant(value.astype(specs[key].dtype.as_numpy_dtype)) for key, value in given.items()}
+            for output, value in signature(**fed).items():
                 found.setdefault(f"{name}/{output}", []).append(value.numpy())
     joined = {key: np.concatenate(batches) for key, batches in found.items()}
     return {key: values.astype(bytes) if values.dtype == object else values for key, values in joined.items()}
@@ -51,6 +53,9 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
 def main() -> None:
     """Reads the line from standard input and writes the output files."""
     task = json.loads(sys.stdin.readline())
+    if (Path(task["version"]) / "tokenizer").is_dir():  # TF Serving has these operations; tensorflow-text imports Keras
+        del sys.modules["keras"]
+        import tensorflow_text  # noqa: F401
     module = tf.saved_model.load(task["version"])
     for request_file, answer_file in task["files"]:
         with np.load(request_file) as request:

@@ -1,0 +1,205 @@
+"""Encoders of KerasHub: the same road as for images, from stages to a verified export of raw strings."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from conftest import toy_backbone
+from keras_hub import models
+from writing import encoder, reviews, tokenizer
+
+import keras_transfer as kt
+from keras_transfer.models.copies import copy_model
+
+FAMILIES = ["bert", "distil_bert", "roberta", "albert", "gpt2"]
+POOLINGS = kt.available("token pooling")
+
+
+def made(family: str) -> tuple[keras.Model, kt.data.TextData]:
+    data = kt.data.from_texts(*reviews(), tokenizer=tokenizer(family), batch_size=8)
+    return kt.build_model(encoder(family), 2), data
+
+
+@pytest.fixture(params=FAMILIES, scope="module")
+def family(request):
+    return request.param
+
+
+def test_an_encoder_keeps_its_contract(family, tmp_path):
+    model, data = made(family)
+    tokens = next(iter(data.validation))[0]
+    assert kt.stages(model)[0] == "embeddings" and len(kt.stages(model)) == (2 if family == "albert" else 3)
+    network = encoder(family)
+    real = (tokens.numpy() >= 0).astype("int32")
+    given = {"token_ids": np.maximum(tokens, 0), "padding_mask": real, "segment_ids": np.zeros_like(real)}
+    vectors = network({name: given[name] for name in network.input})
+    vectors = vectors["sequence_output"] if isinstance(vectors, dict) else vectors
+    expected = (vectors.numpy() * real[..., None]).sum(axis=1) / real.sum(axis=1, keepdims=True)
+    features = keras.Model(model.input, model.get_layer("features").output)
+    assert np.allclose(features(tokens), expected, atol=1e-6)
+    # padding changes nothing
+    row = tokens.numpy()[:1][:, : real[0].sum()]
+    assert np.allclose(model(row), model(tokens)[:1], atol=1e-6)
+    # splits are exact
+    for cut in (*kt.stages(model), "features"):
+        prefix, suffix = kt.split(model, cut)
+        assert np.allclose(suffix(prefix(tokens, training=False), training=False), model(tokens), atol=1e-6)
+    # frozen means still, dropout of attention too
+    kt.set_trainable(model, "head")
+    assert np.array_equal(model(tokens, training=True), model(tokens, training=True))
+    before = [weight.numpy() for layer in model.layers[:-3] for weight in layer.weights]
+    kt.fine_tune(model, data, schedule=(kt.Phase(1, "head", 1e-2),), cache=False, verbose=0)
+    after = [weight.numpy() for layer in model.layers[:-3] for weight in layer.weights]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    # it is reloaded, with what is frozen and the optimizer's state
+    model.save(tmp_path / "model.keras")
+    reloaded = kt.load_model(tmp_path / "model.keras")
+    assert np.allclose(reloaded(tokens), model(tokens), atol=1e-6) and kt.stages(reloaded) == kt.stages(model)
+    assert len(reloaded.trainable_variables) == 2 and reloaded.optimizer.iterations == model.optimizer.iterations
+
+
+def test_cached_equals_uncached(family, tmp_path):
+    trained = []
+    last = "blocks" if family == "albert" else "block2"
+    for cache in (kt.Cache("disk", folder=tmp_path), False):
+        model, data = made(family)
+        phases = (kt.Phase(2, "head", 1e-2), kt.Phase(1, (last, "head"), 1e-3))
+        for layer in model._flatten_layers():
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0
+        kt.fine_tune(model, replace(data), schedule=phases, cache=cache, verbose=0)
+        trained.append(model.get_weights())
+    for cached, plain in zip(*trained, strict=True):
+        assert np.allclose(cached, plain, atol=5e-5)
+
+
+def test_an_export_answers_as_the_model_from_raw_strings(family, tmp_path):
+    model, data = made(family)
+    kt.fine_tune(model, data, schedule="solve", verbose=0)
+    version = kt.export(model, tmp_path / "exported", data=data, top_k=2)
+    served = kt.load(version)
+    tokens = np.concatenate([tokens for tokens, _ in data.in_order("validation")])
+    texts = data.texts("validation")
+    expected = model.predict(tokens, verbose=0)
+    for given in (texts, [text.encode() for text in texts], tokens):
+        assert np.allclose(served.predict_probabilities(given), expected, atol=1e-5)
+    assert served.features(texts).shape == (len(texts), 16)
+    odd = ["", "\U0001f600 e\u0301", "\u05e9\u05dc\u05d5\u05dd", "a\0b", b"\xff\xfe", "good " * 5000]
+    assert all(sum(each.probabilities.values()) == pytest.approx(1, abs=1e-5) for each in served.predict(odd))
+    description = json.loads((version / "keras_transfer.json").read_text())
+    assert description["kind"] == "text" and description["vocabulary_size"] == tokenizer(family).vocabulary_size()
+    assert "tokens of a text" in (version / "model_card.md").read_text()
+    assert kt.verify(version).passed
+    rows = tmp_path / "texts"
+    rows.mkdir()
+    (rows / "one.txt").write_text("the film was good")
+    (rows / "two.txt").write_bytes(b"good \xff")
+    table = kt.predict_folder(version, rows, tmp_path / "rows.csv", verbose=0).read_text()
+    assert all(f"{name}.txt,good" in table or f"{name}.txt,bad" in table for name in ("one", "two"))
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_padding_never_changes_what_is_pooled(pooling):
+    model = kt.build_model(encoder("bert"), 2, pooling=pooling)
+    features = keras.Model(model.input, model.get_layer("features").output)
+    short = np.array([[2, 7, 12, 3]], "int32")
+    long = np.pad(short, ((0, 0), (0, 9)), constant_values=-1)
+    assert np.allclose(features(short), features(long), atol=1e-6)
+    beside = np.concatenate([long, np.full((1, 13), 5, "int32")])
+    assert np.allclose(features(beside)[:1], features(short), atol=1e-6)
+
+
+def test_every_stage_is_pooled_without_padding():
+    model = kt.build_model(encoder("bert"), 2, head="multilayer")
+    features = keras.Model(model.input, model.get_layer("features").output)
+    short = np.array([[2, 7, 12, 3]], "int32")
+    assert np.allclose(features(short), features(np.pad(short, ((0, 0), (0, 9)), constant_values=-1)), atol=1e-6)
+
+
+def test_a_network_of_images_of_keras_hub(tmp_path):
+    keras.utils.set_random_seed(0)
+    network = models.ViTBackbone(
+        image_shape=(32, 32, 3), patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16, dropout_rate=0.1
+    )
+    part = kt.Backbone(network, lambda images: images / 127.5 - 1)
+    model = kt.build_model(part, 2, image_size=40)
+    images = np.random.default_rng(0).uniform(0, 255, (3, 40, 40, 3)).astype("float32")
+    small = keras.layers.Resizing(32, 32)(images)
+    features = keras.Model(model.input, model.get_layer("features").output)
+    assert kt.stages(model) == ("embeddings", "block1", "block2") and model.input.name == "images"
+    assert np.allclose(features(images), np.mean(network(small / 127.5 - 1), axis=1), atol=1e-5)
+    for cut in (*kt.stages(model), "features"):
+        prefix, suffix = kt.split(model, cut)
+        assert np.allclose(suffix(prefix(images, training=False), training=False), model(images), atol=1e-6)
+    kt.set_trainable(model, "head")
+    assert np.array_equal(model(images, training=True), model(images, training=True))
+    model.save(tmp_path / "model.keras")
+    assert np.allclose(keras.models.load_model(tmp_path / "model.keras")(images), model(images), atol=1e-6)
+    version = kt.export(model, tmp_path / "exported")
+    assert kt.load(version).predict_probabilities(images).shape == (3, 2)
+
+
+def test_what_does_not_fit_is_told(tmp_path):
+    model, data = made("bert")
+    of_images = kt.build_model(toy_backbone(), 2, image_size=32)
+    other = kt.data.from_texts(*reviews(), tokenizer=tokenizer("roberta"))
+    for wrong, said in (
+        (other, "tokenizer that the network"),
+        (kt.data.from_texts(*reviews(), tokenizer=tokenizer("bert"), length=100), "64 tokens at most"),
+    ):
+        with pytest.raises(kt.InputError, match=said):
+            kt.fine_tune(model, wrong, epochs=1, verbose=0)
+    with pytest.raises(kt.InputError, match="model of texts"):
+        kt.fine_tune(of_images, data, epochs=1, verbose=0)
+    with pytest.raises(kt.InputError, match="whose tokenizer the version then has"):
+        kt.export(model, tmp_path)
+    with pytest.raises(kt.InputError, match="no `image_size`"):
+        kt.build_model(encoder("bert"), 2, image_size=32)
+    with pytest.raises(kt.InputError, match="encodes text"):
+        kt.build_model(models.BartBackbone(50, 1, 2, 8, 16), 2)
+    with pytest.raises(kt.InputError, match="Unknown"):
+        kt.build_model(encoder("bert"), 2, pooling="gem")
+
+
+def test_a_preset_is_a_folder_too(tmp_path):
+    network = encoder("bert")
+    network.save_to_preset(tmp_path / "preset")
+    tokenizer("bert").save_to_preset(tmp_path / "preset")
+    data = kt.data.from_texts(*reviews(), tokenizer=tmp_path / "preset", batch_size=8)
+    model, random = kt.build_model(tmp_path / "preset", 2), kt.build_model(tmp_path / "preset", 2, weights=None)
+    tokens = next(iter(data.validation))[0]
+    features = [keras.Model(each.input, each.get_layer("features").output)(tokens) for each in (model, random)]
+    own = kt.build_model(network, 2)
+    assert np.allclose(features[0], keras.Model(own.input, own.get_layer("features").output)(tokens), atol=1e-6)
+    assert not np.allclose(features[1], features[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("tuning", ["lora", "adapter", "bias_and_norm", "scale_shift"])
+def test_tunings_take_texts(tuning, tmp_path):
+    model, data = made("bert")
+    tuned = kt.tuned(model, tuning)
+    tokens = next(iter(data.validation))[0]
+    assert np.allclose(tuned(tokens), model(tokens), atol=1e-6)
+    kt.fine_tune(tuned, data, schedule=(kt.Phase(1, "all", 1e-2),), verbose=0)
+    assert not np.allclose(tuned(tokens), model(tokens), atol=1e-4)
+    assert np.allclose(kt.fold(tuned)(tokens), tuned(tokens), atol=1e-5)
+    if tuning == "lora":  # the queries of a block are reached, and nothing else of it
+        opened = tuned.get_layer("transformer_layer_0").trainable_variables
+        assert {variable.path.split("/")[-1] for variable in opened} == {"lora_kernel_a", "lora_kernel_b"}
+        assert np.allclose(copy_model(tuned)(tokens), tuned(tokens), atol=1e-6)
+        tuned.save(tmp_path / "tuned.keras")
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # the optimizer begins anew
+            reloaded = kt.load_model(tmp_path / "tuned.keras")
+        assert np.allclose(reloaded(tokens), tuned(tokens), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*(are in the source too|negative transfer)")
+def test_adaptation_takes_texts():
+    model, data = made("bert")
+    target = kt.data.from_texts(*reviews(seed=7), tokenizer=tokenizer("bert"), batch_size=8)
+    kt.adapt(model, data, target, method="coral", schedule="feature_extraction", epochs=1, verbose=0)
