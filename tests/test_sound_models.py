@@ -6,8 +6,10 @@ import json
 from dataclasses import replace
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import toy_backbone
 from recording import KINDS, sound, wav, write_sounds
 
@@ -62,6 +64,33 @@ def test_a_split_is_exact_at_every_stage_and_what_is_frozen_is_still(model, data
         between = prefix(waveforms, training=False)
         assert between.shape[0] == len(waveforms)
         assert np.allclose(suffix(between, training=False), whole, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The keyword argument")
+def test_an_encoder_of_keras_hub_hears_as_its_own_converter(data, tmp_path):
+    keras.utils.set_random_seed(0)
+    network = keras_hub.models.WhisperBackbone(50, 2, 2, 16, 32, max_encoder_sequence_length=200)
+    sounds = kt.data.from_audio_directory(data.root, sample_rate=16_000, batch_size=8)
+    model = kt.build_model(network, 3, sound=sounds)
+    assert kt.stages(model) == ("embeddings", "block1", "block2") and model.input_shape == (None, 8000)
+    waveforms = next(iter(sounds.validation))[0]
+    spectrogram = keras_hub.layers.WhisperAudioConverter(max_audio_length=0.5)
+    spectrogram.num_samples = 8000
+    heard = tf.function(spectrogram)(waveforms)
+    own = keras.Model(network.input["encoder_features"], network.output["encoder_sequence_output"])
+    features = keras.Model(model.input, model.get_layer("features").output)
+    np.testing.assert_allclose(features(waveforms), np.mean(own(heard), axis=1), atol=1e-4)
+    for cut in (*kt.stages(model), "features"):
+        prefix, suffix = kt.split(model, cut)
+        assert np.allclose(suffix(prefix(waveforms, training=False), training=False), model(waveforms), atol=1e-5)
+    kt.set_trainable(model, "head")
+    assert np.array_equal(model(waveforms, training=True), model(waveforms, training=True))
+    model.save(tmp_path / "model.keras")
+    assert np.allclose(keras.models.load_model(tmp_path / "model.keras")(waveforms), model(waveforms), atol=1e-5)
+    served = kt.load(kt.export(model, tmp_path / "exported", data=sounds))
+    files = sorted(data.root.rglob("*.wav"))[:4]
+    tensors = np.stack([sounds.kind.decode(path.read_bytes()) for path in files])
+    assert np.allclose(served.predict_probabilities(files), model(tensors), atol=1e-5)
 
 
 def test_patches_are_pooled_as_if_each_were_heard_alone(data):

@@ -203,3 +203,12 @@ def test_adaptation_takes_texts():
     model, data = made("bert")
     target = kt.data.from_texts(*reviews(seed=7), tokenizer=tokenizer("bert"), batch_size=8)
     kt.adapt(model, data, target, method="coral", schedule="feature_extraction", epochs=1, verbose=0)
+
+
+def test_the_recipe_of_ulmfit_opens_block_by_block(capsys):
+    model, data = made("bert")
+    history = kt.fine_tune(model, data, recipe="ulmfit", verbose=2)
+    said = capsys.readouterr().out
+    assert "ULMFiT" in said and [phase.unfrozen for phase in history.phases] == ["head", 1, 2, 3]
+    rates = {phase.layer_decay for phase in history.phases[1:]}
+    assert rates == {1 / 2.6}

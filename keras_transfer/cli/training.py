@@ -60,7 +60,7 @@ def train(
     cache: CachePlace = "auto",
     recipe: Annotated[
         str | None,
-        typer.Option(help="fast, default or best, in place of --schedule, --epochs, --learning-rate and --rate."),
+        typer.Option(help="fast, default, best or ulmfit; not with --schedule, --epochs, --learning-rate or --rate."),
     ] = None,
     balance: Annotated[
         str | None,

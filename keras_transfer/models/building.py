@@ -122,7 +122,7 @@ def build_model(
     size = _size(image_size, part)
     heard = log_mel(sound, part.sound)
     # the backbone
-    network = wrap(part.build(weights, size, backbone_options))
+    network = wrap(part.build(weights, size, backbone_options), (4,) if part.sound is None else (3, 4))
     own = network.input.shape[-1] or 3
     if heard is not None and (channels is not None or None in size):
         raise InputError(

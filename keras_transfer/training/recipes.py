@@ -22,6 +22,7 @@ from keras_transfer.insight.calibration import FEW, calibrate
 from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.models.copies import copy_model
 from keras_transfer.models.stages import stages
+from keras_transfer.schedules.named import SCHEDULES
 from keras_transfer.schedules.parts import HEAD, Unfrozen
 from keras_transfer.schedules.phases import SOLVE, Phase
 from keras_transfer.tasks import TASKS, Regression
@@ -29,9 +30,10 @@ from keras_transfer.training import blending
 from keras_transfer.training.rule import MORE, RATE, STAGES, epochs_for, opens, with_augmentation
 from keras_transfer.training.solving import can_solve
 
+_ULMFIT = SCHEDULES.find("ulmfit")
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
 
-__all__ = ["best", "default", "epochs_for", "fast", "opened", "opens"]
+__all__ = ["best", "default", "epochs_for", "fast", "opened", "opens", "ulmfit"]
 Tune = Callable[..., keras.callbacks.History]
 Recipe = Callable[[keras.Model, LabelledData, Tune, "str | int"], keras.callbacks.History]
 RECIPES: Registry[Recipe] = Registry("recipe", callable, "a function (model, data, tune, verbose) -> History")
@@ -97,17 +99,37 @@ def best(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int)
         if mirrored.augment == "mirror":
             phase = Phase(epochs_for(data, MORE), min(STAGES, len(stages(model))), RATE)
             again = partial(tune, views=2, watched=False)
-            history, solved = _from_solved(model, data, again, verbose, phase, mirrored)
+            history, solved = _from_solved(model, data, again, verbose, [phase], mirrored)
             tried.append(_Trained("with mirror images", copy_model(model), history, solved or tried[0].solved))
         begin = min((each.solved for each in tried), key=lambda weights: _loss_with(model, weights, data))
         model.set_weights(begin)
         phase, again = Phase(epochs_for(data, MORE), "all", RATE), partial(tune, watched=False)
-        history, _ = _from_solved(model, data, again, verbose, phase, seen, begin)
+        history, _ = _from_solved(model, data, again, verbose, [phase], seen, begin)
         history.path = tried[0].history.path
         tried.append(_Trained("all stages", copy_model(model), history, begin))
         _take_best(model, tried, data, verbose)
     _calibrate(model, data, verbose)
     return model.history
+
+
+@RECIPES.register("ulmfit")
+def ulmfit(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
+    """Solves the head, opens one more block in each epoch, each slower than the one after it, and calibrates (ULMFiT).
+
+    For encoders of texts. The last block trains at up to 1e-4, each one before it at 1/2.6 of the rate of the one after
+    it, and two epochs follow with all of them. The best model between the one with the solved head and that of the last
+    epoch is taken, as in `default`. Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification"
+    (2018), section 3, https://arxiv.org/abs/1801.06146. Departures: the head is solved in place of trained for an
+    epoch; the rate is a slanted triangle in each epoch; and the language model is not trained further on the texts.
+    """
+    plain = with_augmentation(data, "none")
+    phases = _ULMFIT(len(stages(model)) + 3, 2.6e-4, stages(model))
+    if _solves(model, verbose):
+        history, _ = _from_solved(model, data, tune, verbose, phases[1:], plain, rate="slanted_triangular")
+    else:
+        history = tune(schedule=phases, rate="slanted_triangular", data=plain)
+    _calibrate(model, data, verbose)
+    return history
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +168,7 @@ def _opened(
     if not _solves(model, verbose):
         return tune(schedule=(Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE), last), rate="warmup_cosine", data=plain), None
     if opens(data):
-        return _from_solved(model, data, tune, verbose, last, plain)
+        return _from_solved(model, data, tune, verbose, [last], plain)
     if verbose:
         say(f"recipe: the head alone is solved, since {len(data.splits['train'])} training images are few")
     history = tune(schedule="solve", data=plain, average=None)
@@ -158,27 +180,29 @@ def _from_solved(
     data: LabelledData,
     tune: Tune,
     verbose: str | int,
-    phase: Phase,
+    phases: Sequence[Phase],
     seen: LabelledData,
     solved: list[np.ndarray] | None = None,
+    rate: str = "warmup_cosine",
 ) -> tuple[keras.callbacks.History, list[np.ndarray] | None]:
-    """Trains a phase from the solved head, and gives the model the best weights between both.
+    """Trains phases from the solved head, and gives the model the best weights between both.
 
     Args:
         model: which has the solved head already, if `solved` is given.
         data: to choose by.
         tune: trains.
         verbose: 0 to say nothing.
-        phase: that follows the solved head.
+        phases: that follow the solved head.
         seen: data to train on.
         solved: the weights with the solved head; None to solve it.
+        rate: how the learning rate changes within a phase.
 
     Returns:
         The History, and the weights with the solved head; None where there are too few images to choose by.
     """
     ends = _FirstAndLast()
-    phases = (phase,) if solved is not None else (Phase(SOLVE, HEAD), phase)
-    history = tune(schedule=phases, rate="warmup_cosine", callbacks=[ends], data=seen)
+    start = () if solved is not None else (Phase(SOLVE, HEAD),)
+    history = tune(schedule=(*start, *phases), rate=rate, callbacks=[ends], data=seen)
     if not _can_choose(data):
         return history, None
     before, after = copy_model(model), copy_model(model)
@@ -251,7 +275,7 @@ def opened(unfrozen: Unfrozen, epochs: int, learning_rate: float, *, augment: st
         parts = min(unfrozen, len(stages(model))) if isinstance(unfrozen, int) else unfrozen
         phase, seen = Phase(epochs, parts, learning_rate), with_augmentation(data, augment)
         if _solves(model, verbose):
-            history, _ = _from_solved(model, data, partial(tune, views=views), verbose, phase, seen)
+            history, _ = _from_solved(model, data, partial(tune, views=views), verbose, [phase], seen)
         else:
             history = tune(schedule=(Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE), phase), rate="warmup_cosine", data=seen)
         _calibrate(model, data, verbose)

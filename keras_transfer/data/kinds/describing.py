@@ -47,7 +47,7 @@ def kind_of_model(model: keras.Model, like: Kind | str = "crop") -> Kind:
     """
     shape = model.input_shape
     if len(shape) == 2:
-        found = _texts(model, like) if "int" in model.inputs[0].dtype else _sounds(model)
+        found = _texts(model, like) if "int" in model.inputs[0].dtype else _sounds(model, like)
     else:
         found = _images(model, like)
     if isinstance(like, Kind) and like.name != found.name:
@@ -83,12 +83,16 @@ def _texts(model: keras.Model, like: Kind | str) -> Kind:
     return like
 
 
-def _sounds(model: keras.Model) -> Sounds:
+def _sounds(model: keras.Model, like: Kind | str) -> Sounds:
     heard = [layer for layer in model.layers if isinstance(layer, keras.layers.MelSpectrogram)]
+    if not heard and isinstance(like, Sounds):  # Whisper's spectrogram is another layer
+        like.check_model(model)
+        return like
     if not heard or None in model.input_shape[1:]:
         raise InputError(
-            "Expected a model of images, or of sounds as build_model(sound=...) makes it. Received: one with the input "
-            f"shape {model.input_shape}. Keras' own model.export(folder) writes a SavedModel that takes arrays."
+            "Expected a model of images, of sounds as build_model(sound=...) makes it, or `data` with it. Received: "
+            f"one with the input shape {model.input_shape}. Keras' own model.export(folder) writes a SavedModel that "
+            "takes arrays."
         )
     rate = int(heard[0].sampling_rate)
     return Sounds(rate, model.input_shape[1] / rate)

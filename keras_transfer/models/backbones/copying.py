@@ -153,8 +153,12 @@ def takes_tokens(model: keras.Model) -> bool:
     return len(inputs) == 1 and len(inputs[0].shape) == 2 and "int" in inputs[0].dtype
 
 
-def wrap(model: keras.Model) -> keras.Model:
+def wrap(model: keras.Model, ranks: Sequence[int] = (4,)) -> keras.Model:
     """Returns a user's network as a functional model with one image input and one output.
+
+    Args:
+        model: the network.
+        ranks: that its input may have: 4 for images, 3 for spectrograms too.
 
     Raises:
         InputError: if the model is not built, has layers with reserved names, has several inputs or outputs, or does
@@ -173,7 +177,8 @@ def wrap(model: keras.Model) -> keras.Model:
         model = keras.Model(model.inputs, model.outputs, name=model.name)
     if hasattr(model, "operations"):
         inputs, outputs = keras.tree.flatten(model.inputs), keras.tree.flatten(model.outputs)
-        if len(inputs) != 1 or len(outputs) != 1 or not (len(inputs[0].shape) == 4 or takes_tokens(model)):
+        fits = len(inputs) == 1 and (len(inputs[0].shape) in ranks or takes_tokens(model))
+        if not fits or len(outputs) != 1:
             raise InputError(
                 "Expected a backbone with one input, `(batch, height, width, channels)` or int32 tokens "
                 "`(batch, length)`, and one output. Received: "

@@ -1,4 +1,4 @@
-"""KerasHub's networks as backbones: encoders of text with each block as a stage, and networks of images.
+"""KerasHub's networks as backbones: encoders of text and sound with each block as a stage, and networks of images.
 
 KerasHub is another library than TF-Hub, whose models are in `hub.py`.
 """
@@ -17,12 +17,12 @@ from keras_transfer._keras.graph import Node, nodes
 from keras_transfer._presets import keras_hub, load_preset
 from keras_transfer.models.backbones.backbone import Backbone
 from keras_transfer.models.backbones.copying import copy_network
+from keras_transfer.models.backbones.whisper import WhisperMel
 from keras_transfer.models.stages import PADDING
 
 Stages = tuple[tuple[str, str], ...]
 
 _LIBRARY = "keras_hub."
-_SEQUENCE = ("sequence_output", "encoder_sequence_output")
 _NUMBERED = re.compile(r"(.*?)_?\d+")
 
 
@@ -69,8 +69,10 @@ def hub_model_backbone(
         return _of_images(network, preprocess)
     if "token_ids" in _inputs(network):
         return _of_text(network)
+    if "encoder_features" in _inputs(network):
+        return _of_sounds(network)
     raise InputError(
-        "Expected a network of KerasHub that encodes text (input `token_ids`) or images. Received: "
+        "Expected a network of KerasHub that encodes text (input `token_ids`), sound or images. Received: "
         f"{type(network).__name__}, which takes {sorted(_inputs(network)) or network.inputs}. A part of it can be "
         "used: build_model(kt.Backbone(keras.Model(inputs, output)), ...)."
     )
@@ -96,11 +98,19 @@ def _of_text(network: keras.Model) -> Backbone:
     return Backbone(encoder, stages=_blocks(encoder))
 
 
-def _sequence(network: keras.Model) -> KerasTensor:
+def _of_sounds(network: keras.Model) -> Backbone:
+    """Makes the encoder of Whisper a backbone; its decoder is left behind."""
+    spectrogram = _inputs(network)["encoder_features"]
+    encoder = keras.Model(spectrogram, _sequence(network, "encoder_sequence_output"))
+    copy = copy_network(encoder, keras.Input(spectrogram.shape[1:], name="spectrogram"), _same)
+    return Backbone(copy, stages=_blocks(copy), sound=WhisperMel(bands=spectrogram.shape[-1]))
+
+
+def _sequence(network: keras.Model, name: str = "sequence_output") -> KerasTensor:
     """Returns the output `(batch, length, width)`."""
     output = network.output
     if isinstance(output, dict):
-        output = next((output[name] for name in _SEQUENCE if name in output), None)
+        output = output.get(name)
     if output is None or len(output.shape) != 3:
         raise InputError(
             f"Expected an encoder with one vector for each token. Received: {type(network).__name__} with the output "
