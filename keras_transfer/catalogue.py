@@ -68,7 +68,7 @@ def available(kind: str | None = None) -> list[str]:
 
     Example:
         >>> available("rate")
-        ['constant', 'one_cycle', 'warmup_cosine']
+        ['constant', 'one_cycle', 'slanted_triangular', 'warmup_cosine']
     """
     if kind is None:
         return list(_REGISTRIES)

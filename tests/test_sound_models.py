@@ -206,8 +206,15 @@ def test_what_is_for_images_alone_says_so(exported, data, tmp_path):
         served.heat_maps([b""])
     with pytest.raises(kt.InputError, match="no `views` of sounds"):
         kt.export(model, tmp_path, data=data, views="flip")
-    with pytest.raises(kt.InputError, match="takes sounds"):
-        kt.convert(version, "onnx")
+    with pytest.raises(kt.VerificationError, match="can be converted to 'onnx'"):  # it has no such transform
+        kt.convert(version, "onnx", path=tmp_path)
+    assert json.loads((kt.convert(version, "openvino", path=tmp_path).parent / "model.json").read_text())["input"] == {
+        "name": "waveforms",
+        "dtype": "float32",
+        "shape": [None, 4000],
+        "sample_rate": 8000,
+        "seconds": 0.5,
+    }
 
 
 def test_data_of_another_form_is_refused(sounds, data, files, toy):

@@ -200,3 +200,21 @@ def test_tables_of_texts(tmp_path):
         kt.data.from_dataframe(table, label_column="stars", tokenizer=made)
     with pytest.raises(kt.InputError, match="Unknown column"):
         kt.data.from_dataframe(table, text_column="none", label_column="stars", tokenizer=made)
+
+
+def test_the_doctor_of_texts():
+    texts, labels = reviews(40)
+    russian = "\u0444\u0438\u043b\u044c\u043c \u0445\u043e\u0440\u043e\u0448\u0438\u0439"
+    odd = {russian: "another script", "caf\u00c3\u00a9 was good": "wrong encoding", "good": "a single word"}
+    said = "The film was good, and the story was fine too"
+    texts, labels = [*texts, *odd, texts[0], f"{said}.", f"{said}!"], [*labels, *["good"] * 5, "bad"]
+    with pytest.warns(kt.DataWarning, match="ends are cut"):
+        data = kt.data.from_texts(texts, labels, tokenizer=tokenizer("bert"), length=12, validation_split=0.3)
+    found = kt.data.check(data)
+    kinds = {finding.kind for finding in found.findings}
+    assert kinds >= {*odd.values(), "longer than the limit", "copies in two classes", "unknown to the tokenizer"}
+    assert found.serious and str(found).startswith("46 texts found, 46 usable")
+    assert "copies in two classes" in found._repr_html_()
+    texts = [f"{text} {index}" for index, text in enumerate(reviews(12)[0])]
+    clean = kt.data.check(kt.data.from_texts(texts, reviews(12)[1], tokenizer=tokenizer("roberta")))
+    assert "another script" not in {finding.kind for finding in clean.findings}

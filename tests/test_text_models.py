@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -78,10 +79,14 @@ def test_cached_equals_uncached(family, tmp_path):
         assert np.allclose(cached, plain, atol=5e-5)
 
 
-def test_an_export_answers_as_the_model_from_raw_strings(family, tmp_path):
+def exported(family: str, folder: Path) -> tuple[keras.Model, kt.data.TextData, Path]:
     model, data = made(family)
     kt.fine_tune(model, data, schedule="solve", verbose=0)
-    version = kt.export(model, tmp_path / "exported", data=data, top_k=2)
+    return model, data, kt.export(model, folder, data=data, top_k=2)
+
+
+def check_answers(model: keras.Model, data: kt.data.TextData, version: Path) -> None:
+    """The version, verified already, answers as the model from raw strings of any content."""
     served = kt.load(version)
     tokens = np.concatenate([tokens for tokens, _ in data.in_order("validation")])
     texts = data.texts("validation")
@@ -91,16 +96,45 @@ def test_an_export_answers_as_the_model_from_raw_strings(family, tmp_path):
     assert served.features(texts).shape == (len(texts), 16)
     odd = ["", "\U0001f600 e\u0301", "\u05e9\u05dc\u05d5\u05dd", "a\0b", b"\xff\xfe", "good " * 5000]
     assert all(sum(each.probabilities.values()) == pytest.approx(1, abs=1e-5) for each in served.predict(odd))
+
+
+def test_an_export_answers_from_raw_strings(family, tmp_path):
+    check_answers(*exported(family, tmp_path / "exported"))
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    return exported("bert", tmp_path_factory.mktemp("exported"))
+
+
+def test_an_export_of_texts_answers_and_says_what_it_takes(bert, tmp_path):
+    check_answers(*bert)
+    version = bert[2]
     description = json.loads((version / "keras_transfer.json").read_text())
-    assert description["kind"] == "text" and description["vocabulary_size"] == tokenizer(family).vocabulary_size()
+    assert description["kind"] == "text" and description["vocabulary_size"] == tokenizer("bert").vocabulary_size()
     assert "tokens of a text" in (version / "model_card.md").read_text()
     assert kt.verify(version).passed
-    rows = tmp_path / "texts"
-    rows.mkdir()
-    (rows / "one.txt").write_text("the film was good")
-    (rows / "two.txt").write_bytes(b"good \xff")
-    table = kt.predict_folder(version, rows, tmp_path / "rows.csv", verbose=0).read_text()
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "one.txt").write_text("the film was good")
+    (tmp_path / "texts" / "two.txt").write_bytes(b"good \xff")
+    table = kt.predict_folder(version, tmp_path / "texts", tmp_path / "rows.csv", verbose=0).read_text()
     assert all(f"{name}.txt,good" in table or f"{name}.txt,bad" in table for name in ("one", "two"))
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino", "litert"])
+def test_other_runtimes_take_tokens(bert, tmp_path, format):
+    file = kt.convert(bert[2], format, data=bert[1], path=tmp_path)
+    told = json.loads((file.parent / "model.json").read_text())["input"]
+    assert (told["name"], told["dtype"], told["shape"], told["padding"]) == ("tokens", "int32", [None, 12], -1)
+    assert (file.parent / "tokenizer" / "tokenizer.json").is_file()
+
+
+def test_a_server_answers_texts(bert):
+    from keras_transfer.server.servable import Servable
+
+    signature = Servable(bert[2], 1).signature("serving_default")
+    answer = signature.run({"text": np.array(["the film was good", ""], object)})
+    assert answer["probabilities"].shape == (2, 2)
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)

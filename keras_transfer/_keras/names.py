@@ -34,6 +34,7 @@ PRIVATE_NAMES = tuple(
     for row in (
         # models and layers
         ("functional model", "_nodes_by_depth", "graph", "the calls of a model in their order", _LOUD),
+        ("functional model", "_run_through_graph", "graph", "lays its calls onto other inputs", _LOUD),
         ("Sequential model", "_functional", "graph", "the functional model inside", "Sequential models look opaque"),
         ("layer", "_flatten_layers", "still", "all layers inside a layer", _LOUD),
         ("layer", "_call_has_training_arg", "still", "whether a layer behaves otherwise in training", _LOUD),
@@ -51,6 +52,13 @@ PRIVATE_NAMES = tuple(
         ("variable", "_value", "borrowed", "holds the value", "training moves a copy"),
         # compiled models
         ("compiled model", "_compile_config", "trainer", "from which a saved model is compiled again", _LOUD),
+        (
+            "model",
+            "compile_from_config",
+            "reloading",
+            "replaced while a model is loaded",
+            "frozen blocks come back open",
+        ),
         ("compiled model", "_compute_loss", "trainer", "the loss with sample weights and regularisation", _LOUD),
         ("compiled model", "_loss_tracker", "trainer", "the mean loss that fit shows", _LOUD),
         (

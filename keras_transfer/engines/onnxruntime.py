@@ -24,11 +24,11 @@ def compile_model(model: keras.Model | Any) -> Run:
     return lambda images: session.run(names, {INPUT: images})
 
 
-def to_onnx(frozen: FrozenGraph, names: Sequence[str]) -> Any:
-    """Converts a frozen graph to an ONNX model with the input `images` and outputs of these names."""
+def to_onnx(frozen: FrozenGraph, names: Sequence[str], given: str = INPUT) -> Any:
+    """Converts a frozen graph to an ONNX model with an input and outputs of these names."""
     import tf2onnx
 
-    renamed = {frozen.input: INPUT, **dict(zip(frozen.outputs, names, strict=True))}
+    renamed = {frozen.input: given, **dict(zip(frozen.outputs, names, strict=True))}
     model, _ = tf2onnx.convert.from_graph_def(
         _without_erfc(frozen.graph),
         input_names=[frozen.input],

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_transfer._checks import InputError, VerificationError
 from keras_transfer.runtimes.formats import Format, Tolerance
-from keras_transfer.runtimes.frozen import Answer, Frozen, freeze, in_batches, open_frozen
+from keras_transfer.runtimes.frozen import Answer, Frozen, as_input, freeze, in_batches, open_frozen
 from keras_transfer.runtimes.measuring import milliseconds
 from keras_transfer.runtimes.report import SAVED_MODEL, RuntimeReport, RuntimeResult
 from keras_transfer.runtimes.samples import Samples
@@ -45,7 +45,7 @@ def compare(
         The report. For a format whose converter or runtime fails, it holds the error instead of numbers.
 
     Raises:
-        InputError: if the version lacks the signature `predict_images`.
+        InputError: if the version lacks the signature that takes tensors.
         OSError: if a file cannot be written.
     """
     note("freezing the graph")
@@ -66,7 +66,7 @@ def compare(
             failed[part.name] = str(error)
     if timed:
         note("measuring times")
-    times = milliseconds(answers, samples.images[:1].astype(np.float32)) if timed else {}
+    times = milliseconds(answers, as_input(samples.images[:1])) if timed else {}
     least = min(_ROUNDINGS * rounding, _MOST)
     tolerances = {part.name: replace(part.tolerance, largest=max(part.tolerance.largest, least)) for part in formats}
     none = RuntimeResult("", np.nan, None, np.nan, np.nan, None, None, Tolerance(0.0), len(samples.images))
@@ -117,7 +117,7 @@ def _written(part: Format, frozen: Frozen, folder: Path, calibration: np.ndarray
 
 def _asked(part: Format, answer: Answer, images: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        answer(images[:1].astype(np.float32))  # a batch of one must work too
+        answer(as_input(images[:1]))  # a batch of one must work too
         numbers = in_batches(answer, images)
     except Exception as error:  # each runtime raises other exceptions
         raise VerificationError(f"Expected the {part.name!r} file to run. Received: {_first_line(error)}") from error

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from keras_transfer._version import __version__
-from keras_transfer.runtimes.frozen import INPUT
+from keras_transfer.data.kinds import Images
 from keras_transfer.runtimes.report import RuntimeResult
 from keras_transfer.serving.description import read_description
 
 FILE = "model.json"
+TOKENIZER = "tokenizer"  # of texts, a folder of the version
 
 
 def write_description(folder: Path, result: RuntimeResult, version: Path) -> None:
@@ -23,18 +25,15 @@ def write_description(folder: Path, result: RuntimeResult, version: Path) -> Non
         version: folder of the version that was converted.
     """
     description = read_description(version)
-    kind = description.images
-    height, width = kind.image_size
+    kind = description.kind
     content: dict[str, Any] = {
         "format": result.format,
         "file": result.path.name if result.path else None,
         "input": {
-            "name": INPUT,
-            "dtype": "float32",
-            "shape": [None, height, width, kind.channels],
-            "range": [0, 255],
-            "channels": "RGB" if kind.channels == 3 else "grey",
-            "resize": kind.resize,
+            "name": kind.tensor,
+            "dtype": kind.dtype.name,
+            "shape": [None, *kind.spec.shape],
+            **(_of_images(kind) if isinstance(kind, Images) else kind.described()),
         },
         "output": {"name": description.output, "dtype": "float32", "shape": [None, len(description.class_names)]},
         "class_names": list(description.class_names),
@@ -47,4 +46,11 @@ def write_description(folder: Path, result: RuntimeResult, version: Path) -> Non
         | {"images": result.images},
         "source": {"version": version.name, "keras_transfer": __version__},
     }
+    if (version / TOKENIZER).is_dir():
+        shutil.copytree(version / TOKENIZER, folder / TOKENIZER)
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _of_images(kind: Images) -> dict[str, Any]:
+    """Returns what a client has to know of the pixels."""
+    return {"range": [0, 255], "channels": "RGB" if kind.channels == 3 else "grey", "resize": kind.resize}

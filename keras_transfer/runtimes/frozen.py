@@ -19,9 +19,6 @@ from keras_transfer.engines.freezing import FrozenGraph, save_frozen
 from keras_transfer.engines.freezing import freeze as freeze_function
 from keras_transfer.serving.description import Description
 
-SIGNATURE = "predict_images"
-INPUT = "images"
-
 Answer = Callable[[np.ndarray], np.ndarray]
 
 _BATCH = 16
@@ -33,9 +30,10 @@ class Frozen:
 
     Attributes:
         description: description of the version.
-        graph: without variables and functions, from images in [0, 255] to outputs, float32 `(batch, num_classes)`.
-        saved_model: folder of the same graph as a SavedModel. Its one signature takes `images`, and returns the output
-            under its name in the version ("probabilities" or "values").
+        graph: without variables and functions, from images in [0, 255], or what else the version takes, to outputs,
+            float32 `(batch, num_classes)`.
+        saved_model: folder of the same graph as a SavedModel. Its one signature takes `images`, or `waveforms`, or
+            `tokens`, and returns the output under its name in the version ("probabilities" or "values").
         reference: function that runs the version as it was exported, from images to outputs.
     """
 
@@ -46,7 +44,7 @@ class Frozen:
 
 
 def freeze(version: Path, description: Description, folder: Path) -> Frozen:
-    """Freezes the signature `predict_images` of an exported version.
+    """Freezes the signature of an exported version that takes tensors: `predict_images`, `predict_tokens` or another.
 
     Args:
         version: folder of the version.
@@ -56,41 +54,49 @@ def freeze(version: Path, description: Description, folder: Path) -> Frozen:
     Raises:
         InputError: if the version has no such signature.
     """
-    module = _load(version)
-    signature = module.signatures.get(SIGNATURE)
+    kind = description.kind
+    kind.prepare_runtime()
+    module, name = _load(version), f"predict_{kind.tensor}"
+    signature = module.signatures.get(name)
     if signature is None or description.output not in signature.structured_outputs:
         raise InputError(
-            f"Expected a version with the signature {SIGNATURE!r} that returns {description.output!r}; export it again "
+            f"Expected a version with the signature {name!r} that returns {description.output!r}; export it again "
             f"with this version of keras_transfer. Received: {str(version)!r} with {sorted(module.signatures)}."
         )
-    images = tf.TensorSpec((None, *description.images.spec.shape), tf.float32, name=INPUT)
+    images = tf.TensorSpec((None, *kind.spec.shape), kind.dtype, name=kind.tensor)
 
     @tf.function(input_signature=[images], autograph=False)
     def numbers(images: tf.Tensor) -> tf.Tensor:
-        return signature(**{INPUT: images})[description.output]
+        return signature(**{kind.tensor: images})[description.output]
 
     frozen = freeze_function(numbers.get_concrete_function())
     save_frozen(frozen, images, [description.output], folder)
-    reference = _answers_of(signature, description.output, module)
+    reference = _answers_of(signature, description, module)
     return Frozen(description, frozen, folder, reference)
 
 
 def open_frozen(frozen: Frozen) -> Answer:
     """Loads the frozen SavedModel. Returns a function from images to outputs, like `Format.open`."""
     module = _load(frozen.saved_model)
-    return _answers_of(module.signatures["serving_default"], frozen.description.output, module)
+    return _answers_of(module.signatures["serving_default"], frozen.description, module)
+
+
+def as_input(images: np.ndarray) -> np.ndarray:
+    """Returns a batch in the form that files take: whole numbers of tokens as they are, all else as float32."""
+    return images if images.dtype == np.int32 else images.astype(np.float32)
 
 
 def in_batches(answer: Answer, images: np.ndarray) -> np.ndarray:
-    """Runs `answer` on images `(count, height, width, 3)` in small float32 batches, and concatenates the outputs."""
+    """Runs `answer` on images `(count, height, width, 3)` in small batches, and concatenates the outputs."""
     starts = range(0, len(images), _BATCH)
-    return np.concatenate([answer(images[start : start + _BATCH].astype(np.float32)) for start in starts])
+    return np.concatenate([answer(as_input(images[start : start + _BATCH])) for start in starts])
 
 
-def _answers_of(signature: Any, output: str, module: Any) -> Answer:
+def _answers_of(signature: Any, description: Description, module: Any) -> Answer:
     def answer(images: np.ndarray, held: Any = module) -> np.ndarray:  # `held` keeps the module alive
         with tf.device("/CPU:0"):  # the other runtimes use the CPU; a GPU rounds differently
-            return signature(**{INPUT: tf.constant(images)})[output].numpy()
+            given = {description.kind.tensor: tf.constant(images)}
+            return signature(**given)[description.output].numpy()
 
     return answer
 

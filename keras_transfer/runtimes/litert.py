@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer.runtimes.formats import Format, Tolerance, register
-from keras_transfer.runtimes.frozen import INPUT, Answer, Frozen
+from keras_transfer.runtimes.frozen import Answer, Frozen
 
 
 def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None, *, weights: str = "float32") -> None:
@@ -27,7 +27,8 @@ def write(frozen: Frozen, file: Path, calibration: np.ndarray | None = None, *, 
     if weights == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if weights == "int8" and calibration is not None:
-        converter.representative_dataset = lambda: ({INPUT: image[np.newaxis]} for image in calibration)
+        given = frozen.description.kind.tensor
+        converter.representative_dataset = lambda: ({given: image[np.newaxis]} for image in calibration)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]  # else an error
     file.write_bytes(converter.convert())
 
@@ -37,7 +38,8 @@ def open_file(file: Path, output: str) -> Answer:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(model_path=str(file), num_threads=os.cpu_count()).get_signature_runner()
-    return lambda images: runner(**{INPUT: images})[output]
+    (name,) = runner.get_input_details()
+    return lambda images: runner(**{name: images})[output]
 
 
 _format = partial(Format, file="model.tflite", packages=("ai_edge_litert",), extra="litert", open=open_file)

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 from keras_transfer._arguments import PATH, Kind
 from keras_transfer._checks import InputError
-from keras_transfer.data import ImageData, from_directory
+from keras_transfer.data import PipelineData, from_directory
 from keras_transfer.data.examples import Examples
+from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.serving.description import Description
 from keras_transfer.serving.specimens import specimens
@@ -19,8 +20,8 @@ from keras_transfer.serving.specimens import specimens
 MIN_CALIBRATION = 10
 CALIBRATION = 200  # TensorFlow's guide to post-training quantization recommends 100 to 500
 
-Data = ImageData | str | os.PathLike[str]
-DATA = PATH | Kind(ImageData, "the data of a training") | None
+Data = PipelineData | str | os.PathLike[str]
+DATA = PATH | Kind(PipelineData, "the data of a training") | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +64,11 @@ def read_samples(data: Data | None, description: Description, limit: int, *, cal
                 f"Expected `data` with at least {MIN_CALIBRATION} training pictures, to calibrate an int8 file. "
                 "Received: none. Use pictures like those that the file will be used on."
             )
-        drawn = np.array(specimens(description.images), dtype=object)
+        drawn = np.array(specimens(description.kind), dtype=object)
         examples = Examples(drawn, np.zeros(len(drawn), np.int64), encoded=True)
-        names = tuple(f"drawn picture {index + 1}" for index in range(len(drawn)))
+        names = tuple(f"drawn {_one(description)} {index + 1}" for index in range(len(drawn)))
         return Samples(_pixels(examples, description), names, None, None)
-    if not isinstance(data, ImageData):
+    if not isinstance(data, PipelineData):
         data = from_directory(
             data,
             image_size=description.images.image_size,
@@ -81,13 +82,17 @@ def read_samples(data: Data | None, description: Description, limit: int, *, cal
     measured = data.splits.get("test") or data.splits.get("validation") or data.splits["train"]
     calibration = _calibration(data, description, measured) if calibrate else None
     chosen = _spread(measured, limit)
-    names = (
-        tuple(map(str, chosen.items)) if chosen.in_files else tuple(f"picture {index}" for index in range(len(chosen)))
-    )
+    numbered = (f"{_one(description)} {index}" for index in range(len(chosen)))
+    names = tuple(map(str, chosen.items) if chosen.in_files else numbered)
     return Samples(_pixels(chosen, description), names, chosen.labels, calibration)
 
 
-def _calibration(data: ImageData, description: Description, measured: Examples) -> np.ndarray:
+def _one(description: Description) -> str:
+    """Returns what an example is called: a picture, a sound or a text."""
+    return "picture" if isinstance(description.kind, Images) else description.kind.name
+
+
+def _calibration(data: PipelineData, description: Description, measured: Examples) -> np.ndarray:
     train = data.splits["train"]
     if measured is train:
         raise InputError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -18,23 +17,20 @@ from keras_transfer._checks import InputError
 from keras_transfer._logging import say
 from keras_transfer._registry import Registry
 from keras_transfer.data.labelled_data import LabelledData
-from keras_transfer.insight.calibration import FEW, calibrate
 from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.models.copies import copy_model
 from keras_transfer.models.stages import stages
 from keras_transfer.schedules.named import SCHEDULES
 from keras_transfer.schedules.parts import HEAD, Unfrozen
-from keras_transfer.schedules.phases import SOLVE, Phase
-from keras_transfer.tasks import TASKS, Regression
+from keras_transfer.schedules.phases import Phase
 from keras_transfer.training import blending
+from keras_transfer.training.from_solved import Tune, calibrated, can_choose, from_solved, solves
 from keras_transfer.training.rule import MORE, RATE, STAGES, epochs_for, opens, with_augmentation
-from keras_transfer.training.solving import can_solve
 
 _ULMFIT = SCHEDULES.find("ulmfit")
 _HEAD_EPOCHS, _HEAD_RATE = 5, 3e-3  # of a head that cannot be solved
 
 __all__ = ["best", "default", "epochs_for", "fast", "opened", "opens", "ulmfit"]
-Tune = Callable[..., keras.callbacks.History]
 Recipe = Callable[[keras.Model, LabelledData, Tune, "str | int"], keras.callbacks.History]
 RECIPES: Registry[Recipe] = Registry("recipe", callable, "a function (model, data, tune, verbose) -> History")
 
@@ -57,11 +53,11 @@ def follow(
 def fast(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int) -> keras.callbacks.History:
     """Solves the head on the frozen network, and calibrates its probabilities."""
     plain = with_augmentation(data, "none")
-    if _solves(model, verbose):
+    if solves(model, verbose):
         history = tune(schedule="solve", data=plain, average=None)  # one solution has no epochs to average
     else:
         history = tune(schedule="feature_extraction", data=plain)
-    _calibrate(model, data, verbose)
+    calibrated(model, data, verbose)
     return history
 
 
@@ -76,7 +72,7 @@ def default(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | i
     a class the head alone is solved. Images are not augmented where the recipe may decide it (augment="auto").
     """
     history, _ = _opened(model, data, tune, verbose)
-    _calibrate(model, data, verbose)
+    calibrated(model, data, verbose)
     return history
 
 
@@ -99,16 +95,16 @@ def best(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | int)
         if mirrored.augment == "mirror":
             phase = Phase(epochs_for(data, MORE), min(STAGES, len(stages(model))), RATE)
             again = partial(tune, views=2, watched=False)
-            history, solved = _from_solved(model, data, again, verbose, [phase], mirrored)
+            history, solved = from_solved(model, data, again, verbose, [phase], mirrored)
             tried.append(_Trained("with mirror images", copy_model(model), history, solved or tried[0].solved))
         begin = min((each.solved for each in tried), key=lambda weights: _loss_with(model, weights, data))
         model.set_weights(begin)
         phase, again = Phase(epochs_for(data, MORE), "all", RATE), partial(tune, watched=False)
-        history, _ = _from_solved(model, data, again, verbose, [phase], seen, begin)
+        history, _ = from_solved(model, data, again, verbose, [phase], seen, begin)
         history.path = tried[0].history.path
         tried.append(_Trained("all stages", copy_model(model), history, begin))
         _take_best(model, tried, data, verbose)
-    _calibrate(model, data, verbose)
+    calibrated(model, data, verbose)
     return model.history
 
 
@@ -124,11 +120,11 @@ def ulmfit(model: keras.Model, data: LabelledData, tune: Tune, verbose: str | in
     """
     plain = with_augmentation(data, "none")
     phases = _ULMFIT(len(stages(model)) + 3, 2.6e-4, stages(model))
-    if _solves(model, verbose):
-        history, _ = _from_solved(model, data, tune, verbose, phases[1:], plain, rate="slanted_triangular")
+    if solves(model, verbose):
+        history, _ = from_solved(model, data, tune, verbose, phases[1:], plain, rate="slanted_triangular")
     else:
         history = tune(schedule=phases, rate="slanted_triangular", data=plain)
-    _calibrate(model, data, verbose)
+    calibrated(model, data, verbose)
     return history
 
 
@@ -165,98 +161,14 @@ def _opened(
 ) -> tuple[keras.callbacks.History, list[np.ndarray] | None]:
     """Trains the head and then the last stages. Returns the weights with the solved head too, if there are any."""
     plain, last = with_augmentation(data, "none"), Phase(epochs_for(data), min(STAGES, len(stages(model))), RATE)
-    if not _solves(model, verbose):
+    if not solves(model, verbose):
         return tune(schedule=(Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE), last), rate="warmup_cosine", data=plain), None
     if opens(data):
-        return _from_solved(model, data, tune, verbose, [last], plain)
+        return from_solved(model, data, tune, verbose, [last], plain)
     if verbose:
         say(f"recipe: the head alone is solved, since {len(data.splits['train'])} training images are few")
     history = tune(schedule="solve", data=plain, average=None)
-    return history, model.get_weights() if _can_choose(data) else None
-
-
-def _from_solved(
-    model: keras.Model,
-    data: LabelledData,
-    tune: Tune,
-    verbose: str | int,
-    phases: Sequence[Phase],
-    seen: LabelledData,
-    solved: list[np.ndarray] | None = None,
-    rate: str = "warmup_cosine",
-) -> tuple[keras.callbacks.History, list[np.ndarray] | None]:
-    """Trains phases from the solved head, and gives the model the best weights between both.
-
-    Args:
-        model: which has the solved head already, if `solved` is given.
-        data: to choose by.
-        tune: trains.
-        verbose: 0 to say nothing.
-        phases: that follow the solved head.
-        seen: data to train on.
-        solved: the weights with the solved head; None to solve it.
-        rate: how the learning rate changes within a phase.
-
-    Returns:
-        The History, and the weights with the solved head; None where there are too few images to choose by.
-    """
-    ends = _FirstAndLast()
-    start = () if solved is not None else (Phase(SOLVE, HEAD),)
-    history = tune(schedule=(*start, *phases), rate=rate, callbacks=[ends], data=seen)
-    if not _can_choose(data):
-        return history, None
-    before, after = copy_model(model), copy_model(model)
-    before.set_weights(ends.first if solved is None else solved)
-    after.set_weights(ends.last)
-    between = blending.interpolate(before, after, data, verbose=verbose)
-    loss, best_epoch = (blending.loss_of(evaluate(each, data.validation)) for each in (between, model))
-    if loss < best_epoch:
-        model.set_weights(between.get_weights())
-    return history, before.get_weights()
-
-
-def _can_choose(data: LabelledData) -> bool:
-    return len(data.splits.get("validation", ())) >= blending.FEW
-
-
-def _solves(model: keras.Model, verbose: str | int) -> bool:
-    """Says whether the head can be solved, and that it is trained where it cannot."""
-    solves = can_solve(model)
-    if verbose and not solves:
-        say("recipe: the head is not linear in the features, so it is trained in place of solved")
-    return solves
-
-
-class _FirstAndLast(keras.callbacks.Callback):
-    """Keeps the weights after the first and after the last epoch, also for a run that goes on later."""
-
-    memory = ("first", "last")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first: list[np.ndarray] = []
-        self.last: list[np.ndarray] = []
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.last = self.model.get_weights()
-        self.first = self.first or self.last
-
-
-def _calibrate(model: keras.Model, data: LabelledData, verbose: str | int) -> None:
-    """Calibrates a model where that has a meaning, or says why it does not."""
-    if data.task is TASKS.find(Regression.name) or "validation" not in data.splits:
-        return
-    count = len(data.splits["validation"])
-    try:
-        if count < FEW:
-            raise InputError(f"{count} validation images are too few.")
-        found = calibrate(model, data)
-    except InputError as error:
-        said = f"probabilities are not calibrated. {error}"
-    else:
-        said = str(found).splitlines()[0]
-    if verbose:
-        say(f"recipe: {said}")
+    return history, model.get_weights() if can_choose(data) else None
 
 
 def opened(unfrozen: Unfrozen, epochs: int, learning_rate: float, *, augment: str = "none", views: int = 0) -> Recipe:
@@ -274,11 +186,11 @@ def opened(unfrozen: Unfrozen, epochs: int, learning_rate: float, *, augment: st
         """Solves the head, trains on from there, takes the best model between the two, and calibrates it."""
         parts = min(unfrozen, len(stages(model))) if isinstance(unfrozen, int) else unfrozen
         phase, seen = Phase(epochs, parts, learning_rate), with_augmentation(data, augment)
-        if _solves(model, verbose):
-            history, _ = _from_solved(model, data, partial(tune, views=views), verbose, [phase], seen)
+        if solves(model, verbose):
+            history, _ = from_solved(model, data, partial(tune, views=views), verbose, [phase], seen)
         else:
             history = tune(schedule=(Phase(_HEAD_EPOCHS, HEAD, _HEAD_RATE), phase), rate="warmup_cosine", data=seen)
-        _calibrate(model, data, verbose)
+        calibrated(model, data, verbose)
         return history
 
     return recipe

@@ -29,6 +29,7 @@ class Checkup:
         sizes: smallest, median and largest height, width (pixels) and aspect (width over height) of the usable ones.
         findings: the serious ones first.
         root: folder of the files; None for images from elsewhere.
+        noun: what they are called: "images" or "texts".
     """
 
     found: int
@@ -37,6 +38,7 @@ class Checkup:
     sizes: Mapping[str, tuple[float, float, float]]
     findings: tuple[Finding, ...]
     root: Path | None = None
+    noun: str = "images"
 
     @property
     def used(self) -> int:
@@ -106,11 +108,11 @@ class Checkup:
         }
 
     def __str__(self) -> str:
-        lines = [f"{self.found} images found, {self.used} usable, {len(self.left_out)} left out"]
+        lines = [f"{self.found} {self.noun} found, {self.used} usable, {len(self.left_out)} left out"]
         for split, by_class in self.counts.items():
             named = ", ".join(f"{name} {count}" for name, count in list(by_class.items())[:8])
             more = ", ..." if len(by_class) > 8 else ""
-            lines.append(f"  {split:<11}{sum(by_class.values()):>6} images: {named}{more}")
+            lines.append(f"  {split:<11}{sum(by_class.values()):>6} {self.noun}: {named}{more}")
         for name, (low, middle, high) in self.sizes.items():
             lines.append(f"  {name:<11}{middle:>6.4g} median, {low:.4g} to {high:.4g}")
         for (severity, kind), findings in self.by_kind().items():

@@ -18,15 +18,17 @@ from keras_transfer.data.formats.naming import format_named
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding
-from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities
+from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities, pairs_of
 from keras_transfer.data.inspection.forms import form_troubles
+from keras_transfer.data.inspection.texts import check_texts
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.sources.listing import class_folders, other_files, split_folders, why_no_class
 from keras_transfer.data.splitting.duplicates import grey_copy, perceptual_hash
+from keras_transfer.data.text_data import TextData
 
 
-def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) -> Checkup:
+def check(source: ImageData | TextData | str | os.PathLike[str], *, image_size: int = 224) -> Checkup:
     """Decodes every image with the operation that training uses and reports what its owner should know.
 
     - serious: files that cannot be used (unreadable, truncated, of another format than their name says, of more
@@ -37,10 +39,11 @@ def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) 
     - notes: copies within a class; animations, of which the first frame counts; CMYK and 16-bit pictures, which are
       converted; classes with whole numbers as names, of which Keras has another order.
 
-    Nothing is moved or deleted.
+    Of texts it reports copies, also with other letters here and there, texts that are cut or of which the tokenizer
+    knows little, and those of another script, a wrong encoding or a single word. Nothing is moved or deleted.
 
     Args:
-        source: a folder as `from_directory` takes it, or images of any source.
+        source: a folder as `from_directory` takes it, images of any source, or texts of any source.
         image_size: the size wanted for training, in pixels, where `source` is a folder.
 
     Raises:
@@ -61,6 +64,8 @@ def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) 
           train 0 = train 1: the same picture as 0 and as 1
         1 serious
     """
+    if isinstance(source, TextData):
+        return check_texts(source)
     if isinstance(source, ImageData):
         images, left_out, root = *_listed(source), source.root
         extra: list[Finding] = []
@@ -77,7 +82,7 @@ def check(source: ImageData | str | os.PathLike[str], *, image_size: int = 224) 
         image.size, image.bits = (int(size[0]), int(size[1])), perceptual_hash(grey)
     findings = [
         *(Finding("unreadable", SERIOUS, item.reason, (item.path,)) for item in left_out),
-        *copies(images),
+        *copies(images, pairs_of(images)),
         *class_troubles(images),
         *oddities(images),
         *form_troubles(images, image_size),

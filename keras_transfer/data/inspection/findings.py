@@ -33,9 +33,26 @@ class SeenImage:
     bits: np.ndarray | None = None
 
 
-def copies(images: Sequence[SeenImage]) -> Iterator[Finding]:
-    """Finds pictures that are there more than once, and says where."""
-    groups = joined([*near_pairs([image.bits for image in images]), *_equal(images)], len(images))
+def pairs_of(images: Sequence[SeenImage]) -> list[tuple[int, int]]:
+    """Returns pairs of indices of pictures that are the same, maybe resized or compressed anew."""
+    return [*near_pairs([image.bits for image in images]), *_equal(images)]
+
+
+def copies(
+    images: Sequence[SeenImage],
+    pairs: Sequence[tuple[int, int]],
+    one: str = "picture",
+    maybe: str = "maybe resized or compressed anew",
+) -> Iterator[Finding]:
+    """Finds pictures, or others, that are there more than once, and says where.
+
+    Args:
+        images: all of them.
+        pairs: indices of those that are the same.
+        one: what a single one is called.
+        maybe: how they may differ all the same.
+    """
+    groups = joined(pairs, len(images))
     by_group: dict[int, list[SeenImage]] = {}
     for image, group in zip(images, groups, strict=True):
         by_group.setdefault(int(group), []).append(image)
@@ -47,11 +64,11 @@ def copies(images: Sequence[SeenImage]) -> Iterator[Finding]:
         classes = sorted({image.class_name for image in members})
         splits = list(dict.fromkeys(image.split for image in members))
         if len(classes) > 1:
-            yield Finding(COPIES_IN_CLASSES, SERIOUS, f"the same picture as {' and as '.join(classes)}", paths)
+            yield Finding(COPIES_IN_CLASSES, SERIOUS, f"the same {one} as {' and as '.join(classes)}", paths)
         if len(splits) > 1:
-            yield Finding(COPIES_IN_SPLITS, SERIOUS, f"the same picture in {' and in '.join(splits)}", paths)
+            yield Finding(COPIES_IN_SPLITS, SERIOUS, f"the same {one} in {' and in '.join(splits)}", paths)
         if len(classes) == len(splits) == 1:
-            yield Finding("copies in one class", NOTE, "the same picture, maybe resized or compressed anew", paths)
+            yield Finding("copies in one class", NOTE, f"the same {one}, {maybe}", paths)
 
 
 def _equal(images: Sequence[SeenImage]) -> Iterator[tuple[int, int]]:

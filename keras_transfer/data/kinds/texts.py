@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from keras_transfer._checks import InputError
+from keras_transfer._keras.still import layers_inside
 from keras_transfer.data.kinds.kind import Kind
 from keras_transfer.data.text.files import read_text
 from keras_transfer.data.text.tokenizing import FOLDER, NOTHING, TextTokenizer
@@ -65,7 +66,8 @@ class Texts(Kind):
     def trimmed(self, batch: tf.Tensor) -> tf.Tensor:
         """Cuts off the end where no text of a batch has a token, up to a multiple of eight."""
         longest = tf.reduce_max(tf.reduce_sum(tf.cast(batch > NOTHING, tf.int32), axis=1))
-        return batch[:, : tf.maximum(-(-longest // _STEP), 1) * _STEP]
+        steps = (longest + _STEP - 1) // _STEP  # of positive numbers: runtimes round negative ones in other ways
+        return batch[:, : tf.maximum(steps, 1) * _STEP]
 
     def fit(self, example: tf.Tensor) -> tf.Tensor:
         """Brings tokens that are in memory to the length."""
@@ -138,7 +140,7 @@ class Texts(Kind):
                 f"Expected a model of texts. Received: one whose input has the shape {model.input_shape}. Build it of "
                 "an encoder of texts, such as build_model('bert_tiny_en_uncased', ...)."
             )
-        inside = list(model._flatten_layers())
+        inside = layers_inside(model)
         known = max((getattr(layer, "input_dim", 0) for layer in inside), default=0)
         size = getattr(self.tokenizer, "vocabulary_size", known)
         if known and not _CLOSE * known <= size <= known:

@@ -42,6 +42,8 @@ class TextTokenizer:
         self.hub = tokenizer
         self.start = _number(tokenizer, "start_token_id", "cls_token_id")
         self.end = _number(tokenizer, "end_token_id", "sep_token_id")
+        unknown = getattr(tokenizer, "oov_token", None) or getattr(tokenizer, "unk_token", None)
+        self.unknown = None if unknown is None else int(tokenizer.token_to_id(unknown))
 
     @property
     def name(self) -> str:
@@ -150,7 +152,8 @@ class StoredTokenizer:
         """
         if self.folder is None:
             raise InputError("Expected a version in a folder. Received: a description alone, which has no tokenizer.")
-        return find_tokenizer(self.folder / FOLDER)
+        with tf.init_scope():  # its tables must not belong to a graph that is being traced
+            return find_tokenizer(self.folder / FOLDER)
 
 
 def find_tokenizer(tokenizer: Any) -> TextTokenizer:
