@@ -339,3 +339,14 @@ def test_channels_in_the_first_axis_are_refused_in_words():
             kt.build_model(part, 2)
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+def test_a_network_of_many_residual_blocks_is_built_in_seconds():
+    """With every way back through its blocks gone by itself, it would never be."""
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(3, 1)(images)
+    for _ in range(40):
+        x = keras.layers.Add()([x, keras.layers.Identity()(x)])
+    network = keras.Model(images, keras.layers.Conv2D(4, 1, name="late")(x))
+    part = kt.Backbone(network, image_size=8, stages=(("early", "conv2d.*"), ("late", "")))
+    assert kt.build_model(part, 2, head="multilayer").get_layer("features").output.shape == (None, 7)

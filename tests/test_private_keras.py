@@ -47,6 +47,8 @@ def owners() -> dict[str, object]:
     generators = {"generator": keras.layers.RandomFlip(), "seed_generator": keras.layers.Dropout(0.5)}
     return {
         "functional model": model,
+        "tensor": model.output,
+        "operation": model.layers[-1],
         "Sequential model": sequential,
         "layer": keras.layers.Dropout(0.5),
         "random layer": generators,

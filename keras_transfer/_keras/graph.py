@@ -40,6 +40,28 @@ def nodes_before(model: keras.Model, end: KerasTensor) -> list[Node]:
     return [node for node in everything if id(node) in needed]
 
 
+def inputs_of(tensor: KerasTensor) -> list[KerasTensor]:
+    """Returns the inputs that a tensor is computed from.
+
+    Keras' own `get_source_inputs` goes every way back by itself, of which 50 residual blocks have 2**50.
+    """
+    found: dict[int, KerasTensor] = {}
+    seen: set[int] = set()
+    waiting = [tensor]
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        operation, place, _ = one._keras_history
+        node = operation._inbound_nodes[place]
+        if node.is_input:
+            found[id(one)] = one
+        else:
+            waiting += node.input_tensors
+    return list(found.values())
+
+
 def run_through(
     model: keras.Model,
     inputs: Sequence[KerasTensor],

@@ -34,6 +34,8 @@ PRIVATE_NAMES = tuple(
     for row in (
         # models and layers
         ("functional model", "_nodes_by_depth", "graph", "the calls of a model in their order", _LOUD),
+        ("tensor", "_keras_history", "graph", "the call that made it", _LOUD),
+        ("operation", "_inbound_nodes", "graph", "its calls", _LOUD),
         ("functional model", "_run_through_graph", "graph", "lays its calls onto other inputs", _LOUD),
         ("Sequential model", "_functional", "graph", "the functional model inside", "Sequential models look opaque"),
         ("layer", "_flatten_layers", "still", "all layers inside a layer", _LOUD),

@@ -10,7 +10,7 @@ from keras import KerasTensor, layers
 
 from keras_transfer._arguments import Kind, takes
 from keras_transfer._checks import InputError, unknown
-from keras_transfer._keras.graph import Node, crossing, nodes, nodes_before
+from keras_transfer._keras.graph import Node, crossing, inputs_of, nodes, nodes_before
 from keras_transfer.schedules.parts import HEAD
 
 _MARK = "stage_"
@@ -44,7 +44,7 @@ def marks_of_stages(model: keras.Model) -> list[keras.layers.Layer]:
 
 def ends_of_stages(tensor: KerasTensor) -> dict[str, KerasTensor]:
     """Returns the outputs of the stages that a tensor is computed from, by their names, from input to output."""
-    model = keras.Model(keras.utils.get_source_inputs(tensor), tensor)
+    model = keras.Model(inputs_of(tensor), tensor)
     return {name_of_mark(mark): mark.output for mark in marks_of_stages(model)}
 
 
@@ -62,7 +62,7 @@ def real_tokens(tensor: KerasTensor) -> KerasTensor | None:
     """Returns where a text has tokens, int32 `(batch, length)`, of the vectors of tokens; None of other tensors."""
     if len(tensor.shape) != 3:
         return None
-    model = keras.Model(keras.utils.get_source_inputs(tensor), tensor)
+    model = keras.Model(inputs_of(tensor), tensor)
     return next((layer.output for layer in model.layers if layer.name == PADDING), None)
 
 

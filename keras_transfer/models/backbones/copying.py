@@ -12,7 +12,7 @@ import numpy as np
 from keras import KerasTensor, layers
 
 from keras_transfer._checks import InputError
-from keras_transfer._keras.graph import run_through
+from keras_transfer._keras.graph import inputs_of, run_through
 from keras_transfer._keras.still import layers_inside
 
 
@@ -130,7 +130,7 @@ def copy_network(
         return twins[id(operation)]
 
     outputs = run_through(network, keras.tree.flatten(inputs), twin, call)
-    sources = keras.utils.get_source_inputs(keras.tree.flatten(outputs)[0])
+    sources = inputs_of(keras.tree.flatten(outputs)[0])
     copy = keras.Model(sources[0] if len(sources) == 1 else sources, outputs, name=network.name)
     copied = {layer.name: layer for layer in copy.layers}
     for layer in network.layers:
