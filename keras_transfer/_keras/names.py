@@ -55,7 +55,7 @@ PRIVATE_NAMES = tuple(
         # compiled models
         ("compiled model", "_compile_config", "trainer", "from which a saved model is compiled again", _LOUD),
         (
-            "model",
+            "compiled model",
             "compile_from_config",
             "reloading",
             "replaced while a model is loaded",
