@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from conftest import toy_backbone
 from keras_hub import models
+from typer.testing import CliRunner
 from writing import encoder, reviews, tokenizer
 
 import keras_transfer as kt
+from keras_transfer.cli.session import app
 from keras_transfer.models.copies import copy_model
 
 FAMILIES = ["bert", "distil_bert", "roberta", "albert", "gpt2"]
@@ -127,6 +129,13 @@ def test_other_runtimes_take_tokens(bert, tmp_path, format):
     told = json.loads((file.parent / "model.json").read_text())["input"]
     assert (told["name"], told["dtype"], told["shape"], told["padding"]) == ("tokens", "int32", [None, 12], -1)
     assert (file.parent / "tokenizer" / "tokenizer.json").is_file()
+
+
+def test_the_shell_answers_texts_and_files_of_them(bert, tmp_path):
+    (tmp_path / "one.txt").write_text("the film was good")
+    said = CliRunner().invoke(app, ["predict", str(bert[2]), "the film was bad", str(tmp_path / "one.txt"), "--json"])
+    found = json.loads(said.stdout.splitlines()[-1])["predictions"]
+    assert said.exit_code == 0 and found[0]["file"] == "the film was bad" and len(found) == 2
 
 
 def test_a_server_answers_texts(bert):

@@ -45,17 +45,21 @@ def evaluate(
 @app.command()
 def predict(
     model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
-    files: Annotated[list[Path], typer.Argument(help="Image files, or folders of them, at any depth.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Files of images, sounds or texts, or folders of them, at any depth; or a text itself."),
+    ],
     output: Annotated[
         Path | None,
         typer.Option(help="Write the predictions for one folder to this .csv or .parquet file; goes on if stopped."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Predict the classes of photographs with an exported model."""
+    """Predict the classes of photographs, sounds or texts with an exported model."""
     with session(as_json) as kt:
-        from keras_transfer.data.files import check_files, find_images
+        from keras_transfer.data.by_kind import faults_in, files_of
         from keras_transfer.data.formats.naming import format_named
+        from keras_transfer.data.kinds import Images, Texts
 
         if output is not None:
             if len(files) != 1:
@@ -64,19 +68,23 @@ def predict(
             say(as_json, f"predictions: {table}")
             print_json(as_json, {"output": str(table)})
             return
-        asked = [path for file in files for path in (find_images(file) if file.is_dir() else [file])]
-        if not asked:
-            raise InputError(f"Expected images in {', '.join(map(str, files))}. Received: none.")
         served = kt.load(model)
+        kind = served.kind
+        asked = [path for file in files for path in (files_of(kind, file) if file.is_dir() else [file])]
+        if not asked:
+            raise InputError(f"Expected {kind.noun} in {', '.join(map(str, files))}. Received: none.")
         # what is named like no image may hold one all the same: it is tried
-        left_out = check_files([file for file in asked if format_named(file)], max(served.image_size))
+        named = [file for file in asked if format_named(file)] if isinstance(kind, Images) else asked
+        written = [file for file in asked if isinstance(kind, Texts) and not file.exists()]  # no file: the text itself
+        left_out = faults_in(kind, [file for file in named if file not in written])
         bad = {item.path for item in left_out}
         files = [file for file in asked if file not in bad]
         if not files:
-            raise InputError(f"Expected images that can be read. Received: {'; '.join(map(str, left_out[:10]))}.")
+            said = "; ".join(map(str, left_out[:10]))
+            raise InputError(f"Expected {kind.noun} that can be read. Received: {said}.")
         for item in left_out:
             typer.echo(f"left out: {item}", err=True)
-        predictions = served.predict(files)
+        predictions = served.predict([str(file) if file in written else file for file in files])
         width = max(len(str(file)) for file in files)
         for file, prediction in zip(files, predictions, strict=True):
             say(as_json, f"{file!s:<{width}}  {prediction}")
