@@ -114,7 +114,8 @@ def test_an_export_of_texts_answers_and_says_what_it_takes(bert, tmp_path):
     version = bert[2]
     description = json.loads((version / "keras_transfer.json").read_text())
     assert description["kind"] == "text" and description["vocabulary_size"] == tokenizer("bert").vocabulary_size()
-    assert "tokens of a text" in (version / "model_card.md").read_text()
+    card = (version / "model_card.md").read_text()
+    assert "tokens of a text" in card and "one class a text" in card
     assert kt.verify(version).passed
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "one.txt").write_text("the film was good")

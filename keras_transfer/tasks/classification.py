@@ -21,7 +21,7 @@ class Classification(Task):
 
     name = "classification"
     activation = "softmax"
-    described = "one class a picture"
+    described = "one class"
     form = "integers from 0 ({count},)"
     said_of_labels = "one class an image"
     fewest_outputs = 2

@@ -22,7 +22,7 @@ class SeveralLabels(Task):
 
     name = "several_labels"
     activation = "sigmoid"
-    described = "several labels a picture"
+    described = "several labels"
     form = "0 and 1, or -1 for not known ({count}, number of labels)"
     said_of_labels = "several labels an image"
 

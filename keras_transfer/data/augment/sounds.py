@@ -15,6 +15,7 @@ SOUND_AUGMENTATIONS: Registry[Augmentation] = Registry("sound augmentation")
 _SHIFT = 0.1  # of the length, to either side
 _NOISE = (10.0, 40.0)  # decibels of the sound above the noise
 _FRAME, _STEP = 512, 128  # samples
+_SPEED = (0.85, 1.15)
 _MASKS, _WIDEST = 2, 0.15  # of each kind; share of the spectrum, and of the length
 
 
@@ -32,6 +33,27 @@ def shift(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     by = tf.random.stateless_uniform((), seed, -most, most + 1, tf.int32)
     padded = tf.pad(waveform, [[most, most]])
     return tf.ensure_shape(tf.slice(padded, [most - by], [count]), waveform.shape)
+
+
+@SOUND_AUGMENTATIONS.register("speed")
+def speed(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Plays the sound up to 15 % faster or slower about its middle: another pitch, another pace, as of another voice.
+
+    Ko, Peddinti, Povey, Khudanpur, "Audio Augmentation for Speech Recognition" (2015), section 2.3,
+    https://www.isca-archive.org/interspeech_2015/ko15_interspeech.html. Departures: any factor in place of three, and
+    samples in between are interpolated along a line. Where tones tell the class, leave it out.
+    """
+    count = tf.size(waveform)
+    middle = tf.cast(count - 1, tf.float32) / 2
+    factor = tf.random.stateless_uniform((), seed, *_SPEED)
+    places = (tf.cast(tf.range(count), tf.float32) - middle) * factor + middle
+    before = tf.floor(places)
+    share = places - before
+    padded = tf.pad(waveform, [[1, 2]])  # silence on both sides
+    index = tf.clip_by_value(tf.cast(before, tf.int32) + 1, 0, count + 1)
+    return tf.ensure_shape(
+        (1 - share) * tf.gather(padded, index) + share * tf.gather(padded, index + 1), waveform.shape
+    )
 
 
 @SOUND_AUGMENTATIONS.register("noise")
@@ -69,9 +91,9 @@ def light(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 @SOUND_AUGMENTATIONS.register("strong")
 def strong(waveform: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Does what `light` does, then what `spec_augment` does."""
-    seeds = tf.random.split(seed, 2)
-    return spec_augment(light(waveform, seeds[0]), seeds[1])
+    """Does what `speed`, then `light`, then `spec_augment` do."""
+    seeds = tf.random.split(seed, 3)
+    return spec_augment(light(speed(waveform, seeds[0]), seeds[1]), seeds[2])
 
 
 def _mask(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

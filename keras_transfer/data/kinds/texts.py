@@ -40,7 +40,7 @@ class Texts(Kind):
     content = "text"
     decoder = "tokenize"
     files = "texts"
-    maker = "person who writes"
+    maker = "author"
     range_said = ", whole numbers, -1 for no token"
     other_formats = "The graph takes UTF-8; what is not becomes U+FFFD. Send other encodings as UTF-8."
     dtype = tf.int32

@@ -18,6 +18,7 @@ def card_page(card: Mapping[str, Any]) -> str:
     possible = f"; the possible ones, with a chance of {model['coverage']:g}" if model.get("coverage") else ""
     if model.get("min_accuracy"):
         possible += f"; no answer where it is not sure: of those given, {model['min_accuracy']:g} or more are right"
+    each = "" if model["activation"] == "linear" else f" a {model['takes'].removesuffix('s')}"
     views = f", averaged over {model['views']!r}" if model.get("views") else ""
     options = ", ".join(f"{name}={value}" for name, value in built.get("options", {}).items())
     parts = [
@@ -32,7 +33,7 @@ def card_page(card: Mapping[str, Any]) -> str:
                 ("pooling, head", f"{built['pooling']}, {built['head']}" if built else _UNKNOWN),
                 ("parameters", f"{model['parameters']:,}"),
                 (model["takes"], f"{model['form']}{views}"),
-                ("answers", task_of_activation(model["activation"]).described + possible),
+                ("answers", task_of_activation(model["activation"]).described + each + possible),
                 (
                     "values" if model["activation"] == "linear" else "classes",
                     f"{len(model['class_names'])}: {', '.join(model['class_names'])}",
@@ -43,7 +44,7 @@ def card_page(card: Mapping[str, Any]) -> str:
         "To be written by the author: who uses it and for what, and which decisions must not depend on it.",
         *_data(card["data"]),
         *_training(card["training"]),
-        *_evaluation(card["evaluation"]),
+        *_evaluation(card["evaluation"], model["takes"]),
         "## Limits",
         "\n".join(f"- {limit}" for limit in card["limits"]),
         "## Versions",
@@ -80,17 +81,17 @@ def _training(training: Mapping[str, Any] | None) -> list[str]:
     return ["## Training", said, _table(("epochs", "open", "learning rate"), rows)]
 
 
-def _evaluation(evaluation: Mapping[str, Any] | None) -> list[str]:
+def _evaluation(evaluation: Mapping[str, Any] | None, noun: str) -> list[str]:
     if evaluation is None:
         return ["## How good it is", _UNKNOWN]
     split = f" of the {evaluation['split']} split" if evaluation["split"] else ""
     said = (
-        f"{evaluation['images']} pictures{split}"
+        f"{evaluation['images']} {noun}{split}"
         + ("; in brackets 95% confidence intervals (Wilson)" if evaluation["intervals"] else "")
         + "."
     )
     if evaluation["chose_the_epoch"]:
-        said += " The best epoch was chosen on the same pictures, so the metrics are optimistic."
+        said += f" The best epoch was chosen on the same {noun}, so the metrics are optimistic."
     metrics = [
         (name.replace("_", " "), _number(value) + _interval(evaluation["intervals"].get(name)))
         for name, value in evaluation["metrics"].items()
