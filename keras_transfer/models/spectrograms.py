@@ -14,7 +14,7 @@ from keras import KerasTensor, layers, ops
 from keras_transfer._arguments import Kind, Number, Whole, takes
 from keras_transfer._checks import InputError
 
-_RANGE = 80.0  # decibels between black and white
+_RANGE = 50.0  # decibels between black and white
 _QUIET = -20.0  # decibels of the loudest place, below which a sound is shown darker: silence is black
 
 
@@ -145,7 +145,7 @@ class LogMel:
     def picture(self, waveforms: KerasTensor, image_size: tuple[int, int]) -> KerasTensor:
         """Draws sounds as pictures of what is to be heard, high tones above.
 
-        Black is 80 decibels below the loudest place of the same sound, and white is that place: so loudness does not
+        Black is 50 decibels below the loudest place of the same sound, and white is that place: so loudness does not
         matter, but that sounds which are nearly silent become dark.
 
         Returns:
