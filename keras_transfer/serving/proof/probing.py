@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 if __name__ == "__main__":
-    for name in ("keras_transfer", "keras"):
+    for name in ("keras_transfer", "keras", "keras_hub"):
         sys.modules[name] = None  # type: ignore[assignment]  # as if they were not installed
 
 import numpy as np
