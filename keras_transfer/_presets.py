@@ -29,7 +29,9 @@ def keras_hub() -> Any:
 
 def is_preset(name: str) -> bool:
     """Says whether a name is a preset of KerasHub, the handle of one, or a folder with one."""
-    if name.startswith(_SCHEMES) or (Path(name).expanduser() / "config.json").is_file():
+    if "://" in name:
+        return name.startswith(_SCHEMES)
+    if (Path(name).expanduser() / "config.json").is_file():
         return True
     return find_spec("keras_hub") is not None and name in keras_hub().models.Backbone.presets
 

@@ -134,6 +134,6 @@ def test_data_tells_names_and_pictures(models, tmp_path, pictures):
     data = kt.data.from_directory(pictures, image_size=32, resize="pad", seed=0)
     version = kt.export_many({"colours": trained(3, 1)}, tmp_path / "served", data={"colours": data})
     served = kt.load_many(version)["colours"]
-    assert served.class_names == data.class_names and served.description.resize == "pad"
+    assert served.class_names == data.class_names and served.description.images.resize == "pad"
     shutil.rmtree(version)
     assert isinstance(version, Path)

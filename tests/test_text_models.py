@@ -139,6 +139,21 @@ def test_the_shell_answers_texts_and_files_of_them(bert, tmp_path):
     assert said.exit_code == 0 and found[0]["file"] == "the film was bad" and len(found) == 2
 
 
+def test_several_tasks_on_one_encoder_take_texts(tmp_path):
+    from keras_transfer.server.servable import Servable
+
+    network, data = encoder("bert"), made("bert")[1]
+    models = {name: kt.build_model(network, 2) for name in ("mood", "other")}
+    version = kt.export_many(models, tmp_path, data=dict.fromkeys(models, data))
+    tokens = np.concatenate([tokens for tokens, _ in data.in_order("validation")])
+    texts, answer = data.texts("validation"), kt.load_many(version).predict
+    for name, model in models.items():
+        found = [each.probabilities["good"] for each in answer(texts)[name]]
+        assert np.allclose(found, model.predict(tokens, verbose=0)[:, 1], atol=1e-5)
+    served = Servable(version, 1).signature("serving_default").run({"text": np.array(texts, object)})
+    assert served["mood_probabilities"].shape == (len(texts), 2)
+
+
 def test_a_server_answers_texts(bert):
     from keras_transfer.server.servable import Servable
 

@@ -9,17 +9,13 @@ import keras
 import numpy as np
 
 from keras_transfer._keras.still import hold_still, is_still, layers_inside
-from keras_transfer.models.backbones.copying import copy_network, own_weights
+from keras_transfer.models.backbones.copying import as_it_is, copy_network, own_weights
 from keras_transfer.models.origins import TUNED_BY, classes_of, origin_of, remember, remember_classes, remember_range
-
-
-def _same(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
-    return operation(*args, **kwargs)
 
 
 def copy_model(
     model: keras.Model,
-    call: Callable[..., Any] = _same,
+    call: Callable[..., Any] = as_it_is,
     fitted: Callable[[np.ndarray, tuple[int, ...]], np.ndarray] | None = None,
     configured: Callable[[Any], Any] | None = None,
     weights: Callable[[keras.layers.Layer], list[np.ndarray]] = own_weights,

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_transfer._keras.still import layers_inside
-from keras_transfer.models.backbones.copying import copy_network
+from keras_transfer.models.backbones.copying import as_it_is, copy_network
 
 _HALF = {"float16", "bfloat16"}
 
@@ -24,9 +24,7 @@ def in_float32(model: keras.Model) -> keras.Model:
         name=model.input.name,
         dtype=model.input.dtype if "int" in model.input.dtype else "float32",
     )
-    return copy_network(
-        model, images, lambda operation, *args, **kwargs: operation(*args, **kwargs), configured=_config_in_float32
-    )
+    return copy_network(model, images, as_it_is, configured=_config_in_float32)
 
 
 def _config_in_float32(config: Any) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 
 from keras_transfer._version import __version__
 from keras_transfer.data.kinds import Images
+from keras_transfer.data.text.tokenizing import FOLDER
 from keras_transfer.runtimes.report import RuntimeResult
 from keras_transfer.serving.description import read_description
 
 FILE = "model.json"
-TOKENIZER = "tokenizer"  # of texts, a folder of the version
 
 
 def write_description(folder: Path, result: RuntimeResult, version: Path) -> None:
@@ -46,8 +46,8 @@ def write_description(folder: Path, result: RuntimeResult, version: Path) -> Non
         | {"images": result.images},
         "source": {"version": version.name, "keras_transfer": __version__},
     }
-    if (version / TOKENIZER).is_dir():
-        shutil.copytree(version / TOKENIZER, folder / TOKENIZER)
+    if (version / FOLDER).is_dir():
+        shutil.copytree(version / FOLDER, folder / FOLDER)
     (folder / FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 

@@ -102,8 +102,9 @@ class Servable:
     def __init__(self, folder: Path, version: int):
         self.version = version
         self.description = _description(folder)
-        if "kind" in self.description:
-            kind_described(self.description).prepare_runtime()
+        told = next(iter(self.description.get("tasks", {}).values()), self.description)  # all tasks take the same
+        if "kind" in told:
+            kind_described(told).prepare_runtime()
         self._module = tf.saved_model.load(str(folder))  # kept, or the signatures would lose their variables
         self.signatures = {name: _signature(name, function) for name, function in self._module.signatures.items()}
         self.signature_defs = _signature_defs(folder)

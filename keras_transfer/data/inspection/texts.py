@@ -16,6 +16,7 @@ from keras_transfer.data.inspection.findings import SeenImage, class_troubles, c
 from keras_transfer.data.text_data import TextData
 
 _NEAR = 0.1  # cosine distance of near copies
+_CHUNK = 128  # texts of which tokens are made together: memory grows with their words
 _LETTERS = 4  # of the pieces that are compared
 _UNKNOWN = 0.1  # share of a text's tokens
 _SHORT = 2  # words
@@ -78,8 +79,11 @@ def _seen(data: TextData) -> Iterator[SeenImage]:
 
 def _pieces(data: TextData, texts: Sequence[str]) -> list[np.ndarray]:
     """Returns the tokens of each text, uncut up to four times the length."""
-    rows = data.tokenizer(tf.constant(list(texts)), 4 * data.length).numpy()
-    return [row[row >= 0] for row in rows]
+    found: list[np.ndarray] = []
+    for start in range(0, len(texts), _CHUNK):
+        rows = data.tokenizer(tf.constant(texts[start : start + _CHUNK]), 4 * data.length).numpy()
+        found += [row[row >= 0] for row in rows]
+    return found
 
 
 def _of_tokens(data: TextData, seen: Sequence[SeenImage], pieces: Sequence[np.ndarray]) -> Iterator[Finding]:

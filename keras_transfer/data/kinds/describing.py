@@ -51,8 +51,12 @@ def kind_of_model(model: keras.Model, like: Kind | str = "crop") -> Kind:
     else:
         found = _images(model, like)
     if isinstance(like, Kind) and like.name != found.name:
-        raise InputError(f"Expected data of {found.noun}, which the model takes. Received: data of {like.noun}.")
+        raise _of_another(found, like)
     return found
+
+
+def _of_another(taken: Kind | type[Kind], like: Kind) -> InputError:
+    return InputError(f"Expected data of {taken.noun}, which the model takes. Received: data of {like.noun}.")
 
 
 def _images(model: keras.Model, like: Kind | str) -> Images:
@@ -77,7 +81,7 @@ def _images(model: keras.Model, like: Kind | str) -> Images:
 def _texts(model: keras.Model, like: Kind | str) -> Kind:
     if not isinstance(like, Texts):
         if isinstance(like, Kind):
-            return Texts(StoredTokenizer(None), 1)
+            raise _of_another(Texts, like)
         raise InputError("Expected `data`, whose tokenizer the version then has, for a model of texts. Received: none.")
     like.check_model(model)
     return like

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -101,15 +100,13 @@ class TextTokenizer:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Writes the tokenizer's files as a preset of KerasHub, which `keras_hub.tokenizers.Tokenizer` loads."""
-        with tempfile.TemporaryDirectory() as inner:
-            self.hub.save_to_preset(inner)
-            config = Path(inner, "config.json")
-            network = getattr(self.hub, "backbone_cls", None)
-            if network is not None and not config.exists():  # by which KerasHub knows the class of a preset
-                named = {"module": network.__module__, "class_name": network.__name__, "config": {}}
-                named |= {"registered_name": f"keras_hub>{network.__name__}"}
-                config.write_text(json.dumps(named, indent=4) + "\n", encoding="utf-8")
-            shutil.copytree(inner, folder, dirs_exist_ok=True)
+        self.hub.save_to_preset(str(folder))
+        config = Path(folder, "config.json")
+        network = getattr(self.hub, "backbone_cls", None)
+        if network is not None and not config.exists():  # by which KerasHub knows the class of a preset
+            named = {"module": network.__module__, "class_name": network.__name__, "config": {}}
+            named |= {"registered_name": f"keras_hub>{network.__name__}"}
+            config.write_text(json.dumps(named, indent=4) + "\n", encoding="utf-8")
 
     @cached_property
     def _pieces(self) -> Callable[[tf.Tensor, tf.Tensor | int], tf.RaggedTensor]:

@@ -87,6 +87,11 @@ def _add_lora(layer: layers.Layer, copy: layers.Layer) -> None:
                 twin.enable_lora(own.lora_rank, lora_alpha=own.lora_alpha)
 
 
+def as_it_is(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
+    """Applies an operation, and nothing else: the `call` of a plain copy."""
+    return operation(*args, **kwargs)
+
+
 def own_weights(layer: layers.Layer) -> list[np.ndarray]:
     """Returns the weights of a layer."""
     return layer.get_weights()

@@ -16,7 +16,7 @@ from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import Node, nodes
 from keras_transfer._presets import keras_hub, load_preset
 from keras_transfer.models.backbones.backbone import Backbone
-from keras_transfer.models.backbones.copying import copy_network
+from keras_transfer.models.backbones.copying import as_it_is, copy_network
 from keras_transfer.models.backbones.whisper import WhisperMel
 from keras_transfer.models.stages import PADDING
 
@@ -93,8 +93,8 @@ def _of_text(network: keras.Model) -> Backbone:
     # of the mask, not beside it: so both lie before the first stage, and the mask alone crosses the cuts
     given = {"token_ids": tokens * real, "padding_mask": real}
     plain = keras.Model(list(_inputs(network).values()), _sequence(network))
-    feeds = [given.get(name, ops.zeros_like(real)) for name in _inputs(network)]
-    encoder = copy_network(plain, feeds, _same)
+    feeds = [given[name] if name in given else ops.zeros_like(real) for name in _inputs(network)]
+    encoder = copy_network(plain, feeds, as_it_is)
     return Backbone(encoder, stages=_blocks(encoder))
 
 
@@ -102,7 +102,7 @@ def _of_sounds(network: keras.Model) -> Backbone:
     """Makes the encoder of Whisper a backbone; its decoder is left behind."""
     spectrogram = _inputs(network)["encoder_features"]
     encoder = keras.Model(spectrogram, _sequence(network, "encoder_sequence_output"))
-    copy = copy_network(encoder, keras.Input(spectrogram.shape[1:], name="spectrogram"), _same)
+    copy = copy_network(encoder, keras.Input(spectrogram.shape[1:], name="spectrogram"), as_it_is)
     return Backbone(copy, stages=_blocks(copy), sound=WhisperMel(bands=spectrogram.shape[-1]))
 
 
@@ -201,7 +201,3 @@ def _scaling(converter: Any) -> Callable[[KerasTensor], KerasTensor] | None:
     scale = 1.0 if converter.scale is None else converter.scale
     offset = 0.0 if converter.offset is None else converter.offset
     return lambda images: layers.Rescaling(scale, offset)(images)
-
-
-def _same(operation: keras.Operation, *args: Any, **kwargs: Any) -> Any:
-    return operation(*args, **kwargs)

@@ -104,12 +104,13 @@ def compare(
     return Verification(len(evidence), tolerance, tuple(found))
 
 
-def of_task(answers: Mapping[str, np.ndarray], task: str) -> dict[str, np.ndarray]:
+def of_task(answers: Mapping[str, np.ndarray], task: str, decoder: str) -> dict[str, np.ndarray]:
     """Returns the answers of one task of several, by the names that they have in a version with this task alone.
 
-    What its own signature says has to be the same as what `serving_default` says for all: it is None if not.
+    The signature `decoder`, which returns what the network gets, is that of all tasks. What the task's own signature
+    says has to be the same as what `serving_default` says for all: it is left out if not.
     """
-    found = {key: values for key, values in answers.items() if key.startswith("decode_")}
+    found = {key: values for key, values in answers.items() if key.startswith(f"{decoder}/")}
     for key, values in answers.items():
         signature, output = key.split("/")
         if output.startswith(f"{task}_"):

@@ -73,7 +73,7 @@ def verify_many(
     content: dict[str, Any] = {}
     for name, description in tasks.items():
         alone = Evidence(pictures, evidence[name].pixels, {"outputs": evidence[name].answers["outputs"]})
-        found = compare(of_task(answers, name), alone, description, TOLERANCE)
+        found = compare(of_task(answers, name, description.kind.decoder), alone, description, TOLERANCE)
         if not found.passed:
             raise VerificationError(f"Task {name!r}: {_beyond(found, [f'picture {n + 1}' for n in range(len(alone))])}")
         content[name] = {**found.to_dict(), "weights": weights_hash(models[name])}
