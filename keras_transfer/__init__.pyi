@@ -49,6 +49,7 @@ from .serving import (
     Prediction,
     ServedModel,
     ServedTasks,
+    TaggedText,
     Verification,
     export,
     export_many,
@@ -59,7 +60,7 @@ from .serving import (
     sign,
     verify,
 )
-from .tasks import Report, ValuesReport
+from .tasks import Report, TagReport, ValuesReport
 from .training import penalties, recipes
 from .training.averaging import AverageEpochs
 from .training.blending import interpolate, soup
@@ -102,6 +103,8 @@ __all__ = [
     "SearchResult",
     "ServedModel",
     "ServedTasks",
+    "TagReport",
+    "TaggedText",
     "Trial",
     "Tunable",
     "TunablePart",

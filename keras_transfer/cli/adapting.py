@@ -78,7 +78,7 @@ def adapt(
         from keras_transfer.adaptation.domain_checks import check_classes
         from keras_transfer.adaptation.method_in_training import WEIGHT
         from keras_transfer.data.sources.folders import class_names
-        from keras_transfer.models.building import default_image_size
+        from keras_transfer.models.backbones.finding import default_image_size
         from keras_transfer.records.run import save_adaptation, save_run
 
         # 1 the arguments and the model

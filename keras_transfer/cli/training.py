@@ -84,7 +84,7 @@ def train(
 
         from keras_transfer._folders import check_writable
         from keras_transfer.data.sources.folders import class_names
-        from keras_transfer.models.building import default_image_size
+        from keras_transfer.models.backbones.finding import default_image_size
         from keras_transfer.records.run import save_run
         from keras_transfer.training.balancing import BALANCES
         from keras_transfer.training.recipes import RECIPES

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -84,7 +85,8 @@ def predict(
             raise InputError(f"Expected {kind.noun} that can be read. Received: {said}.")
         for item in left_out:
             typer.echo(f"left out: {item}", err=True)
-        predictions = served.predict([str(file) if file in written else file for file in files])
+        answer = served.tag if served.description.axes else served.predict
+        predictions: Sequence[Any] = answer([str(file) if file in written else file for file in files])
         width = max(len(str(file)) for file in files)
         for file, prediction in zip(files, predictions, strict=True):
             say(as_json, f"{file!s:<{width}}  {prediction}")
@@ -92,8 +94,7 @@ def predict(
             as_json,
             {
                 "predictions": [
-                    {"file": str(file), "class_name": item.class_name, "probabilities": item.probabilities}
-                    for file, item in zip(files, predictions, strict=True)
+                    {"file": str(file), **item.to_dict()} for file, item in zip(files, predictions, strict=True)
                 ],
                 "left_out": [{"file": str(item.path), "reason": item.reason} for item in left_out],
             },

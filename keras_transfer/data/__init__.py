@@ -11,8 +11,10 @@ from keras_transfer.data.pipeline_data import PipelineData
 from keras_transfer.data.sound_data import SoundData
 from keras_transfer.data.sources.arrays import from_arrays
 from keras_transfer.data.sources.audio_folders import from_audio_directory
+from keras_transfer.data.sources.conll import from_conll
 from keras_transfer.data.sources.folders import from_directory
 from keras_transfer.data.sources.frames import from_dataframe
+from keras_transfer.data.sources.tagged_texts import from_tagged_texts
 from keras_transfer.data.sources.text_folders import from_text_directory
 from keras_transfer.data.sources.texts import from_texts
 from keras_transfer.data.sources.tfds import from_tfds
@@ -37,8 +39,10 @@ __all__ = [
     "folds",
     "from_arrays",
     "from_audio_directory",
+    "from_conll",
     "from_dataframe",
     "from_directory",
+    "from_tagged_texts",
     "from_text_directory",
     "from_texts",
     "from_tfds",

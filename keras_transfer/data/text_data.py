@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._arguments import Whole, checked_values
+from keras_transfer._checks import InputError
 from keras_transfer._registry import Registry
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.augment.texts import TEXT_AUGMENTATIONS
@@ -24,6 +25,7 @@ from keras_transfer.data.pipelines.order import Order, by_length
 from keras_transfer.data.text.tokenizing import TextTokenizer
 from keras_transfer.data.unreadable import Replaced
 from keras_transfer.plots.texts import plot_texts
+from keras_transfer.tasks import TASKS, Tagging
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,6 +79,8 @@ class TextData(PipelineData):
         if self.task.needs_classes:
             check_classes(self.class_names)
         self._check_wishes()
+        if self.kind.by_word and self.augmented:
+            raise InputError(f"Expected no augmentation of texts with a tag a word. Received: {self.augment!r}.")
 
     @property
     def changes(self) -> Registry[augmentations.Augmentation]:
@@ -86,7 +90,7 @@ class TextData(PipelineData):
     @cached_property
     def kind(self) -> Texts:
         """What a network takes, and how it is made of a text."""
-        return Texts(self.tokenizer, self.length)
+        return Texts(self.tokenizer, self.length, by_word=self.task is TASKS.find(Tagging.name))
 
     def texts(self, split: str) -> list[str]:
         """Returns the texts of a split in the order of its examples."""
@@ -114,5 +118,6 @@ class TextData(PipelineData):
 
     def __repr__(self) -> str:
         sampling = ", classes drawn equally often" if self.sampling == "balanced" else ""
-        about = f"{self.num_classes} classes, up to {self.length} tokens of {self.tokenizer.name}{sampling}"
-        return "\n".join([f"TextData: {about}", *self._counted("texts")])
+        classes = "tags" if self.kind.by_word else "classes"
+        about = f"{self.num_classes} {classes}, up to {self.length} tokens of {self.tokenizer.name}{sampling}"
+        return "\n".join([f"TextData: {about}", *self._counted("words" if self.kind.by_word else "texts")])

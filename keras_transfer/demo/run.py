@@ -22,7 +22,8 @@ from keras_transfer.caching import Cache
 from keras_transfer.data import ImageData
 from keras_transfer.demo.pictures import LEAVES, draw_leaf
 from keras_transfer.insight.evaluation import evaluate
-from keras_transfer.models.building import build_model, default_image_size
+from keras_transfer.models.backbones.finding import default_image_size
+from keras_transfer.models.building import build_model
 from keras_transfer.records.run import save_run
 from keras_transfer.serving import load
 from keras_transfer.training.fine_tuning import fine_tune

@@ -18,6 +18,7 @@ from keras_transfer.tasks import Report, Task
 
 _LEAST, _MOST = 0.05, 20.0  # temperatures
 _SIDE = 64  # pixels of noise for a model that takes any size
+_TOKENS = 5  # that every vocabulary has
 _CLOSE = 1e-3  # of probabilities
 FEW = 50  # images, with fewer of which a temperature is a guess
 _IDLE = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout, keras.layers.Identity)
@@ -98,7 +99,7 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
     if before.images < FEW:
         said = f"A temperature from {before.images} images is a guess; {FEW} or more tell it."
         warnings.warn(said, DataWarning, stacklevel=2)
-    smoothing = 1 / (before.images + 2)
+    smoothing = 1 / (before.answers + 2)
 
     def loss(power: float) -> float:
         return answers.task.log_loss(logits / np.exp(power), answers.labels, smoothing)
@@ -133,7 +134,8 @@ def _last_layer(model: keras.Model) -> keras.layers.Layer:
 def _divide(model: keras.Model, layer: keras.layers.Layer, temperature: float, task: Task) -> None:
     """Divides what a layer gives, and looks at the outputs for some noise whether that divides the logits."""
     size = [side or _SIDE for side in model.input_shape[1:]]
-    noise = np.random.default_rng(0).uniform(0, 255, (4, *size)).astype(np.float32)
+    highest = _TOKENS if "int" in model.inputs[0].dtype else 255
+    noise = np.random.default_rng(0).uniform(0, highest, (4, *size)).astype(model.inputs[0].dtype)
     before = model.predict_on_batch(noise)
     scales = ("scale", "offset") if isinstance(layer, keras.layers.Rescaling) else ()
     kept, weights = {name: getattr(layer, name) for name in scales}, layer.get_weights()
@@ -141,7 +143,7 @@ def _divide(model: keras.Model, layer: keras.layers.Layer, temperature: float, t
         setattr(layer, name, (np.asarray(value) / temperature).tolist())
     layer.set_weights([weight / temperature for weight in weights])
     _forget_traces(model)
-    clear = ((before > 1e-30) & ((before < 1 - 1e-6) | (task.activation == "softmax"))).all(axis=1)
+    clear = ((before > 1e-30) & ((before < 1 - 1e-6) | (task.activation == "softmax"))).all(axis=-1)
     far = np.abs(model.predict_on_batch(noise) - _tempered(before, temperature, task))[clear]
     if far.max(initial=0) > _CLOSE:
         layer.set_weights(weights)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_transfer._arguments import Part, Whole, takes
 from keras_transfer._checks import DataError
+from keras_transfer._lengths import joined
 from keras_transfer.data.pixels.views import VIEWS, Views, over_views
 from keras_transfer.engines import ENGINE, Runner
 from keras_transfer.engines.choosing import TENSORFLOW
@@ -21,6 +22,7 @@ from keras_transfer.models.origins import check_range, classes_of
 from keras_transfer.models.stages import MODEL, check_one_way
 from keras_transfer.tasks import (
     TASKS,
+    UNKNOWN,
     Classification,
     Regression,
     Report,
@@ -116,11 +118,11 @@ class Answers:
         if not labels:
             raise DataError("Expected images to evaluate on. Received: an empty dataset.")
         names = getattr(dataset, "class_names", None) if class_names is None else class_names
-        found = np.concatenate(labels)
+        found = joined(labels, UNKNOWN)
         if found.dtype.kind in "OUS":
             names = names or classes_of(model)
             found = numbers_of(found, names)
-        return cls.of(np.concatenate(outputs), found, names, task_of_model(model), classes_of(model))
+        return cls.of(joined(outputs, 0), found, names, task_of_model(model), classes_of(model))
 
     @classmethod
     def of(
@@ -140,6 +142,11 @@ class Answers:
             return cls(
                 task, outputs, labels.reshape(len(labels), -1), checked_names(class_names or output_names, count)
             )
+        if task is not None and task.axes:
+            names = checked_names(output_names if class_names is None else class_names, count, output_names)
+            if class_names is not None and tuple(class_names) != names:
+                labels = renumbered(labels, [names.index(name) for name in class_names], count)
+            return cls(task, outputs, labels, names)
         labels = as_answered(labels, count if class_names is None else len(class_names), one_class)
         names = checked_names(output_names if class_names is None else class_names, count, output_names)
         if class_names is not None and tuple(class_names) != names:

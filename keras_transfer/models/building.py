@@ -18,25 +18,24 @@ from keras import KerasTensor, layers
 from keras_transfer._arguments import PATH, Choice, ImageSize, Kind, Part, Whole, takes
 from keras_transfer._checks import InputError, check_layout
 from keras_transfer._keras.graph import nodes
-from keras_transfer._presets import is_preset
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.backbones.backbone import Backbone, Weights
 from keras_transfer.models.backbones.channels import with_channels
 from keras_transfer.models.backbones.copying import copy_network, end_of_stage, takes_tokens, wrap
-from keras_transfer.models.backbones.hub import hub_backbone, is_handle
-from keras_transfer.models.backbones.keras_hub import hub_model_backbone, is_hub_model, preset_backbone
-from keras_transfer.models.backbones.reusing import backbone_of
+from keras_transfer.models.backbones.finding import find_backbone, is_named
 from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
 from keras_transfer.models.pooling import POOLINGS, Pooling, pool
 from keras_transfer.models.spectrograms import HEARD, Heard, LogMel, log_mel
-from keras_transfer.models.stages import _MARK, check_one_way, marks_of_stages
+from keras_transfer.models.stages import _MARK
 from keras_transfer.models.token_pooling import TOKEN_POOLINGS
 from keras_transfer.tasks import TASKS, task_of_activation
 
 ANY_SIZE = Kind(
     lambda value: isinstance(value, (tuple, list)) and list(value) == [None, None], "(None, None) for any size"
 )
+
+_SIDES = {2: ("batch", "classes"), 3: ("batch", "length", "classes")}  # of what a head returns
 
 
 @takes(
@@ -45,7 +44,7 @@ ANY_SIZE = Kind(
     image_size=ImageSize() | ANY_SIZE | None,
     channels=Whole(1) | None,
     sound=Kind(LogMel, "a kt.LogMel") | HEARD | None,
-    pooling=Part(POOLINGS) | Part(TOKEN_POOLINGS),
+    pooling=Part(POOLINGS) | Part(TOKEN_POOLINGS) | None,
     head=Part(HEADS),
     activation=Choice(*(TASKS.find(name).activation for name in TASKS.names())),
     backbone_options=Kind(Mapping, "a mapping from names to values") | None,
@@ -58,7 +57,7 @@ def build_model(
     image_size: int | tuple[int, int] | tuple[None, None] | None = None,
     channels: int | None = None,
     sound: LogMel | Heard | None = None,
-    pooling: str | Pooling = "avg",
+    pooling: str | Pooling | None = "avg",
     head: str | Head = "linear",
     activation: str = "softmax",
     backbone_options: Mapping[str, Any] | None = None,
@@ -84,7 +83,7 @@ def build_model(
             `sound` of its own gets what it was trained on.
         pooling: name in `kt.available("pooling")` or a function of a feature map. For networks with one vector for
             each token, of texts or of patches: name in `kt.available("token pooling")` or a function of the vectors and
-            the mask of real tokens.
+            the mask of real tokens. None to give each token of a text an answer of its own, such as a tag.
         head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
         activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
         backbone_options: further arguments of the backbone's constructor, such as `{"alpha": 0.25}`.
@@ -95,7 +94,8 @@ def build_model(
         `(batch, samples)` in [-1, 1], and of an encoder of texts `tokens`, int32 `(batch, length)`, with -1 after the
         last token of a shorter text (`kt.data.from_texts` makes them). The model contains the backbone's preprocessing.
         Its layer `features` returns the pooled vector `(batch, channels)`, or with head="multilayer" the averages of
-        all stages, its last layer `predictions` the output, float32 `(batch, num_classes)`.
+        all stages, its last layer `predictions` the output, float32 `(batch, num_classes)`. With pooling=None both have
+        the axis of the tokens between these two.
 
     Raises:
         InputError: if a name is unknown, the image size is below the backbone's minimum, or the file of weights does
@@ -115,10 +115,10 @@ def build_model(
         )
     if isinstance(weights, str) and weights.lower() == "imagenet":
         weights = "imagenet"
-    if isinstance(backbone, str) and _named(backbone):
+    if isinstance(backbone, str) and is_named(backbone):
         backbone = BACKBONES.spelled(backbone)
     apply_head = HEADS.find(head)
-    part = _find(backbone, with_weights=weights is not None)
+    part = find_backbone(backbone, with_weights=weights is not None)
     size = _size(image_size, part)
     heard = log_mel(sound, part.sound)
     # the backbone
@@ -144,66 +144,42 @@ def build_model(
         preprocess = heard.before(part.preprocess, size, of_sounds=part.sound is not None)
     feature_map = _lay(network, replace(part, preprocess=preprocess), inputs, heard if part.sound else None)
     # the features
+    gather = getattr(apply_head, "gather", None)
     if len(feature_map.shape) not in (2, 3, 4):
         raise InputError(
             "Expected a backbone that returns a feature map (batch, height, width, channels), vectors (batch, length, "
             f"channels) or a vector (batch, channels). Received: shape {feature_map.shape}."
         )
+    if pooling is None and (not takes_tokens(network) or gather is not None):
+        raise InputError(
+            "Expected pooling=None with an encoder of texts, and a head that takes the vector of a token. Received: "
+            f"{name_of(part.network)!r} with head={name_of(head)!r}."
+        )
     if None in size and name_of(pooling) == "flatten":
         raise InputError(
             "Expected a pooling that gives vectors of one length. Received: 'flatten' with any image size."
         )
-    features = pool(feature_map, pooling, getattr(apply_head, "gather", None))
+    features = pool(feature_map, pooling, gather)
     # the head
     logits = apply_head(features, num_classes)
-    if logits.shape != (None, num_classes):
-        raise InputError(f"Expected a head that returns (batch, {num_classes}). Received: shape {logits.shape}.")
+    expected = (*features.shape[:-1], num_classes)
+    if tuple(logits.shape) != expected:
+        said = ", ".join(str(side or name) for side, name in zip(expected, _SIDES[len(expected)], strict=True))
+        raise InputError(f"Expected a head that returns ({said}). Received: shape {logits.shape}.")
     predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
-    model = keras.Model(inputs, predictions, name=backbone if _named(backbone) else "classifier")
+    model = keras.Model(inputs, predictions, name=backbone if is_named(backbone) else "classifier")
     named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
     remember(
         model,
-        Origin(named, _weights_origin(weights, part), name_of(pooling), name_of(head), dict(backbone_options or {})),
+        Origin(
+            named,
+            _weights_origin(weights, part),
+            "none" if pooling is None else name_of(pooling),
+            name_of(head),
+            dict(backbone_options or {}),
+        ),
     )
     return model
-
-
-def default_image_size(backbone: str | Backbone | keras.Model) -> int:
-    """Returns the default height and width of a backbone's images in pixels, one number for both."""
-    return _find(backbone).image_size
-
-
-def _find(backbone: str | os.PathLike[str] | Backbone | keras.Model, *, with_weights: bool = True) -> Backbone:
-    if is_hub_model(backbone):
-        return hub_model_backbone(backbone)
-    if isinstance(backbone, Backbone) and is_hub_model(backbone.network):
-        return hub_model_backbone(backbone.network, backbone.preprocess)
-    if isinstance(backbone, keras.Model):
-        if marks_of_stages(backbone):
-            check_one_way(backbone)
-        whole = marks_of_stages(backbone) and backbone.layers[-1].name == "predictions"
-        return backbone_of(backbone) if whole else Backbone(backbone, image_size=_own_size(backbone))
-    if isinstance(backbone, os.PathLike):
-        backbone = str(Path(backbone).expanduser())
-    if isinstance(backbone, str) and not _named(backbone):
-        if is_preset(backbone):
-            return preset_backbone(backbone, with_weights=with_weights)
-        if is_handle(backbone):
-            return hub_backbone(backbone)
-    if isinstance(backbone, (str, Backbone)):
-        return BACKBONES.find(backbone)
-    raise InputError(f"Expected a backbone's name, a kt.Backbone or a keras.Model. Received: {backbone!r}.")
-
-
-def _named(backbone: object) -> bool:
-    """Says whether a backbone is the name, in whatever case, of one that is registered."""
-    return isinstance(backbone, str) and backbone.lower() in map(str.lower, BACKBONES.names())
-
-
-def _own_size(network: keras.Model) -> int:
-    """Returns the image height that a network was built for, or 224 if its input has no fixed height."""
-    shape = getattr(network, "input_shape", None)
-    return shape[1] if isinstance(shape, tuple) and len(shape) == 4 and shape[1] else 224
 
 
 def _size(image_size: int | tuple[Any, Any] | None, part: Backbone) -> tuple[Any, Any]:

@@ -73,7 +73,7 @@ def flatten(feature_map: KerasTensor) -> KerasTensor:
 
 def pool(
     output: KerasTensor,
-    pooling: str | Pooling | TokenPooling,
+    pooling: str | Pooling | TokenPooling | None,
     gather: Callable[[KerasTensor], KerasTensor] | None = None,
 ) -> KerasTensor:
     """Applies a pooling to a backbone's output, and names the result `features`; its dtype is that of the pooling.
@@ -81,13 +81,16 @@ def pool(
     Args:
         output: a feature map `(batch, height, width, channels)`; the vectors of tokens `(batch, length, channels)`; or
             a vector `(batch, channels)`, which is not pooled.
-        pooling: name of a pooling, or of a token pooling where there are tokens, or a function.
+        pooling: name of a pooling, or of a token pooling where there are tokens, or a function; None for the output as
+            it is.
         gather: makes the features of the pooled vector; None where they are that vector.
 
     Raises:
         InputError: if the name is unknown.
     """
-    if len(output.shape) == 3:
+    if pooling is None:
+        vector = output
+    elif len(output.shape) == 3:
         vector = TOKEN_POOLINGS.find(cast(Any, pooling))(output, real_tokens(output))
     else:
         apply = POOLINGS.find(cast(Any, pooling))

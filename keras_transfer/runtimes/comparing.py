@@ -90,7 +90,7 @@ def compare(
 def _measured(result: RuntimeResult, numbers: Mapping[str, np.ndarray], samples: Samples, task: Task) -> RuntimeResult:
     found, expected = numbers[result.format], numbers[SAVED_MODEL]
     apart = task.differences(found, expected)
-    by_picture = apart.max(axis=1)
+    by_picture = apart.max(axis=tuple(range(1, apart.ndim)))
     worst = np.argsort(-np.nan_to_num(by_picture, nan=np.inf))[:_WORST]
     return replace(
         result,

@@ -35,6 +35,7 @@ class Description:
         possible_from: probability from which on a class is possible.
         min_accuracy: how often answers that are given are right, in (0, 1); None if all are given.
         known_from: probability of the likeliest class from which on it is an answer.
+        axes: of the outputs between those of the examples and of the classes; 1 for an answer a word.
     """
 
     class_names: tuple[str, ...]
@@ -45,6 +46,7 @@ class Description:
     possible_from: float | None = None
     min_accuracy: float | None = None
     known_from: float | None = None
+    axes: int = 0
 
     @property
     def images(self) -> Images:
@@ -59,8 +61,8 @@ class Description:
 
     @property
     def task(self) -> Task:
-        """The task that the model was trained for, derived from its activation."""
-        return task_of_activation(self.activation)
+        """The task that the model was trained for, derived from its activation and its outputs."""
+        return task_of_activation(self.activation, self.axes)
 
     @property
     def output(self) -> str:
@@ -80,6 +82,7 @@ class Description:
             "possible_from": self.possible_from,
             "min_accuracy": self.min_accuracy,
             "known_from": self.known_from,
+            "axes": self.axes,
         }
 
     def write(self, folder: Path) -> None:
@@ -141,7 +144,7 @@ def describe(
     if views is not None and not isinstance(kind, Images):
         raise InputError(f"Expected no `views` of {kind.noun}. Received: views={views!r}.")
     activation = getattr(model.layers[-1], "activation", keras.activations.linear)
-    return Description(names, kind, activation.__name__, views)
+    return Description(names, kind, activation.__name__, views, axes=max(len(model.outputs[0].shape) - 2, 0))
 
 
 def read_description(folder: Path, task: str | None = None) -> Description:
@@ -196,6 +199,7 @@ def _described(folder: Path, content: dict[str, Any]) -> Description:
             content.get("possible_from"),
             content.get("min_accuracy"),
             content.get("known_from"),
+            content.get("axes", 0),
         )
     except (KeyError, TypeError) as error:
         raise _damaged(folder, error) from error

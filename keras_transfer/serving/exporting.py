@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -144,6 +145,7 @@ def export(
     if data is not None:
         class_names = data.class_names
     description = describe(model, class_names, resize or "crop", of=None if data is None else data.kind, views=views)
+    _check_wanted(description, {"top_k": top_k, "coverage": coverage, "min_accuracy": min_accuracy})
     if coverage is not None or min_accuracy is not None:
         answers = _validated(model, data, views)
         if coverage is not None:
@@ -169,6 +171,16 @@ def export(
         raise DiskError(f"The export cannot be written to {str(root)!r}: {error}. Nothing was published.") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _check_wanted(description: Description, wanted: Mapping[str, Any]) -> None:
+    """Refuses what a version with several answers an example cannot have."""
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if description.axes and given:
+        raise InputError(
+            f"Expected none of {', '.join(wanted)} for {description.task.said_of_labels}. Received: "
+            f"{', '.join(f'{name}={value}' for name, value in given.items())}."
+        )
 
 
 def _validated(model: keras.Model, data: PipelineData | None, views: str | None) -> Answers:

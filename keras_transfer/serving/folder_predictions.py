@@ -66,13 +66,18 @@ def predict_folder(
         DiskError: if the table cannot be written.
     """
     table, root = Path(output).expanduser(), Path(folder).expanduser()
+    served = version if isinstance(version, ServedModel) else load(version)
+    if served.description.axes:
+        raise InputError(
+            f"Expected a version with one answer a file. Received: one with {served.description.task.said_of_labels}; "
+            "kt.load(...).tag gives its answers."
+        )
     if table.suffix not in _TABLE:
         raise InputError(f"Expected `output` to end in .csv or .parquet. Received: {table.name!r}.")
     if table.suffix == ".parquet":
         _check_parquet()
     if not root.is_dir():
         raise InputError(f"Expected a folder of images. Received: {str(folder)!r}, which is not a folder.")
-    served = version if isinstance(version, ServedModel) else load(version)
     files = files_of(served.kind, root)
     if not files:
         raise InputError(f"Expected {served.kind.noun} in {str(folder)!r}. Received: none.")

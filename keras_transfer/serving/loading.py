@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from keras_transfer._arguments import PATH, Flag, takes
 from keras_transfer._checks import InputError
+from keras_transfer._lengths import joined
 from keras_transfer.serving.contents import read_content, shown
 from keras_transfer.serving.description import read_description
 from keras_transfer.serving.prediction import Prediction
 from keras_transfer.serving.proof.hashes import check_hashes
-from keras_transfer.serving.signatures import known_in, possible_in
+from keras_transfer.serving.tagged import TaggedText
 from keras_transfer.serving.versions import find_version
 
 Images = Sequence[str | os.PathLike[str] | bytes]
@@ -55,13 +56,34 @@ class ServedModel:
             One prediction for each image, in the same order.
 
         Raises:
-            InputError: if files cannot be read or decoded (the message names them), or an array has another shape.
+            InputError: if files cannot be read or decoded (the message names them), an array has another shape, or
+                the version tags words; see `tag`.
         """
+        if self.description.axes:
+            raise InputError("Expected a version with one answer an example. Received: one that tags words; use `tag`.")
         return self.predictions(self.predict_probabilities(images))
+
+    def tag(self, texts: Images) -> list[TaggedText]:
+        """Tags the words of texts.
+
+        Args:
+            texts: a list of strings, paths (`pathlib.Path`) of files, or bytes in UTF-8.
+
+        Returns:
+            The words of each text with their tags, in the same order.
+
+        Raises:
+            InputError: if files cannot be read, or the version does not tag words.
+        """
+        if not self.description.axes:
+            raise InputError(f"Expected a version that tags words. Received: one of {self.description.task.name}.")
+        output = self.description.output
+        words, outputs = self.outputs_of(texts, "serving_default", ["words", output], [])
+        return [TaggedText.of(*row, self.class_names) for row in zip(words, outputs, strict=True)]
 
     def predictions(self, outputs: np.ndarray) -> list[Prediction]:
         """Returns the predictions that outputs stand for, float32 `(batch, num_classes)`."""
-        return [self._prediction(row) for row in outputs]
+        return [Prediction.of(row, self.description) for row in outputs]
 
     def for_task(self, task: str) -> ServedModel:
         """Returns another task of the same version."""
@@ -93,7 +115,7 @@ class ServedModel:
 
         Returns:
             float32 `(batch, num_classes)`, in the order of `class_names`: probabilities in [0, 1], or values for
-            regression.
+            regression; `(batch, words, num_classes)` of a version that tags words, 0 where there is no word.
 
         Raises:
             InputError: as in `predict`.
@@ -168,17 +190,6 @@ class ServedModel:
         kind = self.description.kind
         return self._module.signatures[kind.decoder](**{kind.content: content})[kind.tensor]
 
-    def _prediction(self, row: np.ndarray) -> Prediction:
-        by_name = dict(zip(self.class_names, map(float, row), strict=True))
-        best = self.class_names[int(row.argmax())]
-        possible: tuple[str, ...] = ()
-        if self.description.possible_from is not None:
-            inside = possible_in(tf.constant(row), self.description).numpy()
-            possible = tuple(self.class_names[place] for place in np.argsort(-row, kind="stable") if inside[place])
-        known = self.description.known_from is None or bool(known_in(tf.constant(row), self.description))
-        labels = self.description.task.found(row, self.class_names)
-        return Prediction(best, float(row.max()), by_name, labels, possible, known)
-
     def _answer_files(
         self, signature: str, outputs: Sequence[str], images: Images | np.ndarray, **others: np.ndarray
     ) -> list[np.ndarray]:
@@ -203,8 +214,13 @@ class ServedModel:
         answers = [
             function(**{name: tf.constant(values[batch]) for name, values in inputs.items()}) for batch in batches
         ]
-        empty = {name: np.zeros((0, *function.structured_outputs[name].shape[1:]), np.float32) for name in outputs}
-        return [np.concatenate([empty[name], *(answer[name].numpy() for answer in answers)]) for name in outputs]
+        specs = {name: function.structured_outputs[name] for name in outputs}
+        empty = {
+            name: np.zeros((0, *(side or 0 for side in spec.shape[1:])), spec.dtype.as_numpy_dtype)
+            for name, spec in specs.items()
+        }
+        every = {name: [empty[name], *(answer[name].numpy() for answer in answers)] for name in outputs}
+        return [joined(parts, b"" if parts[0].dtype == object else 0) for parts in every.values()]
 
     def _undecodable(self, images: Iterable[Any], encoded: Sequence[bytes]) -> InputError:
         function = self._module.signatures[self.kind.decoder]

@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_transfer.serving.description import Description
+from keras_transfer.serving.signatures import known_in, possible_in
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,23 @@ class Prediction:
     labels: tuple[str, ...] = ()
     possible: tuple[str, ...] = ()
     known: bool = True
+
+    @classmethod
+    def of(cls, row: np.ndarray, description: Description) -> Prediction:
+        """Returns what the outputs for one example stand for, float32 `(num_classes,)`."""
+        names = description.class_names
+        by_name = dict(zip(names, map(float, row), strict=True))
+        possible: tuple[str, ...] = ()
+        if description.possible_from is not None:
+            inside = possible_in(tf.constant(row), description).numpy()
+            possible = tuple(names[place] for place in np.argsort(-row, kind="stable") if inside[place])
+        known = description.known_from is None or bool(known_in(tf.constant(row), description))
+        labels = description.task.found(row, names)
+        return cls(names[int(row.argmax())], float(row.max()), by_name, labels, possible, known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the class and all probabilities, ready for JSON."""
+        return {"class_name": self.class_name, "probabilities": self.probabilities}
 
     def __str__(self) -> str:
         shown = [self.class_name] if self.labels == (self.class_name,) else self.labels or list(self.probabilities)

@@ -51,6 +51,11 @@ def known_in(outputs: tf.Tensor, description: Description) -> tf.Tensor:
     return tf.reduce_max(outputs, axis=-1) >= description.known_from
 
 
+def has_features(model: keras.Model) -> bool:
+    """Says whether a model has one vector of features for each example."""
+    return any(layer.name == "features" and len(layer.output.shape) == 2 for layer in model.layers)
+
+
 def signatures(model: keras.Model, description: Description, top_k: int | None = None) -> dict[str, Signature]:
     """Returns the signatures of a model by name. The docstring of `export` describes them.
 
@@ -62,7 +67,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     class_ids = tf.TensorSpec((None,), tf.int64, name="class_ids")
     feature_map = last_feature_map(model) if isinstance(kind, Images) else None
     parts = {"outputs": model.outputs[0]}
-    if any(layer.name == "features" for layer in model.layers):
+    if has_features(model):
         parts["features"] = model.get_layer("features").output
     if feature_map is not None:
         parts["feature_map"] = feature_map
@@ -77,10 +82,14 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
         return network(tf.cast(kind.trimmed(batch), kind.dtype))
 
     def outputs_for(batch: tf.Tensor) -> tf.Tensor:
-        return over_views(lambda views: run(views)["outputs"], batch, description.views)
+        return kind.placed(over_views(lambda views: run(views)["outputs"], batch, description.views), batch)
+
+    def of_contents(content: tf.Tensor) -> Answer:
+        outputs, parts = kind.by_part(outputs_for(kind.decode_batch(content)), content)
+        return {**parts, **name(outputs)}
 
     found = {
-        "serving_default": Signature(lambda content: name(outputs_for(kind.decode_batch(content))), (encoded,)),
+        "serving_default": Signature(of_contents, (encoded,)),
         f"predict_{kind.tensor}": Signature(lambda batch: name(outputs_for(batch)), (tensors,)),
         kind.decoder: Signature(lambda content: {kind.tensor: kind.decode_batch(content)}, (encoded,)),
     }

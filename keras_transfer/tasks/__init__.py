@@ -8,6 +8,9 @@ from keras_transfer.tasks.classification import Classification
 from keras_transfer.tasks.regression import Regression
 from keras_transfer.tasks.report import Report
 from keras_transfer.tasks.several_labels import UNKNOWN, SeveralLabels
+from keras_transfer.tasks.spans import Span
+from keras_transfer.tasks.tag_report import TagReport
+from keras_transfer.tasks.tagging import Tagging
 from keras_transfer.tasks.task import TASKS, Task, standardised, task_of_activation, task_of_labels, task_of_model
 from keras_transfer.tasks.values_report import ValuesReport
 
@@ -18,6 +21,9 @@ __all__ = [
     "Regression",
     "Report",
     "SeveralLabels",
+    "Span",
+    "TagReport",
+    "Tagging",
     "Task",
     "ValuesReport",
     "standardised",

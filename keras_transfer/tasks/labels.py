@@ -55,6 +55,8 @@ def renumbered(labels: np.ndarray, numbers: Sequence[int], count: int) -> np.nda
         array([[0, 0, 1],
                [1, 0, 1]])
     """
+    if labels.ndim > 2:  # of parts of examples, -1 where there is none
+        return np.where(labels < 0, labels, np.asarray(numbers)[labels])
     if labels.ndim == 1:
         if len(labels) and not (labels.min() >= 0 and labels.max() < len(numbers)):
             return labels  # those that are of no class are refused where labels are compared

@@ -49,6 +49,11 @@ class Report:
         return int(self.confusion.sum() if self._one_class else self.confusion[0].sum())
 
     @property
+    def answers(self) -> int:
+        """Number of single answers that are right or wrong."""
+        return self.images
+
+    @property
     def counts(self) -> dict[str, int]:
         """Number of images of each class, by its name."""
         return {name: int(row["support"]) for name, row in self.per_class.items()}

@@ -21,8 +21,9 @@ SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is ta
 class Task(ABC):
     """What a model is trained for: the form of its labels, its loss, its report and the answers of its export.
 
-    Labels are those of `count` images, outputs are float `(count, num_outputs)`: what the model returns after its
-    activation.
+    Labels are those of `count` examples, outputs are float `(count, num_outputs)`: what the model returns after its
+    activation. Of a task with an answer for each part of an example, such as a word, outputs have one axis or two
+    between these.
 
     Attributes:
         name: of the task.
@@ -34,6 +35,8 @@ class Task(ABC):
         said_of_labels: what its labels are, in a few words.
         fewest_outputs: the smallest number of outputs a model can have.
         needs_classes: whether data must have two classes or more.
+        axes: of the outputs between those of the examples and of the classes: 0 for one answer an example, 1 for one
+            answer a token.
         limits: what a reader of a model card must not conclude, in sentences.
     """
 
@@ -46,6 +49,7 @@ class Task(ABC):
     said_of_labels: ClassVar[str]
     fewest_outputs: ClassVar[int] = 1
     needs_classes: ClassVar[bool] = True
+    axes: ClassVar[int] = 0
     limits: ClassVar[tuple[str, ...]] = ()
 
     # labels
@@ -81,8 +85,8 @@ class Task(ABC):
     # training
 
     @abstractmethod
-    def loss(self, labels: tf.TensorSpec | None = None) -> str:
-        """Returns the name of the loss that fits, for batches of labels of this form if it is given."""
+    def loss(self, labels: tf.TensorSpec | None = None) -> str | keras.losses.Loss:
+        """Returns the loss of Keras that fits, or its name, for batches of labels of this form if it is given."""
 
     # evaluation
 
@@ -154,16 +158,18 @@ class Task(ABC):
 TASKS: Registry[Task] = Registry("task", lambda part: isinstance(part, Task), "a Task")
 
 
-def task_of_activation(activation: str) -> Task:
-    """Returns the task of models with this activation; classification for one that is no task's."""
-    every = {task.activation: task for task in map(TASKS.find, TASKS.names())}
-    return every.get(activation, TASKS.find("classification"))
+def task_of_activation(activation: str, axes: int = 0) -> Task:
+    """Returns the task of models with this activation and so many axes; classification for one that is no task's."""
+    every = {(task.activation, task.axes): task for task in map(TASKS.find, TASKS.names())}
+    return every.get((activation, axes), TASKS.find("classification"))
 
 
 def task_of_model(model: keras.Model) -> Task | None:
     """Returns the task of a model by the activation of its last layer; None where that layer has none."""
     activation: Any = getattr(model.layers[-1], "activation", None)
-    return None if activation is None else task_of_activation(getattr(activation, "__name__", ""))
+    if activation is None:
+        return None
+    return task_of_activation(getattr(activation, "__name__", ""), max(len(model.outputs[0].shape) - 2, 0))
 
 
 def task_of_labels(labels: np.ndarray) -> Task:
@@ -179,16 +185,17 @@ def task_of_labels(labels: np.ndarray) -> Task:
 
 
 def standardised(labels: np.ndarray, count: int) -> np.ndarray:
-    """Returns the labels of `count` images as they are kept, in the form of the task they are of.
+    """Returns the labels of `count` examples as they are kept, in the form of the task they are of.
 
     Raises:
-        DataError: if they are of no task.
+        DataError: if they are of no task that has one answer an example.
     """
-    if labels.shape[:1] != (count,):
+    if labels.shape[:1] != (count,) or task_of_labels(labels).axes:
         raise _no_task(labels, count)
     return task_of_labels(labels).standardised(labels)
 
 
 def _no_task(labels: np.ndarray, count: int | str = "count") -> DataError:
-    forms = ", or ".join(TASKS.find(name).form.format(count=count) for name in TASKS.names())
+    every = map(TASKS.find, TASKS.names())
+    forms = ", or ".join(task.form.format(count=count) for task in every if not task.axes)
     return DataError(f"Expected `labels` {forms}. Received: {labels.dtype} {labels.shape}.")

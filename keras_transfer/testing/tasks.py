@@ -19,7 +19,7 @@ def check_task(task: str | Task, labels: np.ndarray, outputs: np.ndarray, class_
     Args:
         task: name or object.
         labels: of some images, as a user may have them.
-        outputs: float `(count, num_outputs)` that are right for the labels.
+        outputs: float `(count, num_outputs)` that are right for the labels; with the axes of the task between these.
         class_names: name of each output.
 
     Raises:
@@ -30,7 +30,9 @@ def check_task(task: str | Task, labels: np.ndarray, outputs: np.ndarray, class_
     words = (found.name, found.activation, found.output, found.described, found.form, found.said_of_labels)
     require(all(isinstance(word, str) and word for word in words), "a task that says what it is, in words", words)
     require(callable(keras.activations.get(found.activation)), "an activation of Keras", found.activation)
-    require(task_of_activation(found.activation) is found, "an activation that names the task", found.activation)
+    require(
+        task_of_activation(found.activation, found.axes) is found, "an activation that names the task", found.activation
+    )
     _check_labels(found, labels, class_names)
     kept = found.standardised(labels)
     _check_report(found, kept, outputs, class_names)

@@ -68,6 +68,11 @@ def yes_or_no(model: keras.Model, data: LabelledData) -> bool:
 def check_labels(model: keras.Model, data: LabelledData) -> None:
     """Raises InputError unless labels and activation mean the same; Keras would fail late or, worse, broadcast."""
     wanted, built = task_of_labels(data.splits["train"].labels), task_of_model(model)
+    if built is None or built.axes != wanted.axes:
+        needed, given = ("pooling=None", "vector") if wanted.axes else ("a pooling", "token")
+        raise InputError(
+            f"Expected a model built with {needed} for {wanted.said_of_labels}. Received: one with an answer a {given}."
+        )
     if built is not wanted and not yes_or_no(model, data):
         activation = model.get_layer("predictions").activation.__name__
         raise InputError(

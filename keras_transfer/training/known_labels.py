@@ -1,4 +1,4 @@
-"""Losses and metrics over the labels that are known, where some of several labels an image are not."""
+"""Losses and metrics over the labels that are known: of several labels an image, or of the tokens of a text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ _ACCURACIES = {"acc", "accuracy"}
 
 
 def has_unknown(labels: np.ndarray) -> bool:
-    """Returns whether some of several labels an image are not known."""
-    return labels.ndim == 2 and labels.dtype.kind in "iu" and bool((labels == UNKNOWN).any())
+    """Returns whether some labels are not known."""
+    return labels.ndim >= 2 and labels.dtype.kind in "iu" and bool((labels == UNKNOWN).any())
 
 
 def over_known(loss: Any) -> Callable[[Any, Any], Any]:
     """Returns a loss whose value for an image is the mean over its known labels; 0 for an image that has none.
+
+    For labels of tokens, `(batch, length, 1)`, it is the mean over all that are known in a batch.
 
     Args:
         loss: of Keras, as an object or by its name, which is the mean of losses of single labels.
@@ -31,6 +33,9 @@ def over_known(loss: Any) -> Callable[[Any, Any], Any]:
     def loss_over_known(labels: Any, outputs: Any) -> Any:
         known = keras.ops.cast(labels != UNKNOWN, outputs.dtype)
         labels = keras.ops.cast(keras.ops.maximum(labels, 0), outputs.dtype)
+        if len(outputs.shape) > 2:
+            losses = each(labels, outputs) * known[..., 0]
+            return keras.ops.sum(losses) / keras.ops.maximum(keras.ops.sum(known), 1)
         losses = each(labels[..., None], outputs[..., None])  # each label as an image of its own
         return keras.ops.sum(losses * known, -1) / keras.ops.maximum(keras.ops.sum(known, -1), 1)
 
@@ -45,10 +50,11 @@ class OverKnown(keras.metrics.Metric):
         self._metric = metric
 
     def update_state(self, labels: Any, outputs: Any, sample_weight: Any = None) -> None:
-        """Adds a batch of labels and outputs `(batch, num_labels)`; weights of examples are not used."""
+        """Adds a batch of labels and outputs `(batch, num_labels)`, or of tokens; weights are not used."""
         known = keras.ops.cast(labels != UNKNOWN, outputs.dtype)
         labels = keras.ops.cast(keras.ops.maximum(labels, 0), outputs.dtype)
-        flat = [keras.ops.reshape(part, (-1, 1)) for part in (labels, outputs)]
+        width = outputs.shape[-1] if len(outputs.shape) > 2 else 1  # of one label
+        flat = [keras.ops.reshape(labels, (-1, 1)), keras.ops.reshape(outputs, (-1, width))]
         self._metric.update_state(*flat, sample_weight=keras.ops.reshape(known, (-1,)))
 
     def result(self) -> Any:
@@ -60,18 +66,24 @@ class OverKnown(keras.metrics.Metric):
         self._metric.reset_state()
 
 
-def metrics_over_known(metrics: Sequence[Any]) -> list[Any]:
+def metrics_over_known(metrics: Sequence[Any], *, of_parts: bool = False) -> list[Any]:
     """Returns metrics that pass over labels which are not known.
+
+    Args:
+        metrics: names or objects.
+        of_parts: labels are numbers of classes, one for each token of a text, in place of several labels an image.
 
     Raises:
         InputError: if one of them averages over labels.
     """
     found = []
     for metric in metrics:
-        made = keras.metrics.BinaryAccuracy(name=metric) if metric in _ACCURACIES else keras.metrics.get(metric)
+        accuracy = keras.metrics.SparseCategoricalAccuracy if of_parts else keras.metrics.BinaryAccuracy
+        made = accuracy(name=metric) if metric in _ACCURACIES else keras.metrics.get(metric)
         if not isinstance(made, keras.metrics.Metric):
             made = keras.metrics.MeanMetricWrapper(made, name=getattr(metric, "__name__", str(metric)))
-        averages = getattr(made, "average", "micro") != "micro" or getattr(made, "multi_label", False)
+        of_labels = getattr(made, "average", "micro") != "micro" and not of_parts
+        averages = of_labels or getattr(made, "multi_label", False)
         if averages:
             raise InputError(
                 f"Expected metrics of single labels, since some labels are not known. Received: {made.name!r}, which "

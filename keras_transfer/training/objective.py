@@ -50,6 +50,10 @@ class Objective:
             log_priors: what the loss adds to the logits, for the loss of the task; see `adjusted`.
         """
         loss = options.loss or task.loss(labels)
+        if task.axes:  # some tokens have no label; Keras' accuracy would count them as wrong
+            saved = {"loss": keras.saving.serialize_keras_object(task.loss(labels)), "metrics": None}
+            metrics = metrics_over_known(task.metrics if options.metrics is None else options.metrics, of_parts=True)
+            return cls(over_known(loss) if options.loss else loss, metrics, saved)
         metrics = named_metrics(task.metrics if options.metrics is None else options.metrics)
         if known and log_priors is None:
             return cls(loss, metrics)

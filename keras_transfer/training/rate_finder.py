@@ -155,7 +155,7 @@ def _steepest(rates: np.ndarray, losses: np.ndarray) -> float:
     return float(rates[5 + slopes[5:].argmin()])
 
 
-def _loss(model: keras.Model, labels: tf.TensorSpec) -> str:
+def _loss(model: keras.Model, labels: tf.TensorSpec) -> str | keras.losses.Loss:
     task = task_of_model(model)
     if task is None:
         raise InputError("Expected a compiled model, or one whose last layer has an activation. Received: neither.")

@@ -255,6 +255,6 @@ def _solve_segment(
 def _build_metrics(model: keras.Model, train: tf.data.Dataset) -> None:
     """Makes the variables of metrics now: Keras makes them in the first step, which TensorFlow then traces twice."""
     labels = train.element_spec[1]
-    outputs = model.output_shape[1:]
-    model.compute_metrics(None, tf.zeros((1, *labels.shape[1:]), labels.dtype), tf.zeros((1, *outputs)))
+    one_label, one_output = ([side or 1 for side in shape[1:]] for shape in (labels.shape, model.output_shape))
+    model.compute_metrics(None, tf.zeros((1, *one_label), labels.dtype), tf.zeros((1, *one_output)))
     model.reset_metrics()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,17 @@ from keras_transfer._keras.graph import nodes
 from keras_transfer._logging import say
 from keras_transfer.caching.activations import Arrays
 from keras_transfer.caching.cuts import FEATURES, frozen_cut
+from keras_transfer.data.examples import Examples
 from keras_transfer.data.labelled_data import LabelledData
 from keras_transfer.data.splitting.splits import strata_of
 from keras_transfer.features.solving import OBJECTIVES, Candidate, Rows, solve
 from keras_transfer.features.solving.means import class_means
 from keras_transfer.features.solving.objectives import SoftmaxOfShares
+from keras_transfer.features.solving.rows import AtPlaces, Source
 from keras_transfer.models.stages import split
 from keras_transfer.schedules.parts import HEAD
 from keras_transfer.schedules.phases import Phase
+from keras_transfer.tasks import UNKNOWN
 from keras_transfer.training.options import Options
 from keras_transfer.training.segments import SolvedSegment
 from keras_transfer.training.unfreezing import UnfreezeSchedule
@@ -133,8 +136,10 @@ class HeadSolver:
             return
         name = self.model.layers[-1].activation.__name__
         objective = OBJECTIVES.find(name) if self.shares is None else SoftmaxOfShares()
-        labels = objective.fitted(given, outputs)
-        rows = Rows(source, labels, weights, strata_of(examples), examples.groups, views)
+        if data.task.axes:
+            rows = _rows_of_tokens(source, examples, lambda labels: objective.fitted(labels, outputs))
+        else:
+            rows = Rows(source, objective.fitted(given, outputs), weights, strata_of(examples), examples.groups, views)
         found = solve(rows, objective, outputs, biased=dense.use_bias, seed=data.seed)
         dense.kernel.assign(found.kernel)
         if dense.use_bias:
@@ -180,6 +185,14 @@ class HeadSolver:
             rows = np.arange(start, min(start + _ROWS, len(labels)))
             some = () if weights is None else (weights[rows % len(weights)],)
             yield arrays[0].read(rows), labels[rows], *some
+
+
+def _rows_of_tokens(source: Source, examples: Examples, fitted: Callable[[np.ndarray], np.ndarray]) -> Rows:
+    """Returns a row for each token that has a label; those of a text, or of its group, stay on one side."""
+    example, place = np.nonzero(examples.labels[..., 0] != UNKNOWN)
+    groups = example if examples.groups is None else examples.groups[example]
+    labels = examples.labels[example, place, 0]
+    return Rows(AtPlaces(source, example, place), fitted(labels), np.ones(len(labels), np.float32), None, groups)
 
 
 def can_solve(model: keras.Model) -> bool:

@@ -32,7 +32,7 @@ def check_texts(data: TextData) -> Checkup:
     findings = [
         *(Finding("unusable", SERIOUS, item.reason, (item.path,)) for item in data.left_out),
         *copies(seen, near_texts(texts), "text", "maybe with other letters here and there"),
-        *class_troubles(seen),
+        *([] if data.kind.by_word else class_troubles(seen)),
         *_of_tokens(data, seen, pieces),
         *_of_letters(seen, texts),
     ]
@@ -73,6 +73,9 @@ def _seen(data: TextData) -> Iterator[SeenImage]:
     for split, examples in data.splits.items():
         labels = examples.labels if examples.labels.dtype.kind != "f" else np.zeros(len(examples), int)
         for index, item in enumerate(examples.items):
+            if data.kind.by_word:
+                yield SeenImage(Path(f"{split} {index}"), split, "tagged", item)
+                continue
             label = int(labels[index] if labels.ndim == 1 else labels[index].argmax())
             yield SeenImage(Path(f"{split} {index}"), split, data.class_names[label], item)
 

@@ -29,7 +29,7 @@ def kind_described(content: Mapping[str, Any], folder: Path | None = None) -> Ki
     if content.get("kind") == Sounds.name:
         return Sounds(content["sample_rate"], content["seconds"])
     if content.get("kind") == Texts.name:
-        return Texts(StoredTokenizer(folder), content["length"])
+        return Texts(StoredTokenizer(folder), content["length"], content.get("by_word", False))
     pixel_range = tuple(content.get("pixel_range") or ()) or None
     return Images(tuple(content["image_size"]), content["resize"], pixel_range, content.get("channels", 3))
 

@@ -72,6 +72,23 @@ class Kind(ABC):
         """Returns a batch without what no example of it needs. A network answers as it does to the whole batch."""
         return batch
 
+    def labels_of(self, labels: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        """Returns the labels of a batch that was trimmed, `(batch, ...)`."""
+        return labels
+
+    def placed(self, outputs: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        """Returns the outputs for a batch, trimmed or not, as they belong to the batch that was given."""
+        return outputs
+
+    def by_part(self, outputs: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the outputs of the parts of contents that are answered one by one, and these parts by name.
+
+        Args:
+            outputs: for a batch.
+            raw: the contents that it was made of, strings `(batch,)`.
+        """
+        return outputs, {}
+
     @abstractmethod
     def fit(self, example: tf.Tensor) -> tf.Tensor:
         """Brings an example that is in memory to the form of `spec`."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -16,6 +16,7 @@ from keras_transfer._keras.still import layers_inside
 from keras_transfer.data.kinds.kind import Kind
 from keras_transfer.data.text.files import read_text
 from keras_transfer.data.text.tokenizing import FOLDER, NOTHING, TextTokenizer
+from keras_transfer.data.text.words import OfWords, at_words, words_of
 
 _CLOSE = 0.99  # share of a network's vocabulary that the tokenizer's has at least; some networks have spare places
 _STEP = 8  # to a multiple of which batches are cut: fewer lengths, fewer graphs
@@ -28,10 +29,12 @@ class Texts(Kind):
     Attributes:
         tokenizer: makes of strings `(batch,)` and a length int32 `(batch, length)`, -1 after the last token.
         length: tokens of a text at most; the end of a longer one is cut.
+        by_word: each word has an answer of its own.
     """
 
     tokenizer: TextTokenizer | Callable[[tf.Tensor, int], tf.Tensor]
     length: int
+    by_word: bool = False
 
     name = "text"
     noun = "texts"
@@ -61,13 +64,34 @@ class Texts(Kind):
 
     def decode_batch(self, raw: tf.Tensor) -> tf.Tensor:
         """Makes the tokens of texts, strings `(batch,)`."""
-        return self.tokenizer(raw, self.length)
+        of_words = getattr(self.tokenizer, "of_words", None) if self.by_word else None
+        return self.tokenizer(raw, self.length) if of_words is None else of_words(words_of(raw), self.length)[0]
 
     def trimmed(self, batch: tf.Tensor) -> tf.Tensor:
         """Cuts off the end where no text of a batch has a token, up to a multiple of eight."""
         longest = tf.reduce_max(tf.reduce_sum(tf.cast(batch > NOTHING, tf.int32), axis=1))
         steps = (longest + _STEP - 1) // _STEP  # of positive numbers: runtimes round negative ones in other ways
         return batch[:, : tf.maximum(steps, 1) * _STEP]
+
+    def labels_of(self, labels: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        """Cuts the labels of words as far as their tokens are."""
+        return labels[:, : tf.shape(batch)[1]] if self.by_word else labels
+
+    def placed(self, outputs: tf.Tensor, batch: tf.Tensor) -> tf.Tensor:
+        """Gives outputs for words the length of the batch, and 0 where there is no token."""
+        if not self.by_word:
+            return outputs
+        missing = tf.shape(batch)[1] - tf.shape(outputs)[1]
+        there = (batch > NOTHING)[..., tf.newaxis]
+        return tf.where(there, tf.pad(outputs, [[0, 0], [0, missing], [0, 0]]), tf.zeros((), outputs.dtype))
+
+    def by_part(self, outputs: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns the outputs of words, and the words `(batch, words)`, "" after the last one of a text."""
+        if not self.by_word:
+            return outputs, {}
+        words = words_of(raw)
+        places = cast(OfWords, self.tokenizer).of_words(words, self.length)[1]
+        return at_words(outputs, places), {"words": words.to_tensor("")}
 
     def fit(self, example: tf.Tensor) -> tf.Tensor:
         """Brings tokens that are in memory to the length."""
@@ -87,7 +111,7 @@ class Texts(Kind):
 
     def described(self) -> dict[str, Any]:
         """Returns the length, and the tokenizer's class, vocabulary and hash."""
-        found: dict[str, Any] = {"length": self.length, "padding": NOTHING}
+        found: dict[str, Any] = {"length": self.length, "padding": NOTHING, "by_word": self.by_word}
         if isinstance(self.tokenizer, TextTokenizer):
             found |= {
                 "tokenizer": self.tokenizer.name,
@@ -131,7 +155,7 @@ class Texts(Kind):
 
     def served_by(self, decode: Callable[[tf.Tensor], tf.Tensor]) -> Texts:
         """Returns the same kind, whose tokens an export makes."""
-        return Texts(lambda raw, length: decode(raw), self.length)
+        return Texts(lambda raw, length: decode(raw), self.length, self.by_word)
 
     def check_model(self, model: keras.Model) -> None:
         """Checks that a model takes the tokens of this tokenizer, and so many."""
@@ -158,4 +182,5 @@ class Texts(Kind):
 
     def settings(self) -> dict[str, Any]:
         """Returns tokenizer and length."""
-        return {"tokenizer": getattr(self.tokenizer, "digest", None), "length": self.length}
+        found = {"tokenizer": getattr(self.tokenizer, "digest", None), "length": self.length}
+        return {**found, "by_word": True} if self.by_word else found

@@ -158,7 +158,10 @@ def batched(
     table = None if taught is None else tf.constant(taught.reshape(-1, taught.shape[-1]))
 
     def finish(images: tf.Tensor, labels: tf.Tensor, index: tf.Tensor, use: tf.Tensor, *_: tf.Tensor) -> Any:
-        images = tf.cast(kind.trimmed(images) if trim else images, kind.dtype)
+        if trim:
+            images = kind.trimmed(images)
+            labels = kind.labels_of(labels, images)
+        images = tf.cast(images, kind.dtype)
         if taught is not None:
             labels = tf.gather(table, use % taught.shape[0] * taught.shape[1] + index)
         elif num_classes is not None:

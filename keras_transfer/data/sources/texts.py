@@ -49,29 +49,51 @@ class TextForm:
     validation_split: float
     seed: int
 
-    def data(
-        self,
-        splits: Mapping[str, Examples],
-        class_names: Sequence[str],
-        left_out: Sequence[LeftOut] = (),
-        root: Path | None = None,
-    ) -> TextData:
-        """Returns the data. If there is no "validation" split, a share of "train" is held out for it.
+    @property
+    def most(self) -> int:
+        """Tokens of a text at most."""
+        return self.length or _LONGEST
 
-        Raises:
-            DataError: if a class or the groups cannot be split, or the training texts lack a class.
+    def fitting(self, counts: np.ndarray) -> int:
+        """Returns the length of the data, and warns of texts that are cut.
+
+        Args:
+            counts: tokens of each text, int `(count,)`, right up to `most`.
         """
-        most = self.length or _LONGEST
-        counts = np.concatenate([self.tokenizer.lengths(part.items, most) for part in splits.values()])
-        length = max(3, min(int(counts.max(initial=0)), most)) if self.length is None else self.length
+        length = max(3, min(int(counts.max(initial=0)), self.most)) if self.length is None else self.length
         longer = int((counts > length).sum())
         if longer:
             warnings.warn(
                 f"{longer} of {len(counts)} texts have more than {length} tokens; their ends are cut. "
                 "Pass a larger `length` to keep more.",
                 DataWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
+        return length
+
+    def data(
+        self,
+        splits: Mapping[str, Examples],
+        class_names: Sequence[str],
+        left_out: Sequence[LeftOut] = (),
+        root: Path | None = None,
+        length: int | None = None,
+    ) -> TextData:
+        """Returns the data. If there is no "validation" split, a share of "train" is held out for it.
+
+        Args:
+            splits: the texts of each split by its name.
+            class_names: name of each class.
+            left_out: what is not used, each with its reason.
+            root: folder of the files.
+            length: if it is known, as `fitting` returns it.
+
+        Raises:
+            DataError: if a class or the groups cannot be split, or the training texts lack a class.
+        """
+        if length is None:
+            counts = [self.tokenizer.lengths(part.items, self.most) for part in splits.values()]
+            length = self.fitting(np.concatenate(counts))
         held = hold_out(splits, self.validation_split, self.seed, class_names)
         data = TextData(
             held,
@@ -84,7 +106,7 @@ class TextForm:
             left_out=tuple(left_out),
             root=root,
         )
-        check_presence(held, class_names, "texts")
+        check_presence(held, class_names, "words" if data.kind.by_word else "texts")
         return data
 
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError
 from keras_transfer._presets import keras_hub, load_preset
+from keras_transfer.data.text.words import NOWHERE
 
 FOLDER = "tokenizer"  # in the folder of an export
 NOTHING = -1  # in place of a token, after the last one of a shorter text
@@ -56,21 +57,7 @@ class TextTokenizer:
 
     def __call__(self, texts: tf.Tensor, length: int) -> tf.Tensor:
         """Makes tokens of texts: from strings `(batch,)` to int32 `(batch, length)`, -1 after the last token."""
-        around = [number for number in (self.start, self.end) if number is not None]
-        ragged = self._pieces(texts, _LETTERS * length)[:, : length - len(around)]
-        count = tf.shape(texts)[0]
-        parts = [
-            *([] if self.start is None else [_column(self.start, count)]),
-            ragged,
-            *([] if self.end is None else [_column(self.end, count)]),
-        ]
-        whole = tf.concat(parts, axis=1) if len(parts) > 1 else ragged
-        tokens = whole.to_tensor(NOTHING, shape=(None, length))
-        if not around:  # something must be there to look at
-            empty = tf.equal(whole.row_lengths(), 0)
-            first = tf.where(empty, tf.zeros_like(tokens[:, 0]), tokens[:, 0])
-            tokens = tf.concat([first[:, tf.newaxis], tokens[:, 1:]], axis=1)
-        return tf.ensure_shape(tokens, (None, length))
+        return self._framed(self._pieces(texts, _LETTERS * length), length)
 
     def lengths(self, texts: np.ndarray, length: int) -> np.ndarray:
         """Returns the number of tokens that each text would have uncut, int64 `(count,)`.
@@ -85,6 +72,31 @@ class TextTokenizer:
             for start in range(0, len(texts), _CHUNK)
         ]
         return np.maximum(1, np.concatenate([np.zeros(0, np.int64), *found]) + around)
+
+    def of_words(self, words: tf.RaggedTensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Makes tokens of texts of which the words are known, each word by itself.
+
+        A tokenizer may make one token of several words that it does not know; here each has its own.
+
+        Args:
+            words: strings `(batch, any)`. Of a text so many are looked at as there can be tokens.
+            length: of the rows of tokens.
+
+        Returns:
+            The tokens int32 `(batch, length)`, -1 after the last one; and the place of the first token of each word,
+            int32 `(batch, words)`, -1 for a word that has none or is cut off.
+        """
+        seen = words[:, :length]
+        flat = seen.flat_values
+        first = tf.equal(tf.range(tf.size(flat, tf.int64)), tf.gather(seen.row_starts(), seen.value_rowids()))
+        pieces = self._pieces(tf.where(first, flat, tf.strings.join([" ", flat])), _LETTERS * length)
+        counts = seen.with_flat_values(tf.cast(pieces.row_lengths(), tf.int32)).to_tensor(0)
+        places = tf.cumsum(counts, axis=1, exclusive=True) + (self.start is not None)
+        inside = (counts > 0) & (places < length - (self.end is not None))
+        missing = words.bounding_shape(axis=1, out_type=tf.int32) - tf.shape(places)[1]
+        places = tf.pad(tf.where(inside, places, NOWHERE), [[0, 0], [0, missing]], constant_values=NOWHERE)
+        whole = seen.with_flat_values(pieces).merge_dims(1, 2)
+        return self._framed(whole, length), places
 
     @cached_property
     def digest(self) -> str:
@@ -107,6 +119,24 @@ class TextTokenizer:
             named = {"module": network.__module__, "class_name": network.__name__, "config": {}}
             named |= {"registered_name": f"keras_hub>{network.__name__}"}
             config.write_text(json.dumps(named, indent=4) + "\n", encoding="utf-8")
+
+    def _framed(self, pieces: tf.RaggedTensor, length: int) -> tf.Tensor:
+        """Puts pieces between the tokens of begin and end, and makes rows of one length of them."""
+        around = [number for number in (self.start, self.end) if number is not None]
+        ragged = pieces[:, : length - len(around)]
+        count = tf.cast(pieces.nrows(), tf.int32)
+        parts = [
+            *([] if self.start is None else [_column(self.start, count)]),
+            ragged,
+            *([] if self.end is None else [_column(self.end, count)]),
+        ]
+        whole = tf.concat(parts, axis=1) if len(parts) > 1 else ragged
+        tokens = whole.to_tensor(NOTHING, shape=(None, length))
+        if not around:  # something must be there to look at
+            empty = tf.equal(whole.row_lengths(), 0)
+            first = tf.where(empty, tf.zeros_like(tokens[:, 0]), tokens[:, 0])
+            tokens = tf.concat([first[:, tf.newaxis], tokens[:, 1:]], axis=1)
+        return tf.ensure_shape(tokens, (None, length))
 
     @cached_property
     def _pieces(self) -> Callable[[tf.Tensor, tf.Tensor | int], tf.RaggedTensor]:
@@ -140,6 +170,10 @@ class StoredTokenizer:
         """Makes tokens of texts, as `TextTokenizer` does."""
         return self.loaded(texts, length)
 
+    def of_words(self, words: tf.RaggedTensor, length: int) -> tuple[tf.Tensor, tf.Tensor]:
+        """Makes tokens of words, as `TextTokenizer` does."""
+        return self.loaded.of_words(words, length)
+
     @cached_property
     def loaded(self) -> TextTokenizer:
         """The tokenizer.
@@ -150,7 +184,7 @@ class StoredTokenizer:
         if self.folder is None:
             raise InputError("Expected a version in a folder. Received: a description alone, which has no tokenizer.")
         with tf.init_scope():  # its tables must not belong to a graph that is being traced
-            return find_tokenizer(self.folder / FOLDER)
+            return TextTokenizer(_loaded(self.folder / FOLDER))  # as it was, whatever `find_tokenizer` mends
 
 
 def find_tokenizer(tokenizer: Any) -> TextTokenizer:
@@ -167,8 +201,7 @@ def find_tokenizer(tokenizer: Any) -> TextTokenizer:
         return tokenizer
     library = keras_hub()
     if isinstance(tokenizer, (str, os.PathLike)):
-        load = library.tokenizers.Tokenizer.from_preset
-        found = load_preset(load, os.fspath(tokenizer), "tokenizer")
+        found = _loaded(tokenizer)
         if getattr(found, "lowercase", False) and hasattr(found, "strip_accents"):
             found.strip_accents = True
         return TextTokenizer(found)
@@ -178,6 +211,10 @@ def find_tokenizer(tokenizer: Any) -> TextTokenizer:
             f"keras_hub.tokenizers.Tokenizer. Received: {type(tokenizer).__name__}."
         )
     return TextTokenizer(tokenizer)
+
+
+def _loaded(preset: str | os.PathLike[str]) -> Any:
+    return load_preset(keras_hub().tokenizers.Tokenizer.from_preset, os.fspath(preset), "tokenizer")
 
 
 def _number(tokenizer: Any, *names: str) -> int | None:

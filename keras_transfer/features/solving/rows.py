@@ -25,6 +25,31 @@ class Source(Protocol):
         """Returns rows as float32."""
 
 
+@dataclass(frozen=True, eq=False)
+class AtPlaces:
+    """Rows of a source that has several of each example, such as one for each token of a text.
+
+    Attributes:
+        source: of examples, float32 `(places, features)` each.
+        example: number of the example of each row, int64 `(rows,)`.
+        place: of each row within its example, int64 `(rows,)`.
+    """
+
+    source: Source
+    example: np.ndarray
+    place: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one row."""
+        return self.source.shape[-1:]
+
+    def read(self, indices: np.ndarray) -> np.ndarray:
+        """Returns rows as float32."""
+        examples, which = np.unique(self.example[indices], return_inverse=True)
+        return self.source.read(examples)[which, self.place[indices]]
+
+
 @dataclass(frozen=True)
 class Scaling:
     """What makes features alike: their mean is taken off, and they are multiplied by a factor.

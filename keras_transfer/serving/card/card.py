@@ -64,6 +64,7 @@ def model_card(
             "coverage": description.coverage,
             "min_accuracy": description.min_accuracy,
             "activation": description.activation,
+            "axes": description.axes,
             "class_names": list(description.class_names),
         },
         "data": None if data is None else _data(data),

@@ -33,7 +33,7 @@ def card_page(card: Mapping[str, Any]) -> str:
                 ("pooling, head", f"{built['pooling']}, {built['head']}" if built else _UNKNOWN),
                 ("parameters", f"{model['parameters']:,}"),
                 (model["takes"], f"{model['form']}{views}"),
-                ("answers", task_of_activation(model["activation"]).described + each + possible),
+                ("answers", task_of_activation(model["activation"], model.get("axes", 0)).described + each + possible),
                 (
                     "values" if model["activation"] == "linear" else "classes",
                     f"{len(model['class_names'])}: {', '.join(model['class_names'])}",

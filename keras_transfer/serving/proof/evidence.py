@@ -21,6 +21,7 @@ from keras_transfer.data.kinds import Kind
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.data.pixels.views import over_views
 from keras_transfer.insight.grad_cam import grad_cam, last_feature_map
+from keras_transfer.serving.signatures import has_features
 
 FILE = "verification.npz"
 _BATCH = 8
@@ -120,7 +121,7 @@ def _bytes_of(item: Any, examples: Examples, kind: Kind) -> bytes:
 
 def _answers(model: keras.Model, kind: Kind, pixels: np.ndarray, views: str | None) -> dict[str, np.ndarray]:
     parts = {"outputs": model.outputs[0]}
-    if any(layer.name == "features" for layer in model.layers):
+    if has_features(model):
         parts["features"] = model.get_layer("features").output
     # `predict` runs a graph, as a server does: eager operations may round differently
     given = pixels.astype(kind.dtype.as_numpy_dtype)
@@ -130,6 +131,7 @@ def _answers(model: keras.Model, kind: Kind, pixels: np.ndarray, views: str | No
         outputs = keras.Model(model.inputs[0], model.outputs[0])
         run = partial(outputs.predict, batch_size=_BATCH, verbose=0)
         found["outputs"] = over_views(lambda every: run(every.numpy()), given, views).numpy()
+    found["outputs"] = kind.placed(tf.constant(found["outputs"]), tf.constant(given)).numpy()
     if pixels.ndim == 4 and last_feature_map(model) is not None:
         found["heat_maps"] = grad_cam(model, pixels, class_ids=found["outputs"].argmax(axis=1))
     return found

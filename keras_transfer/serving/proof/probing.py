@@ -41,8 +41,10 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
         specs = signature.structured_input_signature[1]
         if not set(specs) <= set(inputs):
             continue  # a signature that TensorFlow added
-        for start in range(0, len(encoded), BATCH):
-            given = {key: inputs[key][start : start + BATCH] for key in specs}
+        widths = [side for spec in signature.structured_outputs.values() for side in spec.shape[1:]]
+        step = len(encoded) if None in widths else BATCH  # batches of answers of several lengths could not be joined
+        for start in range(0, len(encoded), step):
+            given = {key: inputs[key][start : start + step] for key in specs}
             fed = {key: tf.constant(value.astype(specs[key].dtype.as_numpy_dtype)) for key, value in given.items()}
             for output, value in signature(**fed).items():
                 found.setdefault(f"{name}/{output}", []).append(value.numpy())
