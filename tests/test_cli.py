@@ -15,11 +15,14 @@ import keras
 import pytest
 from conftest import toy_backbone, write_pictures
 from networks import doubled
+from recording import write_sounds
 from typer.testing import CliRunner
+from writing import write_reviews
 
 import keras_transfer as kt
 from keras_transfer.cli import app
 from keras_transfer.cli.memory import keep_memory
+from keras_transfer.demo import reviews
 
 ALPHA = ["--backbone", "MobileNet", "--backbone-option", "alpha=0.25", "--weights", "none", "--image-size", "32"]
 
@@ -226,3 +229,38 @@ def test_search_exports_the_best_model_and_its_leaderboard(pictures, tmp_path, m
     assert (tmp_path / "kept" / "best_1.keras").exists()
     shown = run("search", pictures, *options).stdout  # which is over: its one trial is there
     assert "recipe fast" in shown and "served version" in shown
+
+
+def test_train_and_check_recordings_and_texts(tmp_path):
+    """The kind is recognised by the files; an option of another kind is refused."""
+    sounds = write_sounds(tmp_path / "sounds", per_class=6, rate=8000, seconds=0.3)
+    with doubled():
+        run("train", sounds, *ALPHA, "--epochs", 1, "--output", tmp_path / "heard")
+    assert kt.load(tmp_path / "heard").kind.name == "sound"
+    checked = json.loads(run("check", sounds, "--json").stdout.splitlines()[-1])
+    assert checked["found"] == 18
+    for options, said in (
+        (("--resize", "pad"), "--resize, which are for images"),
+        (("--kind", "smell"), "--kind image, sound or text"),
+    ):
+        refused = CliRunner().invoke(app, [*map(str, ("train", sounds, *options, "--output", tmp_path / "no"))])
+        assert refused.exit_code == 2 and said in " ".join(refused.output.split())
+    write_reviews(tmp_path / "reviews.csv")
+    refused = CliRunner().invoke(app, ["train", str(tmp_path / "reviews.csv"), "--output", str(tmp_path / "no")])
+    assert refused.exit_code == 2 and "--backbone with an encoder of texts" in refused.output
+
+
+def test_train_a_table_of_texts(tmp_path):
+    write_reviews(tmp_path / "reviews.csv")
+    run(
+        "train",
+        tmp_path / "reviews.csv",
+        "--backbone",
+        reviews.ENCODER,
+        "--recipe",
+        "fast",
+        "--output",
+        tmp_path / "read",
+    )
+    answer = run("predict", tmp_path / "read", "the film was good", "--json").stdout.splitlines()[-1]
+    assert json.loads(answer)["predictions"][0]["class_name"] in ("good", "bad")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import keras_transfer as kt
 from keras_transfer.cli import app
-from keras_transfer.demo import run
+from keras_transfer.demo import leaves, photographs
 from keras_transfer.demo.pictures import LEAVES, draw_formula, draw_leaf, formula_classes
 
 
@@ -26,8 +26,8 @@ def test_the_same_seed_draws_the_same_pictures():
 
 
 def test_the_shipped_weights_are_small_and_fit():
-    assert run.WEIGHTS.stat().st_size < 2 * 1024 * 1024
-    model = kt.build_model("MobileNet", 8, weights=run.WEIGHTS, image_size=96, backbone_options={"alpha": 0.25})
+    assert leaves.WEIGHTS.stat().st_size < 2 * 1024 * 1024
+    model = kt.build_model("MobileNet", 8, weights=leaves.WEIGHTS, image_size=96, backbone_options={"alpha": 0.25})
     assert model.get_layer("conv1").kernel.numpy().std() > 0
 
 
@@ -35,7 +35,7 @@ def test_the_test_pictures_are_the_same_for_every_seed_and_no_training_picture(t
     few = {"train": 2, "val": 1, "test": 2}
     folders = []
     for seed in (0, 1):
-        run.draw_leaves(tmp_path / str(seed), seed, few)
+        leaves.draw_leaves(tmp_path / str(seed), seed, few)
         files = sorted((tmp_path / str(seed)).rglob("*.png"))
         folders.append({str(file.relative_to(tmp_path / str(seed))): file.read_bytes() for file in files})
     same = {name for name in folders[0] if folders[0][name] == folders[1][name]}
@@ -47,7 +47,7 @@ def test_the_test_pictures_are_the_same_for_every_seed_and_no_training_picture(t
 def test_the_demo_never_replaces_a_folder_of_the_user(tmp_path):
     own = write_pictures(tmp_path / "leaves", per_class=2)
     with pytest.raises(kt.InputError, match="holds your own files"):
-        run.draw_leaves(own, 0)
+        leaves.draw_leaves(own, 0)
     assert len(list(own.rglob("*.jpg"))) == 6
 
 
@@ -99,13 +99,15 @@ class _Serial:
 def test_the_demo_walks_the_whole_road(size, tmp_path, monkeypatch):
     """Small: fewer test pictures, epochs and seeds, and a small network from scratch. Whole: what `make demo` shows."""
     if size == "small":
-        monkeypatch.setattr(run, "SEEDS", (0,))
-        monkeypatch.setattr(run, "SCRATCH_RATES", (1e-2,))
-        monkeypatch.setattr(run, "SCRATCH_EPOCHS", 2)
-        monkeypatch.setitem(run.LABELS_PER_CLASS, "test", 10)
-        model = run._model
-        scratch = partial(kt.build_model, double("MobileNet"), image_size=run.IMAGE_SIZE)
-        monkeypatch.setattr(run, "_model", lambda count, weights: model(count, weights) if weights else scratch(count))
+        monkeypatch.setattr(leaves, "SEEDS", (0,))
+        monkeypatch.setattr(leaves, "SCRATCH_RATES", (1e-2,))
+        monkeypatch.setattr(leaves, "SCRATCH_EPOCHS", 2)
+        monkeypatch.setitem(leaves.LABELS_PER_CLASS, "test", 10)
+        model = leaves._model
+        scratch = partial(kt.build_model, double("MobileNet"), image_size=leaves.IMAGE_SIZE)
+        monkeypatch.setattr(
+            leaves, "_model", lambda count, weights: model(count, weights) if weights else scratch(count)
+        )
     result = CliRunner().invoke(app, ["demo", "--output", str(tmp_path / "demo"), "--json"])
     assert result.exit_code == 0, result.output
     answer = json.loads(result.stdout.splitlines()[-1])
@@ -133,4 +135,4 @@ def test_real_photographs_without_a_network_are_a_sentence(monkeypatch, tmp_path
 
     monkeypatch.setattr("tensorflow_datasets.builder", no_network)
     with pytest.raises(kt.InputError, match="cannot be downloaded"):
-        run.run_on_photographs(None, "MobileNet", "none", {"alpha": 0.25}, tmp_path)
+        photographs.run_on_photographs(None, "MobileNet", "none", {"alpha": 0.25}, tmp_path)

@@ -113,6 +113,7 @@ def test_cached_equals_uncached(data, name):
     assert same(with_cache, without) and history.history == plain.history
 
 
+@pytest.mark.usefixtures("rewritten_graphs")
 @pytest.mark.parametrize("name", mostly_slow(NAMES))
 def test_a_penalty_is_in_the_loss_alone_and_nothing_of_it_in_the_model(data, name, tmp_path):
     free = trained(data, None, PHASES[2:])[0]
@@ -179,6 +180,7 @@ def test_a_run_that_goes_on_keeps_near_what_it_began_with(data, tmp_path, name):
         )
 
 
+@pytest.mark.usefixtures("rewritten_graphs")
 @pytest.mark.parametrize("name", mostly_slow(NAMES))
 def test_mixed_precision(data, name):
     keras.config.set_dtype_policy("mixed_float16")

@@ -1,18 +1,22 @@
-"""The page, in a real browser: a picture is chosen, dropped, explained, and what goes wrong is said in words."""
+"""The page, in a real browser: a picture, text or recording is given, explained, and what goes wrong said in words."""
 
 from __future__ import annotations
 
 import base64
+import json
 import shutil
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from recording import wav
 
 import keras_transfer as kt
 from keras_transfer.server import Limits, Server
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+FAKE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")  # a microphone that beeps
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -22,7 +26,7 @@ def browser():
     found = next(filter(None, map(shutil.which, NAMES)), None)
     with playwright.sync_playwright() as started:
         try:
-            launched = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+            launched = started.chromium.launch(executable_path=found, args=["--no-sandbox", *FAKE])
         except playwright.Error as error:
             pytest.skip(f"no browser: install Chromium, or run `playwright install chromium`. {str(error)[:200]}")
         yield launched
@@ -203,3 +207,94 @@ def test_other_answers_are_shown_as_what_they_are(browser, tmp_path, pictures, o
         assert "cannot show where it looked" in page.locator("#explained").inner_text()
         assert page.locator("#plain").is_visible() and page.locator("#heat").is_hidden()
         page.close()
+
+
+class OfTexts(tf.Module):
+    """Tags each word of a text that begins with a capital, or says how many letters a text has."""
+
+    def __init__(self, by_word: bool):
+        super().__init__()
+        self.by_word = by_word
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="text")])
+    def answer(self, text):
+        if not self.by_word:
+            long = tf.cast(tf.strings.length(text) > 9, tf.float32)
+            return {"probabilities": tf.stack([1 - long, long], axis=1), "class_ids": tf.cast(long, tf.int64)}
+        words = tf.strings.split(text).to_tensor("")
+        named = tf.strings.regex_full_match(words, "[A-Z].*")
+        tags = tf.where(named, "NAME", tf.where(words == "", "", "O"))
+        return {"words": words, "class_names": tags, "probabilities": tf.zeros((tf.shape(words)[0], 1, 1))}
+
+
+class OfSounds(tf.Module):
+    """Says how long a WAV file of one channel is, in seconds."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="audio_bytes")])
+    def answer(self, audio_bytes):
+        sound, rate = tf.audio.decode_wav(audio_bytes[0])
+        seconds = tf.cast(tf.shape(sound)[0], tf.float32) / tf.cast(rate, tf.float32)
+        return {"values": tf.reshape(seconds, (1, 1)), "channels": tf.shape(sound)[1:]}
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens the page of a module; the description beside it names its kind of data."""
+    with ExitStack() as started:
+
+        def open_page(module, kind: str):
+            version = tmp_path / "model" / "1"
+            tf.saved_model.save(module, str(version), signatures={"serving_default": module.answer})
+            told = {"kind": kind, "class_names": ["short", "long"], "activation": "softmax"}
+            told |= {"length": 12} if kind == "text" else {"sample_rate": 8000, "seconds": 1.0}
+            (version / "keras_transfer.json").write_text(json.dumps(told))
+            server = started.enter_context(Server(tmp_path / "model", port=0, grpc_port=0, page=True))
+            page = browser.new_page()
+            page.set_default_timeout(10_000)
+            page.on("pageerror", lambda error: problems.append(str(error)))
+            page.goto(server.url)
+            started.callback(page.close)
+            return page
+
+        problems: list[str] = []
+        yield open_page
+        assert not problems
+
+
+def test_a_text_is_written_into_a_box(opened):
+    page = opened(OfTexts(by_word=False), "text")
+    page.wait_for_selector("#written:not([hidden])")
+    assert page.locator("#drop").is_hidden()
+    page.fill("#text", "it's <b>long</b> enough")
+    page.click("#written button")
+    page.wait_for_selector("#result:not([hidden])")
+    assert page.locator("#classes .name").all_inner_texts() == ["long", "short"]
+    assert page.locator("#read").inner_text() == "it's <b>long</b> enough" and page.locator(".picture").is_hidden()
+    assert """'{"instances":[{"text":"it'\\''s <b>long""" in page.locator("#command").text_content()
+
+
+def test_tags_are_shown_at_their_words(opened):
+    page = opened(OfTexts(by_word=True), "text")
+    page.fill("#text", "we met Bob in Rome")
+    page.press("#text", "Control+Enter")
+    page.wait_for_selector("#words:not([hidden])")
+    assert page.locator("#words .tagged").all_inner_texts() == ["BobNAME", "RomeNAME"]
+    assert page.locator("#words > span").count() == 5 and page.locator("#classes button").count() == 0
+
+
+def test_a_recording_is_chosen_or_made_with_the_microphone(opened, tmp_path):
+    page = opened(OfSounds(), "sound")
+    page.wait_for_selector("#record:not([hidden])")
+    (tmp_path / "one.wav").write_bytes(wav(np.zeros(4000), 8000))
+    choose(page, tmp_path / "one.wav")
+    page.wait_for_selector("#heard:not([hidden])")
+    assert page.locator("#classes .number").inner_text() == "0.5000"
+    page.click("#record")
+    playwright.expect(page.locator("#record")).to_have_text("Stop")
+    page.wait_for_timeout(500)
+    page.click("#record")
+    playwright.expect(page.locator("#classes .number")).not_to_have_text("0.5000")
+    assert 0.1 < float(page.locator("#classes .number").inner_text()) < 5
+    drop(page, "words.wav", "audio/wav", b"no sound")
+    message = page.wait_for_selector("#message:not([hidden])").inner_text()
+    assert message.startswith("words.wav is not a recording that the model can read")

@@ -286,3 +286,22 @@ def test_nothing_is_said_of_good_sounds(sounds):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         kt.data.from_audio_directory(sounds)
+
+
+def test_the_doctor_of_recordings(tmp_path):
+    folder = write_sounds(tmp_path / "train", per_class=3).parent
+    write_sounds(tmp_path / "val", per_class=1)  # the same as the first ones
+    (tmp_path / "train" / "tone" / "still.wav").write_bytes(wav(np.zeros(4000), 8000))
+    (tmp_path / "train" / "tone" / "brief.wav").write_bytes(wav(sound("tone", 9, 8000, 0.05), 8000))
+    (tmp_path / "train" / "noise" / "loud.wav").write_bytes(wav(np.sign(sound("noise", 9, 8000, 0.5)), 8000))
+    (tmp_path / "train" / "noise" / "none.wav").write_text("no sound")
+    found = kt.data.check(folder)
+    kinds = {finding.kind: [path.name for path in finding.paths] for finding in found.findings}
+    assert kinds["copies in two splits"] == ["0.wav", "0.wav"] and found.serious and found.noun == "sounds"
+    assert kinds["silent"] == ["still.wav"] and kinds["overdriven"] == ["loud.wav"] and kinds["short"] == ["brief.wav"]
+    assert kinds["unusable"] == ["none.wav"] and found.found == 16 and found.used == 15
+    assert "holds no WAV" in str(found) and found.save_page(tmp_path / "page.html").is_file()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = kt.data.from_audio_directory(folder, sample_rate=16_000)
+    assert len(kt.data.check(data).by_kind()["note", "lower rate"][0].paths) == 15

@@ -20,7 +20,10 @@ def check(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look for damaged files, duplicates and uneven classes. The exit code is 1 if there is a serious problem."""
+    """Look for damaged files, duplicates and uneven classes, of pictures or recordings.
+
+    The exit code is 1 if there is a serious problem.
+    """
     with session(as_json) as kt:
         from keras_transfer._folders import check_writable
 

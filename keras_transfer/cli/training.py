@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from keras_transfer.cli.material import material
 from keras_transfer.cli.options import (
     CachePlace,
     Epochs,
@@ -72,19 +73,23 @@ def train(
     resume_dir: Annotated[
         Path | None, typer.Option(help="Save the run here after each epoch; the same command resumes it.")
     ] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="image, sound or text; by default what most files of the folder are.")
+    ] = None,
     seed: Seed = 0,
     output: Annotated[
         Path, typer.Option(help="Folder for the exported versions 1/, 2/, model.keras, history.csv and report.json.")
     ] = Path("saved_models/model"),
     as_json: Json = False,
 ) -> None:
-    """Train a network on a folder of photographs and export it."""
+    """Train a network on a folder of pictures, recordings or texts, and export it.
+
+    Texts may also be a table with the columns text and label, and need --backbone with an encoder of KerasHub.
+    """
     with session(as_json) as kt:
         import keras
 
         from keras_transfer._folders import check_writable
-        from keras_transfer.data.sources.folders import class_names
-        from keras_transfer.models.backbones.finding import default_image_size
         from keras_transfer.records.run import save_run
         from keras_transfer.training.balancing import BALANCES
         from keras_transfer.training.recipes import RECIPES
@@ -106,35 +111,35 @@ def train(
         output = output.expanduser()
         check_writable(output)
         keras.utils.set_random_seed(seed)
-        size = image_size or default_image_size(backbone)
-        # 1 the model: errors in its options must show before thousands of files are read
-        model = kt.build_model(
-            backbone,
-            len(class_names(data)),
-            weights=None if weights.lower() == "none" else weights,
-            image_size=size,
-            pooling=pooling,
-            head=head,
-            backbone_options=options,
-        )
-        # 2 the images
-        images = kt.data.from_directory(
+        # 1 the model and the data
+        model, examples, named = material(
             data,
-            image_size=size,
-            resize=resize,
-            augment=augment or "none",
-            batch_size=batch_size,
-            validation_split=validation_split,
-            groups="duplicates" if keep_copies_together else None,
-            exclude=exclude or (),
-            quarantine=quarantine,
-            seed=seed,
+            {
+                "backbone": backbone,
+                "weights": None if weights.lower() == "none" else weights,
+                "pooling": pooling,
+                "head": head,
+                "backbone_options": options,
+            },
+            {
+                "image_size": image_size,
+                "resize": resize,
+                "augment": augment or "none",
+                "batch_size": batch_size,
+                "validation_split": validation_split,
+                "groups": "duplicates" if keep_copies_together else None,
+                "exclude": exclude or (),
+                "quarantine": quarantine,
+                "seed": seed,
+            },
+            lambda name: _is_given(context, name),
+            kind,
         )
-        say(as_json, str(images))
-        # 3 the training
+        say(as_json, str(examples))
+        # 2 the training
         history = kt.fine_tune(
             model,
-            images,
+            examples,
             **planned,
             rate=rate,
             balance=balance,
@@ -143,11 +148,11 @@ def train(
             resume_dir=resume_dir,
             verbose=0 if as_json else "auto",
         )
-        # 4 the evaluation and the export
-        run = save_run(output, model, images, history, images.validation)
+        # 3 the evaluation and the export
+        run = save_run(output, model, examples, history, examples.validation)
         say(as_json, f"\nvalidation\n{run.report}\n")
         say(as_json, f"served version  {run.version}\nbeside it       {', '.join(run.files)}")
-        say(as_json, f"try             keras-transfer predict {output} IMAGE")
+        say(as_json, f"try             keras-transfer predict {output} {named.upper()}")
         print_json(as_json, {"version": str(run.version), "epochs": len(history.epoch), **run.report.to_dict()})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,8 +131,15 @@ def backbones(as_json: Json = False) -> None:
         )
 
 
+class DemoKind(StrEnum):
+    """What a demo is about."""
+
+    IMAGE, SOUND, TEXT = "image", "sound", "text"
+
+
 @app.command()
 def demo(
+    kind: Annotated[DemoKind, typer.Option(help="Pictures of leaves, calls of birds, or reviews.")] = DemoKind.IMAGE,
     real: Annotated[
         bool, typer.Option(help="Use ImageNet weights and photographs of flowers, which are downloaded.")
     ] = False,
@@ -144,11 +152,18 @@ def demo(
 ) -> None:
     """Run a demo: train a network on a new task, export it and predict. Needs no internet connection."""
     with session(as_json):
-        from keras_transfer.demo.run import run_demo, run_on_photographs
+        from keras_transfer.demo import birds, leaves, photographs, reviews
 
+        demos = {
+            DemoKind.IMAGE: leaves.tell_leaves,
+            DemoKind.SOUND: birds.tell_birds,
+            DemoKind.TEXT: reviews.tell_moods,
+        }
         if real or data is not None:
+            if kind is not DemoKind.IMAGE:
+                raise InputError(f"Expected no --kind with --real or --data. Received: --kind {kind}.")
             options = read_options(backbone_option or [])
-            result = run_on_photographs(data, backbone, weights, options, output, quiet=as_json)
+            result = photographs.run_on_photographs(data, backbone, weights, options, output, quiet=as_json)
         else:
-            result = run_demo(output, quiet=as_json)
+            result = demos[kind](output, quiet=as_json)
         print_json(as_json, result)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,13 @@ from keras_transfer.data.text.files import find_texts, why_no_text
 def files_of(kind: Kind, folder: Path) -> list[Path]:
     """Returns the files of a kind below a folder, hidden ones aside, in the order of their names."""
     return _FIND[type(kind)](folder)
+
+
+def kind_of_files(source: str | os.PathLike[str]) -> type[Kind]:
+    """Returns the kind of most files below a folder; images where there are as many of them, or no folder."""
+    folder = Path(source).expanduser()
+    counts = {kind: len(find(folder)) if folder.is_dir() else 0 for kind, find in _FIND.items()}
+    return max(counts, key=lambda kind: counts[kind])
 
 
 def faults_in(kind: Kind, paths: Sequence[Path]) -> list[LeftOut]:

@@ -24,8 +24,13 @@ Preprocess = Callable[[KerasTensor], KerasTensor]
 class Heard(Protocol):
     """What has a rate and a length, such as `SoundData`."""
 
-    sample_rate: int
-    seconds: float
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+
+    @property
+    def seconds(self) -> float:
+        """Length of the sounds."""
 
 
 HEARD = Kind(

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from keras_transfer._checks import DataWarning
 from keras_transfer._folders import placed
 from keras_transfer.adaptation import AdaptationReport
-from keras_transfer.data import ImageData
+from keras_transfer.data import ImageData, SoundData, TextData
 from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.plots.curves import plot_history
 from keras_transfer.serving.exporting import export
@@ -36,7 +36,7 @@ class Run:
 def save_run(
     folder: Path,
     model: keras.Model,
-    data: ImageData,
+    data: ImageData | SoundData | TextData,
     history: keras.callbacks.History,
     dataset: tf.data.Dataset,
 ) -> Run:

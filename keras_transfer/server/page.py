@@ -1,4 +1,4 @@
-"""The page to try a model in a browser: one HTML file that uses the REST endpoints of the server."""
+"""The page to try a model with pictures, recordings or texts: one HTML file that asks the REST endpoints."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from keras_transfer.server.servables import Servables
 
 # so that the page loads nothing from elsewhere, even if the name of a class holds HTML
 _POLICY = (
-    "default-src 'none'; img-src blob: data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; img-src blob: data:; media-src blob: data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -33,6 +33,7 @@ def add_page(app: FastAPI, servables: Servables) -> None:
             "version": servable.version,
             "signatures": sorted(servable.signatures),
             "class_names": servable.description.get("class_names", []),
+            "kind": servable.description.get("kind", "image"),
         }
 
     app.add_api_route("/", page, methods=["GET"], response_model=None)

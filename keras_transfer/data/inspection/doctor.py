@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,25 +11,30 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import DataError, InputError
+from keras_transfer._checks import DataError, DataWarning, InputError
+from keras_transfer.data.by_kind import kind_of_files
 from keras_transfer.data.classes import written
 from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.files import decodable, examine_files, find_images
 from keras_transfer.data.formats.naming import format_named
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.inspection.checkup import Checkup
-from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding
+from keras_transfer.data.inspection.finding import SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities, pairs_of
 from keras_transfer.data.inspection.forms import form_troubles
+from keras_transfer.data.inspection.sounds import check_sounds
 from keras_transfer.data.inspection.texts import check_texts
+from keras_transfer.data.kinds import Sounds
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pixels.headers import announced_size
+from keras_transfer.data.sound_data import SoundData
+from keras_transfer.data.sources.audio_folders import from_audio_directory
 from keras_transfer.data.sources.listing import class_folders, other_files, split_folders, why_no_class
 from keras_transfer.data.splitting.duplicates import grey_copy, perceptual_hash
 from keras_transfer.data.text_data import TextData
 
 
-def check(source: ImageData | TextData | str | os.PathLike[str], *, image_size: int = 224) -> Checkup:
+def check(source: ImageData | SoundData | TextData | str | os.PathLike[str], *, image_size: int = 224) -> Checkup:
     """Decodes every image with the operation that training uses and reports what its owner should know.
 
     - serious: files that cannot be used (unreadable, truncated, of another format than their name says, of more
@@ -40,10 +46,11 @@ def check(source: ImageData | TextData | str | os.PathLike[str], *, image_size: 
       converted; classes with whole numbers as names, of which Keras has another order.
 
     Of texts it reports copies, also with other letters here and there, texts that are cut or of which the tokenizer
-    knows little, and those of another script, a wrong encoding or a single word. Nothing is moved or deleted.
+    knows little, and those of another script, a wrong encoding or a single word. Of sounds it reports equal files,
+    silent, overdriven and short ones, and those with fewer samples a second than wanted. Nothing is moved or deleted.
 
     Args:
-        source: a folder as `from_directory` takes it, images of any source, or texts of any source.
+        source: a folder as `from_directory` or `from_audio_directory` takes it; or data of any source.
         image_size: the size wanted for training, in pixels, where `source` is a folder.
 
     Raises:
@@ -66,6 +73,8 @@ def check(source: ImageData | TextData | str | os.PathLike[str], *, image_size: 
     """
     if isinstance(source, TextData):
         return check_texts(source)
+    if isinstance(source, SoundData) or (not isinstance(source, ImageData) and kind_of_files(source) is Sounds):
+        return check_sounds(source if isinstance(source, SoundData) else _sounds_in(source))
     if isinstance(source, ImageData):
         images, left_out, root = *_listed(source), source.root
         extra: list[Finding] = []
@@ -88,15 +97,20 @@ def check(source: ImageData | TextData | str | os.PathLike[str], *, image_size: 
         *form_troubles(images, image_size),
         *extra,
     ]
-    order = (SERIOUS, WARNING, NOTE)
     return Checkup(
         found=len(images) + len(left_out),
         left_out=tuple(left_out),
         counts=counts_of(images),
         sizes=_sizes(images),
-        findings=tuple(sorted(findings, key=lambda finding: order.index(finding.severity))),
+        findings=by_severity(findings),
         root=root,
     )
+
+
+def _sounds_in(folder: str | os.PathLike[str]) -> SoundData:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the checkup says the same
+        return from_audio_directory(folder)
 
 
 def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:

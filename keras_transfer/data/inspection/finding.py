@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-SERIOUS, WARNING, NOTE = "serious", "warning", "note"
+SERIOUS, WARNING, NOTE = _ORDER = "serious", "warning", "note"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ class Finding:
 
 
 COPIES_IN_SPLITS = "copies in two splits"
-
-
 COPIES_IN_CLASSES = "copies in two classes"
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Returns findings with the serious ones first."""
+    return tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity)))

@@ -35,7 +35,7 @@ class SeenImage:
 
 def pairs_of(images: Sequence[SeenImage]) -> list[tuple[int, int]]:
     """Returns pairs of indices of pictures that are the same, maybe resized or compressed anew."""
-    return [*near_pairs([image.bits for image in images]), *_equal(images)]
+    return [*near_pairs([image.bits for image in images]), *equal_files(images)]
 
 
 def copies(
@@ -71,8 +71,8 @@ def copies(
             yield Finding("copies in one class", NOTE, f"the same {one}, {maybe}", paths)
 
 
-def _equal(images: Sequence[SeenImage]) -> Iterator[tuple[int, int]]:
-    """Yields pairs of files with equal bytes: those that are flat have no perceptual hash."""
+def equal_files(images: Sequence[SeenImage]) -> Iterator[tuple[int, int]]:
+    """Yields pairs of indices of files with equal bytes, of those without a perceptual hash, as flat pictures are."""
     sizes: dict[int, list[int]] = {}
     for index, image in enumerate(images):
         if image.bits is None and isinstance(image.item, str) and image.path.is_file():
@@ -85,23 +85,24 @@ def _equal(images: Sequence[SeenImage]) -> Iterator[tuple[int, int]]:
                 yield earlier, index
 
 
-def class_troubles(images: Sequence[SeenImage]) -> Iterator[Finding]:
-    """Finds what is wrong with the numbers of images."""
+def class_troubles(images: Sequence[SeenImage], noun: str = "images") -> Iterator[Finding]:
+    """Finds what is wrong with the numbers of images, or of what else `noun` names."""
+    one = noun.removesuffix("s")
     counts = counts_of(images)
     train = counts.get("train", {})
     if len(train) < 2:
         yield Finding("one class", SERIOUS, f"a classifier needs two or more classes, and these are {list(train)}")
     for name, count in train.items():
         if count == 1:
-            yield Finding("class of one image", SERIOUS, f"{name} has a single usable image to train on")
+            yield Finding(f"class of one {one}", SERIOUS, f"{name} has a single usable {one} to train on")
     if train and max(train.values()) >= _UNEVEN * min(train.values()):
         low, high = min(train, key=train.__getitem__), max(train, key=train.__getitem__)
-        yield Finding("uneven classes", WARNING, f"{high} has {train[high]} images and {low} has {train[low]}")
+        yield Finding("uneven classes", WARNING, f"{high} has {train[high]} {noun} and {low} has {train[low]}")
     for split, by_class in counts.items():
         for name in [name for name in train if not by_class.get(name)]:
-            yield Finding("class missing", WARNING, f"{split} has no image of {name}")
+            yield Finding("class missing", WARNING, f"{split} has no {one} of {name}")
         for name in [name for name in by_class if name not in train]:
-            yield Finding("class missing", SERIOUS, f"{split} has images of {name}, and train has none")
+            yield Finding("class missing", SERIOUS, f"{split} has {noun} of {name}, and train has none")
 
 
 def oddities(images: Sequence[SeenImage]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer.data.inspection.checkup import Checkup
-from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding
+from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of
 from keras_transfer.data.text_data import TextData
 
@@ -21,7 +21,6 @@ _LETTERS = 4  # of the pieces that are compared
 _UNKNOWN = 0.1  # share of a text's tokens
 _SHORT = 2  # words
 _SIGNS = ("\N{REPLACEMENT CHARACTER}", "\u00c3\u00a9", "\u00c3\u00bc", "\u00e2\u20ac")  # of a wrong encoding
-_ORDER = (SERIOUS, WARNING, NOTE)
 
 
 def check_texts(data: TextData) -> Checkup:
@@ -32,7 +31,7 @@ def check_texts(data: TextData) -> Checkup:
     findings = [
         *(Finding("unusable", SERIOUS, item.reason, (item.path,)) for item in data.left_out),
         *copies(seen, near_texts(texts), "text", "maybe with other letters here and there"),
-        *([] if data.kind.by_word else class_troubles(seen)),
+        *([] if data.kind.by_word else class_troubles(seen, "texts")),
         *_of_tokens(data, seen, pieces),
         *_of_letters(seen, texts),
     ]
@@ -42,7 +41,7 @@ def check_texts(data: TextData) -> Checkup:
         left_out=tuple(data.left_out),
         counts=counts_of(seen),
         sizes={"tokens": (float(counts.min()), float(np.median(counts)), float(counts.max()))},
-        findings=tuple(sorted(findings, key=lambda finding: _ORDER.index(finding.severity))),
+        findings=by_severity(findings),
         root=data.root,
         noun="texts",
     )

@@ -26,7 +26,7 @@ from keras_transfer.data.splitting.splits import SHARE, group_ids, hold_out
 
 SOUNDS = Wanted("sounds", (*WAV, *OTHERS), is_sound, find_sounds, "If they are sounds, convert them to WAV.")
 _LONGEST, _FASTEST = 10.0, 16_000  # seconds, and samples a second, that are taken where nobody says how many
-_SILENT, _CLIPPED = 1e-4, 0.01  # level below, share of samples above which a sound is named
+SILENT, CLIPPED = 1e-4, 0.01  # level below, share of samples above which a sound is named
 _SHOWN = 5
 
 
@@ -129,9 +129,9 @@ def _in_groups(splits: Mapping[str, Examples], groups: Callable[[Path], Hashable
 def _note_odd(heard: Mapping[Path, Heard], root: Path) -> None:
     """Warns of sounds from which little can be learnt."""
     odd = {
-        "are silent": [path for path, each in heard.items() if each.level < _SILENT],
+        "are silent": [path for path, each in heard.items() if each.level < SILENT],
         "are overdriven, with more than 1 % of their samples cut off": [
-            path for path, each in heard.items() if each.clipped > _CLIPPED
+            path for path, each in heard.items() if each.clipped > CLIPPED
         ],
     }
     for what, paths in odd.items():
