@@ -44,3 +44,14 @@ def write_sounds(folder: Path, per_class: int = 6, rate: int = 8000, seconds: fl
         for number in range(per_class):
             (folder / kind / f"{number}.wav").write_bytes(wav(sound(kind, number, rate, seconds), rate))
     return folder
+
+
+def write_spoken(folder: Path) -> Path:
+    """Writes recordings of tones, chirps and noise by three speakers, named as spoken digits are."""
+    for number, kind in enumerate(KINDS):
+        (folder / str(number)).mkdir(parents=True)
+        for speaker in ("ada", "bob", "eve"):
+            for take in range(3):
+                heard = sound(kind, 3 * take + number, 8000, 0.5)
+                (folder / str(number) / f"{number}_{speaker}_{take}.wav").write_bytes(wav(heard, 8000))
+    return folder

@@ -54,6 +54,20 @@ def test_batch_norm_statistics_stay_still_in_open_stages_by_default(toy):
     assert {path.split("/")[0] for path in statistics} == {"second_bn", "third_bn"}
 
 
+def test_batch_norm_in_open_stages_has_the_momentum_that_is_given(toy):
+    norms = [layer for layer in toy.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    before = [norm.momentum for norm in norms]
+    kt.set_trainable(toy, 1, train_batch_norm=True)
+    assert [norm.momentum for norm in norms] == before
+    kt.set_trainable(toy, 1, train_batch_norm=0.8)
+    assert {norm.momentum for norm in norms if norm.trainable} == {0.8}
+    assert [norm.momentum for norm in norms if not norm.trainable] == before[
+        : sum(not norm.trainable for norm in norms)
+    ]
+    with pytest.raises(kt.InputError, match="True or False, or a number above 0"):
+        kt.set_trainable(toy, 1, train_batch_norm=1.5)
+
+
 def test_batch_norm_of_the_head_always_trains():
     from conftest import toy_backbone
 

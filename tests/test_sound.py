@@ -305,3 +305,22 @@ def test_the_doctor_of_recordings(tmp_path):
         warnings.simplefilter("ignore")
         data = kt.data.from_audio_directory(folder, sample_rate=16_000)
     assert len(kt.data.check(data).by_kind()["note", "lower rate"][0].paths) == 15
+
+
+def test_tables_of_recordings(sounds, tmp_path):
+    files = sorted(str(path.relative_to(sounds)) for path in sounds.rglob("*.wav"))
+    (tmp_path / "still.wav").write_text("no sound")
+    table = {"sound": [*files, str(tmp_path / "still.wav")], "label": [*(file[:4] for file in files), files[0][:4]]}
+    with pytest.warns(kt.DataWarning, match="1 of 19 sounds are left out"):
+        data = kt.data.from_dataframe(table, sound_column="sound", root=sounds, seconds=0.25, augment="noise")
+    assert isinstance(data, kt.data.SoundData) and data.seconds == 0.25 and data.sample_rate == 8000
+    table = {"sound": files, "level": np.linspace(0, 1, 18), "loud": [1, 0] * 9, "high": [0, 1] * 9}
+    values = kt.data.from_dataframe(
+        table, sound_column="sound", root=sounds, label_column="level", units={"level": "dB"}
+    )
+    several = kt.data.from_dataframe(table, sound_column="sound", root=sounds, label_column=["loud", "high"])
+    assert values.task.name == "regression" and several.task.name == "several_labels"
+    heard, labels = next(iter(several.train))
+    assert heard.shape[1:] == (4000,) and labels.shape[1:] == (2,)
+    with pytest.raises(kt.InputError, match="with `sound_column`"):
+        kt.data.from_dataframe(table, image_column="sound", root=sounds, seconds=1.0)

@@ -218,3 +218,38 @@ def test_the_doctor_of_texts():
     texts = [f"{text} {index}" for index, text in enumerate(reviews(12)[0])]
     clean = kt.data.check(kt.data.from_texts(texts, reviews(12)[1], tokenizer=tokenizer("roberta")))
     assert "another script" not in {finding.kind for finding in clean.findings}
+
+
+def test_texts_of_tensorflow_datasets(tmp_path):
+    import tensorflow_datasets as tfds
+
+    texts, labels = reviews(20)
+
+    class Reviews(tfds.core.GeneratorBasedBuilder):
+        """Sentences, of which one is blank and one has no label; those of the test have none at all."""
+
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            features = {"number": tfds.features.Scalar(np.int64), "sentence": tfds.features.Text()}
+            features["label"] = tfds.features.ClassLabel(names=["bad", "good"])
+            return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+        def _split_generators(self, manager):
+            return {"train": self._generate_examples("train"), "test": self._generate_examples("test")}
+
+        def _generate_examples(self, split):
+            for number, (text, label) in enumerate([*zip(texts, labels, strict=True), (" ", "good"), ("it", -1)]):
+                label = -1 if split == "test" else label
+                yield number, {"number": number, "sentence": text, "label": label}
+
+    builder = Reviews(data_dir=str(tmp_path))
+    builder.download_and_prepare()
+    with pytest.warns(kt.DataWarning, match="24 of 44 texts are left out"):
+        data = kt.data.from_tfds(builder, tokenizer=tokenizer("bert"))
+    assert data.class_names == ("bad", "good") and set(data.splits) == {"train", "validation"}
+    read = {text: label for split in data.splits for text, label in
+            zip(data.texts(split), data.splits[split].labels, strict=True)}  # fmt: skip
+    assert len(read) <= 20 and all(read[text] == (label == "good") for text, label in zip(texts, labels, strict=True))
+    with pytest.raises(kt.DataError, match="with 'image' and 'label'"):
+        kt.data.from_tfds(builder)

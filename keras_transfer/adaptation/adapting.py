@@ -57,7 +57,7 @@ def adapt(
     rate: str | Rate | None = "constant",
     validator: str | Validator | None = None,
     patience: int | None = None,
-    train_batch_norm: bool = False,
+    train_batch_norm: bool | float = False,
     cache: str | bool | Cache = "auto",
     resume_dir: str | os.PathLike[str] | None = None,
     verbose: str | int = "auto",

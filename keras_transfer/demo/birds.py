@@ -143,13 +143,8 @@ def _model(sounds: SoundData, weights: Path | None) -> keras.Model:
 def _transfer(sounds: SoundData, seed: int, verbose: int = 0) -> tuple[keras.Model, keras.callbacks.History]:
     keras.utils.set_random_seed(seed)
     model = _model(sounds, WEIGHTS)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.9  # at 0.99 the statistics of pictures would not be forgotten in so few steps
     phases = (Phase(EPOCHS, "all", RATE),)
-    return model, fine_tune(
-        model, sounds, schedule=phases, rate="warmup_cosine", train_batch_norm=True, verbose=verbose
-    )
+    return model, fine_tune(model, sounds, schedule=phases, rate="warmup_cosine", train_batch_norm=0.9, verbose=verbose)
 
 
 def _raw_pictures(model: keras.Model, sounds: SoundData) -> float:

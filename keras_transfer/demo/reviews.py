@@ -113,7 +113,7 @@ def _rows(data: TextData, texts: list[str], labels: list[str]) -> tf.data.Datase
 def _solved(
     texts: TextData, weights: str | None = "imagenet", verbose: int = 0
 ) -> tuple[keras.Model, keras.callbacks.History]:
-    model = build_model(ENCODER, texts.num_classes, weights=weights)
+    model = build_model(ENCODER, texts.num_classes, weights=weights, pooling="cls")
     return model, fine_tune(model, texts, schedule="solve", verbose=verbose)
 
 

@@ -8,15 +8,17 @@ from contextlib import contextmanager
 import keras
 from keras import layers
 
-from keras_transfer._arguments import Flag, takes
+from keras_transfer._arguments import Flag, Number, takes
 from keras_transfer._keras.still import hold_still, layers_inside, stillness_kept
 from keras_transfer.models.stages import MODEL, layers_before, layers_by_part, stages
 from keras_transfer.models.tuning.tuning import ADDED, Tuning, tuning_of
 from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen, open_parts
 
+BATCH_NORM = Flag() | Number(0, 1, above=True)
 
-@takes(model=MODEL, unfrozen=UNFROZEN, train_batch_norm=Flag())
-def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: bool = False) -> None:
+
+@takes(model=MODEL, unfrozen=UNFROZEN, train_batch_norm=BATCH_NORM)
+def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: bool | float = False) -> None:
     """Makes some parts of a model trainable ("open") and freezes all others.
 
     A frozen layer keeps its weights and its BatchNorm statistics. In training it runs as in inference, so Dropout and
@@ -32,7 +34,9 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
             so many last stages and the head; or a tuple of stage names and "head", for exactly these parts.
         train_batch_norm: whether BatchNorm layers in open stages of the backbone train too. By default they keep their
             pretrained weights and statistics, which small batches or few images would make worse. BatchNorm in an
-            open head always trains.
+            open head always trains. A number in (0, 1) is the share of their statistics that they keep in each step,
+            their momentum: those of Keras' networks keep 0.99 or 0.999, so that some hundred steps on pictures of
+            another kind, such as spectrograms, leave the statistics of photographs; 0.9 lets them go.
 
     Raises:
         InputError: if the model has no such part.
@@ -56,7 +60,13 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
                 _open_little(part, tuning, still=not part.name.startswith(ADDED))
             else:
                 part.trainable = not (is_frozen or still_norm)
+                if isinstance(part, layers.BatchNormalization) and part.trainable and _is_momentum(train_batch_norm):
+                    part.momentum = train_batch_norm
                 hold_still(part, is_frozen)
+
+
+def _is_momentum(train_batch_norm: bool | float) -> bool:
+    return not isinstance(train_batch_norm, bool)
 
 
 def _open_little(layer: layers.Layer, tuning: Tuning, *, still: bool) -> None:

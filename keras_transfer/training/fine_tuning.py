@@ -42,7 +42,7 @@ def fine_tune(
     penalty: str | Penalty | Sequence[Any] | Callable[[Step], Any] | None = None,
     average: int | None = None,
     patience: int | None = None,
-    train_batch_norm: bool = False,
+    train_batch_norm: bool | float = False,
     cache: str | bool | Cache = "auto",
     resume_dir: str | os.PathLike[str] | None = None,
     recipe: str | Recipe | None = None,
@@ -90,7 +90,8 @@ def fine_tune(
         average: number of the last epochs whose weights are averaged, 2 or more, in place of taking the best epoch; see
             `AverageEpochs`.
         patience: number of epochs without a lower validation loss after which training stops; None for no early stop.
-        train_batch_norm: whether BatchNorm layers in open stages train too; see `set_trainable`.
+        train_batch_norm: whether BatchNorm layers in open stages train too, or the momentum that they have then, such
+            as 0.9 for images unlike those of the pretraining; see `set_trainable`.
         cache: where the activations of the frozen part are stored: "auto", "memory", "disk", a `Cache` with further
             settings, or False to compute them in every epoch. With augmentation, activations are cached only with
             `Cache(views=...)`.

@@ -12,11 +12,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_transfer._arguments import PATH, VERBOSE, Choice, Constraint, Flag, Kind, Part, Whole, takes
+from keras_transfer._arguments import PATH, VERBOSE, Choice, Constraint, Kind, Part, Whole, takes
 from keras_transfer._checks import InputError
 from keras_transfer._keras.refitting import new_optimizer
 from keras_transfer._logging import say
 from keras_transfer.caching import Cache
+from keras_transfer.models.freezing import BATCH_NORM
 from keras_transfer.schedules.named import Schedule, plan
 from keras_transfer.schedules.phases import Phase
 from keras_transfer.schedules.rates import RATES, Rate
@@ -73,7 +74,7 @@ CALLBACKS = Kind(
     penalty=PENALTY | None,
     average=AVERAGE | None,
     patience=Whole(1) | None,
-    train_batch_norm=Flag(),
+    train_batch_norm=BATCH_NORM,
     cache=CACHE,
     resume_dir=PATH | None,
     verbose=VERBOSE,
@@ -96,7 +97,7 @@ class Options:
     penalty: Any = None
     average: int | None = None
     patience: int | None = None
-    train_batch_norm: bool = False
+    train_batch_norm: bool | float = False
     cache: str | bool | Cache = "auto"
     resume_dir: str | os.PathLike[str] | None = None
     verbose: str | int = "auto"

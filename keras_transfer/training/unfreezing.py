@@ -10,13 +10,13 @@ import keras
 from keras.callbacks import EarlyStopping
 from keras.optimizers import MultiOptimizer
 
-from keras_transfer._arguments import Flag, Kind, Part, takes
+from keras_transfer._arguments import Kind, Part, takes
 from keras_transfer._checks import DataWarning, InputError
 from keras_transfer._keras.joining import open_variables
 from keras_transfer._keras.leaves import inner_optimizer, leaves
 from keras_transfer._keras.refitting import PROGRESS, fit_optimizer, split_optimizer, was_built_for
 from keras_transfer._keras.trainer import forget_restored_epoch, restored_epoch
-from keras_transfer.models.freezing import restart_randomness, set_trainable
+from keras_transfer.models.freezing import BATCH_NORM, restart_randomness, set_trainable
 from keras_transfer.models.stages import layers_by_part, stages
 from keras_transfer.schedules.named import Schedule, plan
 from keras_transfer.schedules.parts import open_parts
@@ -30,7 +30,7 @@ _END = 1 - 1e-6  # progress in a phase stays below 1
 
 
 @takes(
-    train_batch_norm=Flag(),
+    train_batch_norm=BATCH_NORM,
     rate=Part(RATES) | None,
     monitor=Kind((str, EarlyStopping), "the name of a metric or an EarlyStopping") | None,
 )
@@ -55,7 +55,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         schedule: name in `kt.available("schedule")`, a function of the same form, or a tuple of `Phase`.
         epochs: number of epochs of all phases together; needed with a name.
         learning_rate: learning rate of the first phase; needed with a name.
-        train_batch_norm: whether BatchNorm layers in open stages train too; see `set_trainable`.
+        train_batch_norm: whether BatchNorm layers in open stages train too, or their momentum; see `set_trainable`.
         rate: how the learning rate changes within each phase: name in `kt.available("rate")` or a function from
             progress in [0, 1) to a factor; None leaves the learning rate to the optimizer and to other callbacks,
             such as LearningRateScheduler.
@@ -82,7 +82,7 @@ class UnfreezeSchedule(keras.callbacks.Callback):
         *,
         epochs: int | None = None,
         learning_rate: float | None = None,
-        train_batch_norm: bool = False,
+        train_batch_norm: bool | float = False,
         rate: str | Rate | None = "constant",
         monitor: str | EarlyStopping | None = None,
     ):

@@ -13,9 +13,9 @@ from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, equal_files
 from keras_transfer.data.sound_data import SoundData
-from keras_transfer.data.sources.audio_folders import CLIPPED, SILENT
+from keras_transfer.data.sources.sound_form import CLIPPED, SILENT
 
-_SHORT = 0.25  # share of the length that is wanted
+_SHORT = 0.25  # share of the usual length
 
 
 def check_sounds(data: SoundData) -> Checkup:
@@ -26,7 +26,7 @@ def check_sounds(data: SoundData) -> Checkup:
         *(Finding("unusable", SERIOUS, item.reason, (item.path,)) for item in data.left_out),
         *copies(seen, list(equal_files(seen)), "sound", "byte for byte"),
         *class_troubles(seen, "sounds"),
-        *_of_loudness(heard, data.seconds),
+        *_of_loudness(heard, min(data.seconds, float(np.median([each.seconds for each in heard.values()])))),
         *_of_rates(heard, data.sample_rate),
     ]
     lengths = np.array([each.seconds for each in heard.values()])
@@ -53,14 +53,14 @@ def _seen(data: SoundData) -> Iterator[SeenImage]:
                 yield SeenImage(path, split, name, str(path))
 
 
-def _of_loudness(heard: Mapping[Path, Heard], wanted: float) -> Iterator[Finding]:
+def _of_loudness(heard: Mapping[Path, Heard], usual: float) -> Iterator[Finding]:
     for path, each in heard.items():
         if each.level < SILENT:
             yield Finding("silent", WARNING, "nothing is to be heard", (path,))
         if each.clipped > CLIPPED:
             yield Finding("overdriven", WARNING, f"{each.clipped:.0%} of its samples are cut off", (path,))
-        if each.seconds < _SHORT * wanted:
-            said = f"lasts {each.seconds:.2g} of {wanted:g} seconds; the rest is silence for the network"
+        if each.seconds < _SHORT * usual:
+            said = f"lasts {each.seconds:.2g} seconds, most others {usual:.2g} or more"
             yield Finding("short", NOTE, said, (path,))
 
 

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from math import floor
 from pathlib import Path
 
-from keras_transfer._arguments import Choice, Kind, Number, Whole, takes
-from keras_transfer._checks import DataWarning
+from keras_transfer._arguments import Choice, Kind, takes
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.faults import LeftOut, below
+from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.formats.naming import file_of, with_span
-from keras_transfer.data.hearing import Heard, listen
+from keras_transfer.data.hearing import listen
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sound.files import OTHERS, WAV, find_sounds, is_sound
-from keras_transfer.data.sound_data import SOUND_FORM, SoundData
-from keras_transfer.data.sources.assembling import check_presence
+from keras_transfer.data.sound_data import SoundData
 from keras_transfer.data.sources.listing import Wanted, examples_of_classes, files_of_classes, matches
-from keras_transfer.data.splitting.splits import SHARE, group_ids, hold_out
+from keras_transfer.data.sources.sound_form import SoundForm
+from keras_transfer.data.splitting.splits import group_ids
 
 SOUNDS = Wanted("sounds", (*WAV, *OTHERS), is_sound, find_sounds, "If they are sounds, convert them to WAV.")
-_LONGEST, _FASTEST = 10.0, 16_000  # seconds, and samples a second, that are taken where nobody says how many
-SILENT, CLIPPED = 1e-4, 0.01  # level below, share of samples above which a sound is named
-_SHOWN = 5
 
 
-@takes(
-    seconds=Number(0, above=True) | None,
-    sample_rate=Whole(1) | None,
-    windows=Choice("middle", "each"),
-    batch_size=SOUND_FORM["batch_size"],
-    validation_split=SHARE,
-    groups=Kind(callable, "a function of a path") | None,
-    seed=Whole(0),
-)
+@takes(windows=Choice("middle", "each"), groups=Kind(callable, "a function of a path") | None)
 def from_audio_directory(
     directory: str | os.PathLike[str],
     *,
@@ -80,6 +66,7 @@ def from_audio_directory(
         DataError: if the directory or a class has no usable sound, there is only one class, a split has a class that
             `train/` does not have, or the groups cannot be split.
     """
+    form = SoundForm(seconds, sample_rate, augment, batch_size, validation_split, seed)
     root = Path(directory).expanduser()
     parts, files = files_of_classes(root, SOUNDS)
     names = tuple(files["train"])
@@ -89,14 +76,9 @@ def from_audio_directory(
     heard, unusable = listen([path for path in everything if path not in excluded])
     left_out += unusable
     note_left_out(left_out, len(everything), root, SOUNDS.noun)
-    _note_odd(heard, root)
-    if seconds is None:
-        seconds = min(max((each.seconds for each in heard.values()), default=1.0), _LONGEST)
-    if sample_rate is None:
-        rates = Counter(each.rate for each in heard.values())
-        sample_rate = min(max(rates, key=rates.__getitem__, default=_FASTEST), _FASTEST)
+    length = form.length(heard.values())
     pieces = {
-        path: _windows(path, each.seconds, seconds) if windows == "each" else [path] for path, each in heard.items()
+        path: _windows(path, each.seconds, length) if windows == "each" else [path] for path, each in heard.items()
     }
     cut = {
         split: {name: [piece for path in paths for piece in pieces.get(path, [])] for name, paths in by_class.items()}
@@ -105,10 +87,7 @@ def from_audio_directory(
     splits = examples_of_classes(cut, names, parts, SOUNDS.noun)
     if windows == "each" or groups is not None:
         splits = _in_groups(splits, groups or file_of)
-    held = hold_out(splits, validation_split, seed, names)
-    data = SoundData(held, names, sample_rate, seconds, augment, batch_size, seed, left_out=tuple(left_out), root=root)
-    check_presence(held, names, SOUNDS.noun)
-    return data
+    return form.data(splits, names, heard, left_out, root)
 
 
 def _windows(path: Path, length: float, seconds: float) -> list[Path]:
@@ -124,18 +103,3 @@ def _in_groups(splits: Mapping[str, Examples], groups: Callable[[Path], Hashable
         return dict(splits)
     keys = [groups(file_of(item)) for item in splits["train"].items]
     return {**splits, "train": replace(splits["train"], groups=group_ids(keys))}
-
-
-def _note_odd(heard: Mapping[Path, Heard], root: Path) -> None:
-    """Warns of sounds from which little can be learnt."""
-    odd = {
-        "are silent": [path for path, each in heard.items() if each.level < SILENT],
-        "are overdriven, with more than 1 % of their samples cut off": [
-            path for path, each in heard.items() if each.clipped > CLIPPED
-        ],
-    }
-    for what, paths in odd.items():
-        if paths:
-            named = ", ".join(below(path, root) for path in paths[:_SHOWN])
-            more = ", ..." if len(paths) > _SHOWN else ""
-            warnings.warn(f"{len(paths)} of {len(heard)} sounds {what}: {named}{more}.", DataWarning, stacklevel=4)

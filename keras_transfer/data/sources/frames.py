@@ -16,10 +16,13 @@ from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.files import check_files
 from keras_transfer.data.formats.naming import EXTENSIONS, format_named
+from keras_transfer.data.hearing import Heard, listen
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
+from keras_transfer.data.sound_data import SoundData
 from keras_transfer.data.sources.assembling import Assembly
 from keras_transfer.data.sources.cells import row_name
+from keras_transfer.data.sources.sound_form import SoundForm
 from keras_transfer.data.sources.tables import Table, labels_of
 from keras_transfer.data.sources.text_frames import texts_of_table
 from keras_transfer.data.sources.texts import TextForm
@@ -35,6 +38,7 @@ def from_dataframe(
     *,
     image_column: str = "image",
     text_column: str | None = None,
+    sound_column: str | None = None,
     label_column: str | Sequence[str] = "label",
     label_separator: str | None = None,
     split_column: str | None = None,
@@ -53,9 +57,11 @@ def from_dataframe(
     pixel_range: tuple[float, float] | None = None,
     tokenizer: Any = None,
     length: int | None = None,
+    seconds: float | None = None,
+    sample_rate: int | None = None,
     seed: int = 0,
-) -> ImageData | TextData:
-    """Reads images that are listed in a table with one row for each image, or the texts in a column.
+) -> ImageData | SoundData | TextData:
+    """Reads images, or sounds, that are listed in a table with one row for each; or the texts in a column.
 
     Rows without a label, and rows whose file is missing or unusable, are named in a warning and listed in `left_out`.
 
@@ -65,6 +71,7 @@ def from_dataframe(
         image_column: name of the column with the paths of the images, absolute or relative to `root`. If there is no
             `image`, one with a usual name is taken, such as `filename` or `path`.
         text_column: name of the column with texts, in place of images; they need a `tokenizer`.
+        sound_column: name of the column with the paths of sounds, in place of images.
         label_column: name of the column with class names or whole numbers; if there is no `label`, `class`, `category`
             or `target`. For several labels per image: a column with lists of names, or a list of columns with values 0
             and 1 (or yes and no), one column for each label.
@@ -91,6 +98,8 @@ def from_dataframe(
             those of the fewest bits that hold the values of all training images, such as (0, 4095).
         tokenizer: of texts: that of the network; see `from_texts`.
         length: tokens of a text at most; by default those of the longest, but at most 256.
+        seconds: of sounds: length of each; by default that of the longest file, but at most 10.
+        sample_rate: of sounds: samples a second; by default those that most files have, but at most 16,000.
         seed: seed of the split, the order and the augmentation.
 
     Raises:
@@ -123,9 +132,15 @@ def from_dataframe(
         )
     if tokenizer is not None or length is not None:
         raise InputError("Expected `tokenizer` and `length` with `text_column`. Received: no text_column.")
-    assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
+    if sound_column is None and not (seconds is None and sample_rate is None):
+        raise InputError("Expected `seconds` and `sample_rate` with `sound_column`. Received: no sound_column.")
+    changes = "none" if sound_column else augment
+    assembly = Assembly(image_size, resize, changes, batch_size, validation_split, seed, pixel_range)
+    sounds = SoundForm(seconds, sample_rate, augment, batch_size, validation_split, seed) if sound_column else None
+    heard: dict[Path, Heard] = {}
+    noun = "sounds" if sounds else "images"
     table = Table(frame, root)
-    paths = table.paths(image_column, suffix)
+    paths = table.paths(sound_column or image_column, suffix)
     labels, names = labels_of(table, label_column, label_separator, class_names, task)
     known = next((label for label in labels if label is not None), None)
     values = isinstance(known, list) and isinstance(known[0], float)
@@ -141,7 +156,12 @@ def from_dataframe(
     left_out |= {row: "has no label" for row, label in enumerate(labels) if label is None and row not in left_out}
     listed = {item.path: item.reason for item in read_quarantine(quarantine, table.root)}
     left_out |= {row: listed[path] for row, path in enumerate(paths) if path in listed and row not in left_out}
-    unusable = _unusable([path for row, path in enumerate(paths) if row not in left_out], assembly.side)
+    wanted = [path for row, path in enumerate(paths) if row not in left_out]
+    if sounds is None:
+        unusable = _unusable(wanted, assembly.side)
+    else:
+        heard, silent = listen(wanted)
+        unusable = {item.path: item.reason for item in silent}
     left_out |= {row: unusable[path] for row, path in enumerate(paths) if path in unusable and row not in left_out}
     gone = [LeftOut(paths[row], reason) for row, reason in sorted(left_out.items())]
 
@@ -150,7 +170,7 @@ def from_dataframe(
         if not rows:
             count, why = splits.count(split), f"; {gone[0].path.name} {gone[0].reason}" if gone else ""
             raise DataError(
-                f"Expected usable images in the split {split!r}. Received: {count} rows, none of them usable{why}."
+                f"Expected usable {noun} in the split {split!r}. Received: {count} rows, none of them usable{why}."
             )
         return Examples(
             np.array([str(paths[row]) for row in rows], dtype=object),
@@ -161,7 +181,9 @@ def from_dataframe(
     found = {
         split: examples(split) for split in ("train", *(name for name in ("validation", "test") if name in splits))
     }
-    note_left_out(gone, len(paths), table.root)
+    note_left_out(gone, len(paths), table.root, noun)
+    if sounds is not None:
+        return sounds.data(found, names, heard, gone, table.root)
     return assembly.data(found, names, gone, table.root)
 
 

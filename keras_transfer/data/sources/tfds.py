@@ -15,6 +15,10 @@ from keras_transfer.data.files import check_encoded
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.assembling import Assembly
+from keras_transfer.data.sources.text_tfds import texts_of_builder
+from keras_transfer.data.sources.texts import TextForm
+from keras_transfer.data.text.tokenizing import find_tokenizer
+from keras_transfer.data.text_data import TextData
 
 
 def from_tfds(
@@ -27,11 +31,13 @@ def from_tfds(
     validation_split: float = 0.2,
     pixel_range: tuple[float, float] | None = None,
     seed: int = 0,
-) -> ImageData:
-    """Reads a dataset of TensorFlow Datasets with the features "image" and "label".
+    tokenizer: Any = None,
+    length: int | None = None,
+) -> ImageData | TextData:
+    """Reads a dataset of TensorFlow Datasets with the features "image" and "label"; or with a text, for a `tokenizer`.
 
-    The encoded images of all splits are held in memory. The splits "validation" and "test" are used if they exist.
-    Without "validation", a share of each class is held out for validation.
+    The encoded images, or the texts, of all splits are held in memory. The splits "validation" and "test" are used if
+    they exist. Without "validation", a share of each class is held out for validation.
 
     Args:
         name: name of a dataset, which is downloaded if needed, or a builder whose data are prepared.
@@ -43,12 +49,18 @@ def from_tfds(
         pixel_range: the values that become black and white where a file has more than 8 bits a channel; by default
             those of the fewest bits that hold the values of all training images, such as (0, 4095).
         seed: seed of the split, the order and the augmentation.
+        tokenizer: that of the network, for a dataset of texts: their feature is "text", "sentence", or the first that
+            holds texts; see `from_texts`. `image_size`, `resize` and `pixel_range` are not used then.
+        length: tokens of a text at most; by default those of the longest, but at most 256.
 
     Raises:
         InputError: if an argument is unknown or out of range.
         DataError: if the dataset has other features.
         DownloadError: if the dataset cannot be downloaded, or the download is damaged.
     """
+    if tokenizer is not None:
+        form = TextForm(find_tokenizer(tokenizer), length, augment, batch_size, validation_split, seed)
+        return texts_of_builder(_prepared(name) if isinstance(name, str) else name, form)
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
     builder: Any = _prepared(name) if isinstance(name, str) else name
     features = builder.info.features
