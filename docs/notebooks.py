@@ -19,7 +19,7 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
-_OF_TENSORFLOW = re.compile(r"WARNING: All log|INFO:tensorflow|[IWE]\d{4} ")
+_OF_OTHERS = re.compile(r"WARNING: All log|INFO:tensorflow|[IWE]\d{4} |.*TqdmWarning|  from .autonotebook")
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
@@ -43,7 +43,7 @@ def run(path: Path) -> None:
 def _make_portable(output: nbformat.NotebookNode, folder: str) -> None:
     if "text" in output:
         lines = _without_folders(output.text, folder).splitlines(keepends=True)
-        output.text = "".join(line for line in lines if not _OF_TENSORFLOW.match(line))
+        output.text = "".join(line for line in lines if not _OF_OTHERS.match(line))
     for kind, value in output.get("data", {}).items():
         output.data[kind] = _smaller(value) if kind == "image/png" else _without_folders(value, folder)
 

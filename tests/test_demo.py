@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import keras_transfer as kt
 from keras_transfer.cli import app
-from keras_transfer.demo import leaves, photographs
+from keras_transfer.demo import birds, leaves, photographs, reviews, sentences
 from keras_transfer.demo.pictures import LEAVES, draw_formula, draw_leaf, formula_classes
 
 
@@ -136,3 +136,51 @@ def test_real_photographs_without_a_network_are_a_sentence(monkeypatch, tmp_path
     monkeypatch.setattr("tensorflow_datasets.builder", no_network)
     with pytest.raises(kt.InputError, match="cannot be downloaded"):
         photographs.run_on_photographs(None, "MobileNet", "none", {"alpha": 0.25}, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_demo_of_sounds_walks_the_whole_road(tmp_path, monkeypatch):
+    monkeypatch.setattr(birds, "SEEDS", (0,))
+    monkeypatch.setattr(birds, "EPOCHS", 2)
+    monkeypatch.setattr(birds, "SCRATCH_RATES", (3e-3,))
+    monkeypatch.setitem(birds.CALLS_OF_EACH, "test", 2)
+    result = CliRunner().invoke(app, ["demo", "--kind", "sound", "--output", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout.splitlines()[-1])
+    assert set(answer["accuracy"]) == {"raw pictures", "from scratch", "transfer"}
+    assert kt.load(answer["version"]).kind.name == "sound" and (tmp_path / "samples.png").is_file()
+
+
+def test_the_demo_of_texts_walks_the_whole_road(tmp_path, monkeypatch):
+    monkeypatch.setattr(reviews, "SEEDS", (0,))
+    result = CliRunner().invoke(app, ["demo", "--kind", "text", "--output", str(tmp_path), "--json"])
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout.splitlines()[-1])
+    accuracy = answer["accuracy"]
+    assert accuracy["transfer"] > 0.85 > accuracy["bag of words"] and accuracy["transfer"] > accuracy["random"] + 0.1
+    assert kt.load(answer["version"]).predict(["the soup was good for the price"])[0].class_name == "money"
+
+
+def test_songs_and_sentences_are_the_same_for_a_seed(tmp_path):
+    sung = [birds.sing(birds.CALLS[0], np.random.default_rng(seed), 16_000, 0.5) for seed in (0, 0, 1)]
+    assert np.array_equal(*sung[:2]) and not np.array_equal(*sung[1:]) and np.abs(sung[0]).max() <= 1
+    assert sentences.bills(20, 3) == sentences.bills(20, 3) != sentences.bills(20, 4)
+    known = set(sentences.vocabulary())
+    for text in (*sentences.paragraphs(50), *sentences.reviews(20, 0)[0], *sentences.bills(20, 0)[0]):
+        assert set(text.split()) <= known
+    assert sum(file.stat().st_size for file in reviews.ENCODER.rglob("*")) < 2 * 1024 * 1024
+
+
+@pytest.mark.slow
+def test_pretraining_of_the_encoder_gives_the_same_weights_for_the_same_seed(tmp_path, monkeypatch):
+    import keras_hub
+
+    from keras_transfer.demo import pretrain_texts
+
+    monkeypatch.setattr("tensorflow.config.experimental.enable_op_determinism", lambda: None)  # for this test alone
+    found = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        pretrain_texts.pretrain(tmp_path / name, texts=300, epochs=1, seed=seed)
+        found.append(keras_hub.models.Backbone.from_preset(str(tmp_path / name)).get_weights())
+    assert all(np.allclose(one, other, atol=1e-5) for one, other in zip(*found[:2], strict=True))
+    assert not np.allclose(found[0][0], found[2][0], atol=1e-5)

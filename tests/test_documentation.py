@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
 import shlex
 import shutil
@@ -19,11 +20,12 @@ import numpy as np
 import pytest
 from conftest import ROOT, mostly_slow, write_pictures
 from matplotlib.figure import Figure
-from recording import write_sounds
-from writing import encoder, tokenizer, write_reviews
+from recording import write_sounds, write_spoken
+from writing import encoder, tokenizer, write_reviews, write_sentences
 
 import keras_transfer as kt
 from keras_transfer._presets import is_preset
+from keras_transfer.demo.reviews import ENCODER
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.origins import origin_of, remember
 
@@ -325,15 +327,26 @@ def test_a_notebook_holds_its_outputs_and_nothing_of_the_machine(notebook):
     assert any("image/png" in _outputs(cell) for cell in cells)
 
 
+OF_REAL_DATA = ("sentiment.ipynb", "spoken_digits.ipynb")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_notebooks_run(notebook, tmp_path):
+def test_notebooks_run(notebook, tmp_path, request):
     """Each cell shows again what the notebook holds: pictures where it has pictures, text where it has text."""
     import nbformat
 
+    found = {}
+    if notebook in OF_REAL_DATA:
+        weights, data = (request.getfixturevalue(name) for name in ("real_weights", "real_data"))
+        found = {"ENCODER": weights / "minilm_l6", "SST2": data / "sst2", "SPOKEN_DIGITS": data / "spoken_digits"}
+        found["MOBILENETV2_WEIGHTS"] = weights / "mobilenetv2_1.0_224_notop.weights.h5"
+    environment = {**os.environ, **{name: str(path) for name, path in found.items()}}
     copy = Path(shutil.copy(ROOT / "notebooks" / notebook, tmp_path))
     command = [sys.executable, "-c", "import nbclient.cli; nbclient.cli.main()", "--inplace", "--timeout=600", copy]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, env=environment
+    )
     assert done.returncode == 0, done.stdout
     again, kept = (nbformat.read(file, as_version=4).cells for file in (copy, ROOT / "notebooks" / notebook))
     for ran, cell in zip(again, kept, strict=True):
@@ -351,18 +364,24 @@ SHORTER = {
         'kt.Phase(8, "all", 1e-3)': 'kt.Phase(1, "all", 1e-3)',
         '    "larger, not pretrained": kt.Candidate("MobileNet", None, backbone_options={"alpha": 0.5}),\n': "",
     },
+    "sentiment.ipynb": {"of_each=60": "of_each=18", "length=64": "length=24"},
+    "spoken_digits.ipynb": {'kt.Phase(30, "all", 1e-3)': 'kt.Phase(1, "all", 1e-3)'},
 }
 
 
+IN_ORDER = ("choosing.ipynb", "tutorial.ipynb", "adaptation.ipynb", "sentiment.ipynb", "spoken_digits.ipynb")
+
+
 @pytest.mark.filterwarnings("ignore::keras_transfer.DataWarning")  # a notebook shows what goes wrong
-@pytest.mark.parametrize(
-    "notebook", mostly_slow(sorted(NOTEBOOKS, key="choosing.ipynb tutorial.ipynb adaptation.ipynb".index), fast=2)
-)
+@pytest.mark.parametrize("notebook", mostly_slow(sorted(NOTEBOOKS, key=IN_ORDER.index), fast=2))
 def test_cells_of_notebooks_run(notebook, doubles, tmp_path, monkeypatch):
     """In this process, on fewer pictures. A cell ends with a picture or a page where the notebook holds one."""
     import nbformat
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPOKEN_DIGITS", str(write_spoken(tmp_path / "spoken")))
+    monkeypatch.setenv("SST2", str(write_sentences(tmp_path / "sst2")))
+    monkeypatch.setenv("ENCODER", str(ENCODER))
     cells = [
         cell for cell in nbformat.read(ROOT / "notebooks" / notebook, as_version=4).cells if cell.cell_type == "code"
     ]

@@ -64,8 +64,10 @@ def test_batch_norm_in_open_stages_has_the_momentum_that_is_given(toy):
     assert [norm.momentum for norm in norms if not norm.trainable] == before[
         : sum(not norm.trainable for norm in norms)
     ]
+    kt.set_trainable(toy, 1, train_batch_norm=True)
+    assert [norm.momentum for norm in norms] == before  # it has its own again
     with pytest.raises(kt.InputError, match="True or False, or a number above 0"):
-        kt.set_trainable(toy, 1, train_batch_norm=1.5)
+        kt.set_trainable(toy, 1, train_batch_norm=1)
 
 
 def test_batch_norm_of_the_head_always_trains():

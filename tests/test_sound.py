@@ -300,6 +300,8 @@ def test_the_doctor_of_recordings(tmp_path):
     assert kinds["copies in two splits"] == ["0.wav", "0.wav"] and found.serious and found.noun == "sounds"
     assert kinds["silent"] == ["still.wav"] and kinds["overdriven"] == ["loud.wav"] and kinds["short"] == ["brief.wav"]
     assert kinds["unusable"] == ["none.wav"] and found.found == 16 and found.used == 15
+    lone = write_sounds(tmp_path / "lone", per_class=1)
+    assert {finding.kind for finding in kt.data.check(lone).findings} == {"class of one sound"}
     assert "holds no WAV" in str(found) and found.save_page(tmp_path / "page.html").is_file()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

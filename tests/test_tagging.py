@@ -154,11 +154,16 @@ def test_files_of_conll(tmp_path):
         lines += [f"{word} NN {tag}" for word, tag in zip(words, tags, strict=True)] + [""]
         lines += ["-DOCSTART- -X- O O", ""] if index % 3 == 2 else []
     (tmp_path / "train.txt").write_text("\n".join(lines))
-    (tmp_path / "eng.testa").write_text("# id = 1\neve\tNNP\tB-PER\r\nxu\tNNP\tI-PER\n\nthe\tDT\tO\n")
+    odd = "# id = 1\neve\tNNP\tB-PER\r\nxu\tNNP\tI-PER\n\n# newpar\nthe\tDT\tO\na\u00a0b\u2028c DT O\n"
+    (tmp_path / "eng.testa").write_bytes(odd.encode())
     (tmp_path / "notes.md").write_text("not one of them")
     with pytest.warns(kt.DataWarning, match=re.escape("The validation split has no word of ['B-JOB']")):
         data = kt.data.from_conll(tmp_path, tokenizer=tokenizer("bert"))
-    assert data.class_names == TAGS and data.texts("validation") == ["eve xu", "the"] and len(data.texts("train")) == 12
+    assert (
+        data.class_names == TAGS
+        and data.texts("validation") == ["eve xu", "the a_b_c"]
+        and len(data.texts("train")) == 12
+    )
     assert len(set(data.splits["train"].groups.tolist())) == 4
     held = kt.data.from_conll({"train": tmp_path / "train.txt"}, tokenizer=tokenizer("bert"), length=40)
     groups = [set(held.splits[split].groups.tolist()) for split in ("train", "validation")]
@@ -174,6 +179,7 @@ def test_files_of_conll(tmp_path):
         ("bob O\nxu\n", "Received: 'xu' in line 2"),
         ("\n\n", "Received: none in 'train.txt'"),
         ("bob O\n\neve O\n", "2 or more classes"),
+        ("bob\tO\t\n", "'bob\\tO\\t' in line 1"),
     ],
 )
 def test_files_that_are_no_conll_are_named(tmp_path, content, said):
@@ -189,6 +195,8 @@ def test_files_that_are_no_conll_are_named(tmp_path, content, said):
         ([["a b"]], [["O"]], {}, "words without blanks. Received: 'a b'"),
         ([["a", ""]], [["O", "O"]], {}, "words without blanks. Received: ''"),
         (["a b"], [["O", "O"]], {}, "write text.split()"),
+        ([["a\0b"]], [["O"]], {}, "words without blanks"),
+        ([["a", 3]], [["O", "O"]], {}, "Expected strings. Received: 3"),
         ([["a"]], [["O"], ["O"]], {}, "tags for each of 1 texts"),
         ([["a"], ["b"]], [["O"], ["X"]], {"class_names": ["O", "Y"]}, "Received also: ['X']"),
         ([["a"], ["b"]], [["O"], ["X"]], {"groups": [1]}, "a group for each of 2"),

@@ -54,6 +54,15 @@ def write_reviews(file: Path) -> None:
     file.write_text("\n".join(["text,label", *map(",".join, zip(*reviews(), strict=True))]), encoding="utf-8")
 
 
+def write_sentences(folder: Path) -> Path:
+    """Writes sentences and their labels, 0 or 1, as `train.tsv` and `dev.tsv`."""
+    folder.mkdir()
+    for part, seed in (("train", 0), ("dev", 1)):
+        rows = (f"{text}\t{int(label == 'good')}" for text, label in zip(*reviews(seed=seed), strict=True))
+        (folder / f"{part}.tsv").write_text("\n".join(rows), encoding="utf-8")
+    return folder
+
+
 @cache
 def tokenizer(family: str):
     """Returns a small tokenizer of the kind that a family of networks has."""

@@ -31,6 +31,8 @@ ELSEWHERE = {  # path in the repository: path on the site
     "notebooks/tutorial.ipynb": "notebooks/tutorial.md",
     "notebooks/adaptation.ipynb": "notebooks/adaptation.md",
     "notebooks/choosing.ipynb": "notebooks/choosing.md",
+    "notebooks/sentiment.ipynb": "notebooks/sentiment.md",
+    "notebooks/spoken_digits.ipynb": "notebooks/spoken_digits.md",
 }
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 _FETCHED = re.compile(r'<(?:script|img|iframe|source)[^>]*?\ssrc="([^"]+)"|<link[^>]*?\shref="([^"]+)"')

@@ -157,7 +157,7 @@ def demo(
         demos = {
             DemoKind.IMAGE: leaves.tell_leaves,
             DemoKind.SOUND: birds.tell_birds,
-            DemoKind.TEXT: reviews.tell_moods,
+            DemoKind.TEXT: reviews.tell_money,
         }
         if real or data is not None:
             if kind is not DemoKind.IMAGE:

@@ -21,10 +21,14 @@ def files_of(kind: Kind, folder: Path) -> list[Path]:
 
 
 def kind_of_files(source: str | os.PathLike[str]) -> type[Kind]:
-    """Returns the kind of most files below a folder; images where there are as many of them, or no folder."""
+    """Returns the kind of the files below a folder: images or sounds, whichever are more; texts where there is neither.
+
+    A text beside a picture often tells about it. Without a folder it is images.
+    """
     folder = Path(source).expanduser()
     counts = {kind: len(find(folder)) if folder.is_dir() else 0 for kind, find in _FIND.items()}
-    return max(counts, key=lambda kind: counts[kind])
+    others = {kind: count for kind, count in counts.items() if kind is not Texts}
+    return max(counts if not any(others.values()) else others, key=lambda kind: counts[kind])
 
 
 def faults_in(kind: Kind, paths: Sequence[Path]) -> list[LeftOut]:

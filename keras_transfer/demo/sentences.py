@@ -74,18 +74,18 @@ def claim(rng: np.random.Generator, good: bool) -> str:
     )
 
 
-def paragraphs(count: int, seed: int = 0) -> Iterator[tuple[str, str, bool]]:
-    """Yields text to pretrain on: clauses that mostly agree; what people did then; and whether that fits."""
+def paragraphs(count: int, seed: int = 0) -> Iterator[str]:
+    """Yields text to pretrain on: clauses that agree, at times one that does not, and what people did then."""
     rng = np.random.default_rng(seed)
     for _ in range(count):
-        good, follows = bool(rng.integers(2)), bool(rng.integers(2))
-        parts = [claim(rng, good)]
-        if rng.uniform() < 0.5:
-            parts += ["and", claim(rng, good)]
+        good = bool(rng.integers(2))
+        parts = [claim(rng, good), "and", claim(rng, good), "and"]
         if rng.uniform() < 0.1:
             parts = [claim(rng, not good), "but", *parts]
-        then = str(rng.choice(_GLAD if good == follows else _SORRY)).format(who=rng.choice(_PEOPLE))
-        yield " ".join(parts), f"{then} for the {rng.choice(_MONEY)}" if rng.uniform() < 0.2 else then, follows
+        parts.append(str(rng.choice(_GLAD if good else _SORRY)).format(who=rng.choice(_PEOPLE)))
+        if rng.uniform() < 0.3:
+            parts += ["for", "the", str(rng.choice(_MONEY))]
+        yield " ".join(parts)
 
 
 def reviews(count: int, seed: int) -> tuple[list[str], list[str]]:

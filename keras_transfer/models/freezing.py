@@ -14,7 +14,8 @@ from keras_transfer.models.stages import MODEL, layers_before, layers_by_part, s
 from keras_transfer.models.tuning.tuning import ADDED, Tuning, tuning_of
 from keras_transfer.schedules.parts import HEAD, UNFROZEN, Unfrozen, open_parts
 
-BATCH_NORM = Flag() | Number(0, 1, above=True)
+_OWN = "_momentum_of_its_own"  # attribute of a BatchNorm layer whose momentum was set
+BATCH_NORM = Flag() | Number(0, 0.9999, above=True)
 
 
 @takes(model=MODEL, unfrozen=UNFROZEN, train_batch_norm=BATCH_NORM)
@@ -60,13 +61,19 @@ def set_trainable(model: keras.Model, unfrozen: Unfrozen, *, train_batch_norm: b
                 _open_little(part, tuning, still=not part.name.startswith(ADDED))
             else:
                 part.trainable = not (is_frozen or still_norm)
-                if isinstance(part, layers.BatchNormalization) and part.trainable and _is_momentum(train_batch_norm):
-                    part.momentum = train_batch_norm
+                if isinstance(part, layers.BatchNormalization) and id(layer) in backbone:
+                    _set_momentum(part, None if isinstance(train_batch_norm, bool) else train_batch_norm)
                 hold_still(part, is_frozen)
 
 
-def _is_momentum(train_batch_norm: bool | float) -> bool:
-    return not isinstance(train_batch_norm, bool)
+def _set_momentum(norm: layers.BatchNormalization, momentum: float | None) -> None:
+    """Gives an open layer a momentum; None, or a layer that is still, has its own again."""
+    own = getattr(norm, _OWN, None)
+    if momentum is not None and norm.trainable:
+        setattr(norm, _OWN, norm.momentum if own is None else own)
+        norm.momentum = momentum
+    elif own is not None:
+        norm.momentum = own
 
 
 def _open_little(layer: layers.Layer, tuning: Tuning, *, still: bool) -> None:

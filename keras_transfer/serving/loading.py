@@ -77,8 +77,9 @@ class ServedModel:
         """
         if not self.description.axes:
             raise InputError(f"Expected a version that tags words. Received: one of {self.description.task.name}.")
-        output = self.description.output
-        words, outputs = self.outputs_of(texts, "serving_default", ["words", output], [])
+        if isinstance(texts, np.ndarray) and texts.dtype.kind in "uif":
+            raise InputError("Expected texts. Received: an array of tokens, which `predict_probabilities` takes.")
+        words, outputs = self.outputs_of(texts, "serving_default", ["words", self.description.output], [])
         return [TaggedText.of(*row, self.class_names) for row in zip(words, outputs, strict=True)]
 
     def predictions(self, outputs: np.ndarray) -> list[Prediction]:

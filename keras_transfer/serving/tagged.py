@@ -17,7 +17,8 @@ class TaggedText:
 
     Attributes:
         words: what stands between blanks.
-        tags: of each word; "" for a word that the model does not see, after the length of its texts.
+        tags: of each word; "" for one that the model does not see: it comes after the length of its texts, or the
+            tokenizer makes nothing of it, such as of a zero-width blank.
         probabilities: of each tag, in [0, 1]; 0 for a word that is not seen.
     """
 
@@ -52,8 +53,8 @@ class TaggedText:
     @property
     def labels(self) -> tuple[str, ...]:
         """The tags that occur, each once; "O" only where there is no other."""
-        others = tuple(dict.fromkeys(tag for tag in self.tags if tag not in ("", OUTSIDE)))
-        return others or tuple(dict.fromkeys(self.tags))
+        seen = [tag for tag in self.tags if tag]
+        return tuple(dict.fromkeys(tag for tag in seen if tag != OUTSIDE)) or tuple(dict.fromkeys(seen))
 
     def to_dict(self) -> dict[str, Any]:
         """Returns words, tags and probabilities as lists, ready for JSON."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -131,13 +131,15 @@ class HeadSolver:
         given, weights = examples.labels, self._weights(examples.labels)
         if self.shares is not None:
             given, weights = self.shares[0], weights * self.shares[1]
+        of_tokens = _rows_of_tokens(source, examples) if data.task.axes else None
         if dense.kernel_constraint is not None:
-            dense.kernel.assign(class_means(Rows(source, examples.labels, weights, views=views), outputs))
+            plain = of_tokens or Rows(source, examples.labels, weights, views=views)
+            dense.kernel.assign(class_means(plain, outputs))
             return
         name = self.model.layers[-1].activation.__name__
         objective = OBJECTIVES.find(name) if self.shares is None else SoftmaxOfShares()
-        if data.task.axes:
-            rows = _rows_of_tokens(source, examples, lambda labels: objective.fitted(labels, outputs))
+        if of_tokens is not None:
+            rows = replace(of_tokens, labels=objective.fitted(of_tokens.labels, outputs))
         else:
             rows = Rows(source, objective.fitted(given, outputs), weights, strata_of(examples), examples.groups, views)
         found = solve(rows, objective, outputs, biased=dense.use_bias, seed=data.seed)
@@ -187,12 +189,12 @@ class HeadSolver:
             yield arrays[0].read(rows), labels[rows], *some
 
 
-def _rows_of_tokens(source: Source, examples: Examples, fitted: Callable[[np.ndarray], np.ndarray]) -> Rows:
+def _rows_of_tokens(source: Source, examples: Examples) -> Rows:
     """Returns a row for each token that has a label; those of a text, or of its group, stay on one side."""
     example, place = np.nonzero(examples.labels[..., 0] != UNKNOWN)
     groups = example if examples.groups is None else examples.groups[example]
     labels = examples.labels[example, place, 0]
-    return Rows(AtPlaces(source, example, place), fitted(labels), np.ones(len(labels), np.float32), None, groups)
+    return Rows(AtPlaces(source, example, place), labels, np.ones(len(labels), np.float32), None, groups)
 
 
 def can_solve(model: keras.Model) -> bool:

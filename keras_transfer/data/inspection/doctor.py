@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import DataError, DataWarning, InputError
+from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.by_kind import kind_of_files
 from keras_transfer.data.classes import written
 from keras_transfer.data.faults import LeftOut
@@ -22,13 +21,12 @@ from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities, pairs_of
 from keras_transfer.data.inspection.forms import form_troubles
-from keras_transfer.data.inspection.sounds import check_sounds
+from keras_transfer.data.inspection.sounds import check_sound_folder, check_sounds
 from keras_transfer.data.inspection.texts import check_texts
 from keras_transfer.data.kinds import Sounds
 from keras_transfer.data.pipelines.options import mapped
 from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.sound_data import SoundData
-from keras_transfer.data.sources.audio_folders import from_audio_directory
 from keras_transfer.data.sources.listing import class_folders, other_files, split_folders, why_no_class
 from keras_transfer.data.splitting.duplicates import grey_copy, perceptual_hash
 from keras_transfer.data.text_data import TextData
@@ -73,8 +71,10 @@ def check(source: ImageData | SoundData | TextData | str | os.PathLike[str], *, 
     """
     if isinstance(source, TextData):
         return check_texts(source)
-    if isinstance(source, SoundData) or (not isinstance(source, ImageData) and kind_of_files(source) is Sounds):
-        return check_sounds(source if isinstance(source, SoundData) else _sounds_in(source))
+    if isinstance(source, SoundData):
+        return check_sounds(source)
+    if not isinstance(source, ImageData) and kind_of_files(source) is Sounds:
+        return check_sound_folder(Path(source).expanduser())
     if isinstance(source, ImageData):
         images, left_out, root = *_listed(source), source.root
         extra: list[Finding] = []
@@ -105,12 +105,6 @@ def check(source: ImageData | SoundData | TextData | str | os.PathLike[str], *, 
         findings=by_severity(findings),
         root=root,
     )
-
-
-def _sounds_in(folder: str | os.PathLike[str]) -> SoundData:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the checkup says the same
-        return from_audio_directory(folder)
 
 
 def _found(root: Path) -> tuple[list[SeenImage], list[Finding]]:

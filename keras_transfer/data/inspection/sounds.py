@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.formats.naming import file_of
 from keras_transfer.data.hearing import Heard, listen
 from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, equal_files
 from keras_transfer.data.sound_data import SoundData
+from keras_transfer.data.sources.audio_folders import SOUNDS
+from keras_transfer.data.sources.listing import files_of_classes
 from keras_transfer.data.sources.sound_form import CLIPPED, SILENT
 
+_VALUES = "values"  # what sounds with values to estimate have in place of a class
 _SHORT = 0.25  # share of the usual length
 
 
 def check_sounds(data: SoundData) -> Checkup:
     """Listens to every file of a set, and reports what its owner should know; see `check`."""
-    seen = list(_seen(data))
-    heard = listen([sound.path for sound in seen])[0]
-    findings = [
-        *(Finding("unusable", SERIOUS, item.reason, (item.path,)) for item in data.left_out),
-        *copies(seen, list(equal_files(seen)), "sound", "byte for byte"),
-        *class_troubles(seen, "sounds"),
-        *_of_loudness(heard, min(data.seconds, float(np.median([each.seconds for each in heard.values()])))),
-        *_of_rates(heard, data.sample_rate),
+    return _checked(list(_seen(data)), data.left_out, data.root, data.seconds, data.sample_rate)
+
+
+def check_sound_folder(root: Path) -> Checkup:
+    """Listens to every file below class folders, or `train/`, `val/` and `test/` of them, before any split is made."""
+    _, files = files_of_classes(root, SOUNDS)
+    seen = [
+        SeenImage(path, split, name, str(path))
+        for split, by_class in files.items()
+        for name, paths in by_class.items()
+        for path in paths
     ]
-    lengths = np.array([each.seconds for each in heard.values()])
+    left_out = listen([sound.path for sound in seen])[1]
+    gone = {item.path for item in left_out}
+    return _checked([sound for sound in seen if sound.path not in gone], left_out, root, None, None)
+
+
+def _checked(
+    seen: Sequence[SeenImage],
+    left_out: Sequence[LeftOut],
+    root: Path | None,
+    seconds: float | None,
+    sample_rate: int | None,
+) -> Checkup:
+    heard = listen([sound.path for sound in seen])[0]
+    lengths = np.array([each.seconds for each in heard.values()] or [0.0])
+    usual, rates = float(np.median(lengths)), Counter(each.rate for each in heard.values())
+    named = len({sound.class_name for sound in seen} - {_VALUES}) > 0 or not seen
+    findings = [
+        *(Finding("unusable", SERIOUS, item.reason, (item.path,)) for item in left_out),
+        *copies(seen, list(equal_files(seen)), "sound", "byte for byte"),
+        *(class_troubles(seen, "sounds") if named else ()),
+        *_of_loudness(heard, min(seconds or usual, usual)),
+        *_of_rates(heard, sample_rate or max(rates, key=rates.__getitem__, default=0)),
+    ]
     return Checkup(
-        found=len(seen) + len(data.left_out),
-        left_out=tuple(data.left_out),
+        found=len(seen) + len(left_out),
+        left_out=tuple(left_out),
         counts=counts_of(seen),
-        sizes={"seconds": (float(lengths.min()), float(np.median(lengths)), float(lengths.max()))},
+        sizes={"seconds": (float(lengths.min()), usual, float(lengths.max()))},
         findings=by_severity(findings),
-        root=data.root,
+        root=root,
         noun="sounds",
     )
 
@@ -49,7 +79,9 @@ def _seen(data: SoundData) -> Iterator[SeenImage]:
             path = file_of(item)
             if path not in known:
                 known.add(path)
-                name = data.class_names[int(label if examples.labels.ndim == 1 else label.argmax())]
+                name = _VALUES
+                if data.task.needs_classes:
+                    name = data.class_names[int(label if examples.labels.ndim == 1 else label.argmax())]
                 yield SeenImage(path, split, name, str(path))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from keras_transfer.data.text.tokenizing import find_tokenizer
 from keras_transfer.data.text_data import TextData
 
 _DOCUMENT = "-DOCSTART-"
+_UNIVERSAL = 10  # columns of CoNLL-U, in which 1-2 and 8.1 number what is no word of its own
+_PART = re.compile(r"\d+[-.]\d+")
 _OTHER_NAMES = {"dev": "validation", "testa": "validation", "testb": "test"}  # in CoNLL-2003 and Universal Dependencies
 
 
@@ -38,7 +41,8 @@ def from_conll(
     """Reads texts in which each word has a tag from files with one word a line.
 
     The columns of a line stand between tabs or blanks; an empty line ends a text. Lines that begin with "-DOCSTART-"
-    begin a document, whose texts are put on the same side of a split; comments "# name = value" are passed over.
+    begin a document, whose texts are put on the same side of a split. Comments before a text, such as "# id = 1", are
+    passed over, and of CoNLL-U the lines of ranges and empty words.
 
     Args:
         path: a file; a mapping from "train", "validation" and "test" to files; or a folder with one file for each,
@@ -98,7 +102,8 @@ def _in_folder(root: Path) -> dict[str, Path]:
 
 
 def _split_named(name: str) -> str | None:
-    return _OTHER_NAMES.get(name) or SPLIT_NAMES.get(name)
+    parts = [name, *re.split(r"[-_.]", name)]
+    return next((split for part in parts for split in [_OTHER_NAMES.get(part) or SPLIT_NAMES.get(part)] if split), None)
 
 
 def _read(
@@ -106,9 +111,10 @@ def _read(
 ) -> tuple[list[tuple[list[str], list[str]]], np.ndarray | None]:
     """Returns words and tags of each text of a file, and the number of its document, if there are several."""
     try:
-        lines = read_text(file, encoding).decode().splitlines()
-    except FormatError as error:
+        lines = re.split(r"\r\n|\r|\n", read_text(file, encoding).decode())
+    except (FormatError, OSError, LookupError) as error:
         raise DataError(f"Expected a text. Received: {file.name!r}, which {error}.") from error
+    needed = max(2, *(column + 1 if column >= 0 else -column for column in (word_column, tag_column)))
     texts: list[tuple[list[str], list[str]]] = []
     documents: list[int] = []
     words: list[str] = []
@@ -123,17 +129,23 @@ def _read(
                 words, tags = [], []
             document += begins
             continue
-        if line.startswith("# ") and " = " in line:
+        columns = line.split("\t") if "\t" in line else re.split(" +", line.strip(" "))
+        if (not words and _is_comment(line, columns)) or (len(columns) == _UNIVERSAL and _PART.fullmatch(columns[0])):
             continue
-        columns = line.split("\t") if "\t" in line else line.split()
-        needed = max(column + 1 if column >= 0 else -column for column in (word_column, tag_column))
-        if len(columns) < max(needed, 2):
+        tag = columns[tag_column].strip() if len(columns) >= needed else ""
+        if not tag:
             raise DataError(
-                f"Expected a word and a tag in each line, {max(needed, 2)} columns or more. Received: {line[:60]!r} in "
+                f"Expected a word and a tag in each line, {needed} columns or more. Received: {line[:60]!r} in "
                 f"line {number} of {file.name!r}."
             )
         words.append("_".join(columns[word_column].split()) or "_")
-        tags.append(columns[tag_column].strip())
+        tags.append(tag)
     if not texts:
         raise DataError(f"Expected texts, one word a line. Received: none in {file.name!r}.")
     return texts, np.array(documents) if document > 1 else None
+
+
+def _is_comment(line: str, columns: Sequence[str]) -> bool:
+    """Says whether a line before the first word of a text is about it: "# id = 1", but not the word "#" and its tag."""
+    about = "=" in line or columns[1:2] in (["newdoc"], ["newpar"], ["id"])
+    return line.startswith("#") and (about or len(columns) < 2)

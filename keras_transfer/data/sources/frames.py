@@ -116,6 +116,10 @@ def from_dataframe(
     """
     if task is not None:
         TASKS.find(task)
+    if sound_column is None and not (seconds is None and sample_rate is None):
+        raise InputError("Expected `seconds` and `sample_rate` with `sound_column`. Received: no sound_column.")
+    if text_column is not None and sound_column is not None:
+        raise InputError("Expected a `text_column` or a `sound_column`. Received: both.")
     if text_column is not None:
         form = TextForm(find_tokenizer(tokenizer), length, augment, batch_size, validation_split, seed)
         return texts_of_table(
@@ -132,8 +136,6 @@ def from_dataframe(
         )
     if tokenizer is not None or length is not None:
         raise InputError("Expected `tokenizer` and `length` with `text_column`. Received: no text_column.")
-    if sound_column is None and not (seconds is None and sample_rate is None):
-        raise InputError("Expected `seconds` and `sample_rate` with `sound_column`. Received: no sound_column.")
     changes = "none" if sound_column else augment
     assembly = Assembly(image_size, resize, changes, batch_size, validation_split, seed, pixel_range)
     sounds = SoundForm(seconds, sample_rate, augment, batch_size, validation_split, seed) if sound_column else None

@@ -121,11 +121,25 @@ def _checked(split: str, rows: Sequence[Tagged]) -> list[tuple[list[str], list[s
                 f"Expected a tag for each word. Received: {len(words)} words and {len(tags)} tags in text {index} of "
                 f"{split}, {' '.join(map(str, words[:8]))!r}."
             )
-        blank = blanks_in([str(word) for word in words])
+        read, named = ([_decoded(each, index) for each in part] for part in (words, tags))
+        blank = blanks_in(read)
         if blank:
             raise DataError(f"Expected words without blanks. Received: {blank[0]!r} in text {index} of {split}.")
-        found.append(([str(word) for word in words], [str(tag) for tag in tags]))
+        found.append((read, named))
     return found
+
+
+def _decoded(given: Any, text: int) -> str:
+    """Returns a word or tag as a string that UTF-8 can hold.
+
+    Raises:
+        DataError: if it is neither a string nor bytes.
+    """
+    if not isinstance(given, (str, bytes)):
+        raise DataError(f"Expected strings. Received: {given!r} of type {type(given).__name__} in text {text}.")
+    if isinstance(given, bytes):
+        return given.decode("utf-8", "replace")
+    return given.encode("utf-8", "replace").decode()
 
 
 def _in_order(tags: set[str]) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ def texts_of_builder(builder: Any, form: TextForm) -> TextData:
         if split not in builder.info.splits:
             continue
         rows = builder.as_dataset(split=split, shuffle_files=False).as_numpy_iterator()
-        texts, labels = zip(*((row[name], int(row["label"])) for row in rows), strict=True)
+        pairs = [(row[name], int(row["label"])) for row in rows]
+        texts, labels = [text for text, _ in pairs], [label for _, label in pairs]
         reasons = {place: "is empty" for place, text in enumerate(texts) if not text.strip()}
         reasons |= {place: "has no label" for place, label in enumerate(labels) if label < 0}
         left_out += [LeftOut(Path(f"{split} {place}"), reason) for place, reason in sorted(reasons.items())]

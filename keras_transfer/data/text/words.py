@@ -35,5 +35,5 @@ def at_words(outputs: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
 
 
 def blanks_in(words: Sequence[str]) -> list[str]:
-    """Returns the words that are none: empty ones, and those with a blank in them."""
-    return [word for word in words if word.split() != [word]]
+    """Returns the words that are none: empty ones, and those with a blank or NUL in them."""
+    return [word for word in words if word.replace("\0", " ").split() != [word]]

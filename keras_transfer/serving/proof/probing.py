@@ -42,7 +42,8 @@ def answers_of(module: Any, encoded: list[bytes], pixels: np.ndarray, class_ids:
         if not set(specs) <= set(inputs):
             continue  # a signature that TensorFlow added
         widths = [side for spec in signature.structured_outputs.values() for side in spec.shape[1:]]
-        step = len(encoded) if None in widths else BATCH  # batches of answers of several lengths could not be joined
+        # batches of answers of several lengths could not be joined
+        step = max(len(encoded), 1) if None in widths else BATCH
         for start in range(0, len(encoded), step):
             given = {key: inputs[key][start : start + step] for key in specs}
             fed = {key: tf.constant(value.astype(specs[key].dtype.as_numpy_dtype)) for key, value in given.items()}
