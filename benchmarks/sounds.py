@@ -102,13 +102,14 @@ def page() -> str:
     """Returns the page of all runs that are there."""
     facts = ", ".join(f"{name} {value}" for name, value in machine().items())
     lines = ["# Sounds with real weights", "", HEADER, "", f"Made on {date.today()} on {facts}.", ""]
-    lines += ["| network | clips of a class | pretrained | random weights |", "|---|---|---|---|"]
+    lines += ["| network | clips of a class | speakers | pretrained | random weights |", "|---|---|---|---|---|"]
     for network, clips in CLIPS.items():
         cells = []
+        held = sorted({row["held"] for row in RUNS.known() if row["network"] == network})
         for weights in WEIGHTS_OF:
             found = [row["accuracy"] for row in RUNS.known() if (row["network"], row["weights"]) == (network, weights)]
             cells.append(f"{median(found):.3f} ({min(found):.3f} to {max(found):.3f})" if found else "")
-        lines.append(f"| {network} | {clips} | " + " | ".join(cells) + " |")
+        lines.append(f"| {network} | {clips} | {', '.join(held)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
