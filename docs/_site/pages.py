@@ -26,6 +26,8 @@ ELSEWHERE = {  # path in the repository: path on the site
     "benchmarks/adaptation.md": "benchmarks/adaptation.md",
     "benchmarks/quality.md": "benchmarks/quality.md",
     "benchmarks/ranking.md": "benchmarks/ranking.md",
+    "benchmarks/sounds.md": "benchmarks/sounds.md",
+    "benchmarks/texts.md": "benchmarks/texts.md",
     "benchmarks/tunings.md": "benchmarks/tunings.md",
     "saved_models/README.md": "saved_models/README.md",
     "notebooks/tutorial.ipynb": "notebooks/tutorial.md",
