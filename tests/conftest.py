@@ -73,7 +73,6 @@ SPREAD = {
 SERIAL = {"test_server_batching.py", "test_server_faults.py", "test_server_grpc_bodies.py"}
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Leaves TensorFlow's graphs as they are traced, which saves a quarter of the time; the slow tests rewrite them."""
     _rewrite_graphs(config.option.markexpr != "not slow")
@@ -91,6 +90,7 @@ def rewritten_graphs(pytestconfig: pytest.Config) -> Iterator[None]:
     _rewrite_graphs(pytestconfig.option.markexpr != "not slow")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Says which tests go to one worker together (`--dist loadgroup`), the long ones first."""
     _mark_long(items)
