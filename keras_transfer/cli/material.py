@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from keras_transfer.data import ImageData, SoundData
 
-_TABLES = (".csv", ".tsv", ".parquet")
+_TABLES = (".csv", ".tsv")
 _OF_IMAGES = ("resize", "quarantine", "keep_copies_together", "image_size")
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import keras
@@ -14,17 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer import data as sources
-from keras_transfer._folders import check_writable
 from keras_transfer.data import SoundData
 from keras_transfer.demo.leaves import IMAGE_SIZE, WEIGHTS
-from keras_transfer.demo.saying import drawn, say_medians, sayer
+from keras_transfer.demo.saying import draw_classes
 from keras_transfer.demo.scratch import Scratch
 from keras_transfer.demo.songs import CALLS, sing
-from keras_transfer.insight.evaluation import evaluate
+from keras_transfer.demo.walk import SCRATCH, TRANSFER, FolderDemo
 from keras_transfer.models.building import build_model
-from keras_transfer.records.run import save_run
 from keras_transfer.schedules.phases import Phase
-from keras_transfer.serving import load
 from keras_transfer.training.fine_tuning import fine_tune
 
 SAMPLE_RATE, SECONDS = 16_000, 1.5
@@ -42,16 +37,12 @@ def record_birds(folder: Path, seed: int, of_each: dict[str, int] = CALLS_OF_EAC
         InputError: if the folder exists and was not written by this function.
         DiskError: if it cannot be written.
     """
-    with drawn(folder) as staging:
-        for split, count in of_each.items():
-            for index, call in enumerate(CALLS):
-                rng = np.random.default_rng([0 if split == "test" else seed + 1, index, len(split)])
-                target = staging / split / call.name
-                target.mkdir(parents=True)
-                for number in range(count):
-                    heard = sing(call, rng, SAMPLE_RATE, SECONDS).astype(np.float32)[:, np.newaxis]
-                    content = tf.audio.encode_wav(heard, SAMPLE_RATE).numpy()
-                    (target / f"{call.name}{number:02}.wav").write_bytes(content)
+
+    def draw(index: int, rng: np.random.Generator) -> bytes:
+        heard = sing(CALLS[index], rng, SAMPLE_RATE, SECONDS).astype(np.float32)[:, np.newaxis]
+        return bytes(tf.audio.encode_wav(heard, SAMPLE_RATE).numpy())
+
+    draw_classes(folder, [call.name for call in CALLS], of_each, seed, ".wav", draw)
 
 
 def tell_birds(output: Path, *, quiet: bool = False) -> dict[str, Any]:
@@ -62,65 +53,28 @@ def tell_birds(output: Path, *, quiet: bool = False) -> dict[str, Any]:
         quiet: whether to print nothing.
 
     Returns:
-        A dict as that of `tell_leaves`.
+        A dict; see `FolderDemo.run`.
     """
-    begin = time.monotonic()
-    say = sayer(quiet)
-    say("A MobileNet of 0.2 million weights, trained on patterns drawn by formula, learns to tell birds apart.\n")
-    ways = ("raw pictures", "from scratch", "transfer")
-    accuracies: dict[str, list[float]] = {way: [] for way in ways}
-    output = output.expanduser()
-    folder = output / "birds"
-    check_writable(output)
-
-    say(f"1  a folder of sounds: {len(CALLS)} birds, {CALLS_OF_EACH['train']} calls of each to train on")
-    record_birds(folder, SEEDS[0])
-    sounds = _read(folder, SEEDS[0])
-    say(f"{sounds}\n")
-
-    say("2  train: all stages, gently at first; the spectrogram is computed in the model")
-    model, history = _transfer(sounds, SEEDS[0], verbose=0 if quiet else 2)
-    kept = save_run(output, model, sounds, history, sounds.test)
-    accuracies["transfer"].append(kept.report.metrics["accuracy"])
-    say(f"\n3  evaluate, on calls nobody has trained on or chosen by\n{kept.report}\n")
-    say(f"4  export\n{kept.version} (a SavedModel for TF Serving)\n")
-
-    say("5  answers from the SavedModel, from the bytes of WAV files")
-    asked = [folder / "test" / call.name / f"{call.name}00.wav" for call in CALLS]
-    for path, prediction in zip(asked, load(kept.version).predict(asked), strict=True):
-        mark = "✓" if prediction.class_name == path.parent.name else "✗"
-        say(f"   {path.relative_to(output)!s:<40} {mark} {prediction}")
-
-    say(f"\n6  is it the transfer? The same task for others, {len(SEEDS)} seeds")
-    scratch = Scratch(partial(_model, sounds, None), SCRATCH_RATES, EPOCHS)
-    for seed in SEEDS:
-        if seed != SEEDS[0]:
-            record_birds(folder, seed)
-            sounds = _read(folder, seed)
-            accuracies["transfer"].append(evaluate(_transfer(sounds, seed)[0], sounds.test).metrics["accuracy"])
-        accuracies["raw pictures"].append(_raw_pictures(model, sounds))
-        accuracies["from scratch"].append(scratch.best_accuracy(sounds, seed))
-        say(f"   seed {seed}: " + ", ".join(f"{name} {values[-1]:.3f}" for name, values in accuracies.items()))
-    medians = {name: median(values) for name, values in accuracies.items()}
-    say_medians(
-        say,
-        medians,
-        {
+    return FolderDemo(
+        about="A MobileNet of 0.2 million weights, trained on patterns drawn by formula, learns to tell birds apart.",
+        folder="birds",
+        drawn=f"a folder of sounds: {len(CALLS)} birds, {CALLS_OF_EACH['train']} calls of each to train on",
+        trained="train: all stages; the spectrogram is computed in the model",
+        judged="calls nobody has trained on or chosen by",
+        asked="from the bytes of WAV files",
+        files=[f"test/{call.name}/{call.name}00.wav" for call in CALLS],
+        draw=record_birds,
+        read=_read,
+        train=_transfer,
+        baseline="raw pictures",
+        measure=_raw_pictures,
+        scratch=lambda sounds: Scratch(partial(_model, sounds, None), SCRATCH_RATES, EPOCHS),
+        meanings={
             "raw pictures": "logistic regression on the spectrograms",
-            "from scratch": f"the same network from random weights, best of {len(SCRATCH_RATES)} learning rates",
-            "transfer": "the same network from the shipped weights, which were trained on pictures",
+            SCRATCH: f"the same network from random weights, best of {len(SCRATCH_RATES)} learning rates",
+            TRANSFER: "the same network from the shipped weights, which were trained on pictures",
         },
-    )
-    seconds = time.monotonic() - begin
-    say(f"\ntry:  keras-transfer predict {output} {asked[0]}")
-    say(f"done in {seconds:.0f} s")
-    return {
-        "accuracy": medians,
-        "accuracies": accuracies,
-        "version": str(kept.version),
-        "files": [str(output / file) for file in kept.files],
-        "seconds": seconds,
-    }
+    ).run(output, SEEDS, quiet=quiet)
 
 
 def _read(folder: Path, seed: int) -> SoundData:

@@ -87,7 +87,9 @@ def pretrain(output: Path, texts: int = 40_000, epochs: int = 6, seed: int = 0) 
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         weighted_metrics=["accuracy"],
     )
-    model.fit(train.map(masked), epochs=epochs, verbose=2)
+    one_by_one = tf.data.Options()
+    one_by_one.threading.private_threadpool_size = 1  # several threads would draw masks in any order
+    model.fit(train.map(masked).with_options(one_by_one), epochs=epochs, shuffle=False, verbose=2)
     accuracy = model.evaluate(every.take(held_out).batch(BATCH).map(masked), verbose=0)[1]
     encoder.save_to_preset(str(output))
     tokenizer.save_to_preset(str(output))

@@ -16,11 +16,11 @@ from keras_transfer import data as sources
 from keras_transfer._folders import check_writable
 from keras_transfer.data import TextData
 from keras_transfer.demo import sentences
-from keras_transfer.demo.saying import say_medians, sayer
+from keras_transfer.demo.saying import say_answers, say_medians, sayer
+from keras_transfer.demo.walk import conclude, say_steps
 from keras_transfer.insight.evaluation import evaluate
 from keras_transfer.models.building import build_model
 from keras_transfer.records.run import save_run
-from keras_transfer.serving import load
 from keras_transfer.training.fine_tuning import fine_tune
 
 ENCODER = Path(__file__).parent / "weights" / "grammar_bert"
@@ -38,7 +38,7 @@ def tell_money(output: Path, *, quiet: bool = False) -> dict[str, Any]:
         quiet: whether to print nothing.
 
     Returns:
-        A dict as that of `tell_leaves`; `second` holds the same for a task that is too hard with so few labels.
+        A dict; see `FolderDemo.run`; `second` holds the same for a task that is too hard with so few labels.
     """
     begin = time.monotonic()
     say = sayer(quiet)
@@ -53,14 +53,11 @@ def tell_money(output: Path, *, quiet: bool = False) -> dict[str, Any]:
     say("2  train: the head is solved on what the encoder says of each text")
     model, history = _solved(texts, verbose=0 if quiet else 2)
     kept = save_run(output, model, texts, history, _rows(texts, *sentences.bills(TESTED, 99)))
-    say(f"\n3  evaluate, on {TESTED} reviews nobody has trained on or chosen by\n{kept.report}\n")
-    say(f"4  export\n{kept.version} (a SavedModel for TF Serving, which takes strings)\n")
+    say_steps(say, kept, f"{TESTED} reviews nobody has trained on or chosen by")
 
-    say("5  answers from the SavedModel")
+    say("5  answers from the SavedModel, which takes strings")
     asked, truth = sentences.bills(8, 77)
-    width = max(map(len, asked))
-    for text, label, prediction in zip(asked, truth, load(kept.version).predict(asked), strict=True):
-        say(f"   {text:<{width}}  {'✓' if prediction.class_name == label else '✗'} {prediction}")
+    say_answers(say, kept.version, asked, truth)
 
     say(f"\n6  is it the transfer? The same task for others, {len(SEEDS)} seeds")
     first, accuracies = _compared(sentences.bills)
@@ -75,17 +72,8 @@ def tell_money(output: Path, *, quiet: bool = False) -> dict[str, Any]:
         '\n7  and whether a review is glad or sorry, which one word of fifty says, at times after "not": too few labels'
     )
     say_medians(say, second, meanings)
-    seconds = time.monotonic() - begin
-    say(f'\ntry:  keras-transfer predict {output} "{asked[0]}"')
-    say(f"done in {seconds:.0f} s")
-    return {
-        "accuracy": first,
-        "accuracies": accuracies,
-        "second": second,
-        "version": str(kept.version),
-        "files": [str(output / file) for file in kept.files],
-        "seconds": seconds,
-    }
+    found = {"accuracy": first, "accuracies": accuracies, "second": second}
+    return conclude(say, output, kept, f'"{asked[0]}"', begin, found)
 
 
 def _compared(draw: Callable[[int, int], Texts]) -> tuple[dict[str, float], dict[str, list[float]]]:

@@ -50,12 +50,6 @@ class TaggedText:
         """
         return spans_of(self.tags)
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The tags that occur, each once; "O" only where there is no other."""
-        seen = [tag for tag in self.tags if tag]
-        return tuple(dict.fromkeys(tag for tag in seen if tag != OUTSIDE)) or tuple(dict.fromkeys(seen))
-
     def to_dict(self) -> dict[str, Any]:
         """Returns words, tags and probabilities as lists, ready for JSON."""
         return {"words": list(self.words), "tags": list(self.tags), "probabilities": list(self.probabilities)}

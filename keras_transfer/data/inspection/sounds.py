@@ -25,7 +25,7 @@ _SHORT = 0.25  # share of the usual length
 
 def check_sounds(data: SoundData) -> Checkup:
     """Listens to every file of a set, and reports what its owner should know; see `check`."""
-    return _checked(list(_seen(data)), data.left_out, data.root, data.seconds, data.sample_rate)
+    return _checked(list(_seen(data)), data.root, data.left_out, data.seconds, data.sample_rate)
 
 
 def check_sound_folder(root: Path) -> Checkup:
@@ -37,26 +37,34 @@ def check_sound_folder(root: Path) -> Checkup:
         for name, paths in by_class.items()
         for path in paths
     ]
-    left_out = listen([sound.path for sound in seen])[1]
-    gone = {item.path for item in left_out}
-    return _checked([sound for sound in seen if sound.path not in gone], left_out, root, None, None)
+    return _checked(seen, root)
 
 
 def _checked(
     seen: Sequence[SeenImage],
-    left_out: Sequence[LeftOut],
     root: Path | None,
-    seconds: float | None,
-    sample_rate: int | None,
+    left_out: Sequence[LeftOut] = (),
+    seconds: float | None = None,
+    sample_rate: int | None = None,
 ) -> Checkup:
-    heard = listen([sound.path for sound in seen])[0]
+    """Listens to files once.
+
+    Args:
+        seen: the files.
+        root: their folder.
+        left_out: further ones that are known to be unusable.
+        seconds: length that is wanted; None for the usual one.
+        sample_rate: that is wanted; None for the one that most have.
+    """
+    heard, unusable = listen([sound.path for sound in seen])
+    seen, left_out = [sound for sound in seen if sound.path in heard], [*left_out, *unusable]
     lengths = np.array([each.seconds for each in heard.values()] or [0.0])
     usual, rates = float(np.median(lengths)), Counter(each.rate for each in heard.values())
-    named = len({sound.class_name for sound in seen} - {_VALUES}) > 0 or not seen
+    values = bool(seen) and all(sound.class_name == _VALUES for sound in seen)
     findings = [
         *(Finding("unusable", SERIOUS, item.reason, (item.path,)) for item in left_out),
         *copies(seen, list(equal_files(seen)), "sound", "byte for byte"),
-        *(class_troubles(seen, "sounds") if named else ()),
+        *(() if values else class_troubles(seen, "sounds")),
         *_of_loudness(heard, min(seconds or usual, usual)),
         *_of_rates(heard, sample_rate or max(rates, key=rates.__getitem__, default=0)),
     ]

@@ -67,8 +67,7 @@ def from_conll(
     texts, groups = {}, {}
     for split, file in files.items():
         texts[split], groups[split] = _read(file, encoding, word_column, tag_column)
-    root = None if isinstance(path, Mapping) else Path(path).expanduser()
-    return tagged_data(form, texts, class_names, groups, root)
+    return tagged_data(form, texts, class_names, groups, files["train"].parent)
 
 
 def _files(path: str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]) -> dict[str, Path]:
