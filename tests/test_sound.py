@@ -267,9 +267,22 @@ def test_a_picture_of_a_sound_depends_on_no_other_and_not_on_its_loudness():
     assert not both[2].any()
 
 
+def test_peak_makes_quiet_recordings_equal_to_loud_ones():
+    heard = kt.LogMel(8000, 0.5, peak=1.0)
+    waveforms = keras.Input((heard.samples,))
+    network = keras.Model(waveforms, heard.numbers(waveforms))
+    loud = sound("chirp", 0, 8000, 0.5).astype(np.float32)
+    given = np.stack([loud / np.abs(loud).max(), loud / 128, np.zeros_like(loud), np.full_like(loud, 1e-6)])
+    answers = network.predict(given, verbose=0)
+    assert np.abs(answers[1] - answers[0]).max() < 1e-4 and answers[0].std() > 1
+    assert np.allclose(answers[2], np.log(heard.offset), atol=1e-5)
+    assert np.allclose(answers[3], answers[2], atol=0.5)  # the hiss of near silence is not made loud
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"peak": 0.0}, "peak"),
         ({"seconds": 0.01}, "0.025 seconds or more"),
         ({"highest": 9000.0}, "half of the sample rate"),
         ({"lowest": 8000.0}, "lowest=8000"),

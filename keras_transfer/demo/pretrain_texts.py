@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,40 @@ def make_tokenizer() -> Any:
     return keras_hub.tokenizers.BertTokenizer(vocabulary=vocabulary_of_all, lowercase=True, strip_accents=True)
 
 
+def mask(mask_id: int, size: int, number: Any, rows: Any) -> tuple[dict[str, Any], Any, Any]:
+    """Hides a quarter of the tokens of texts: most behind [MASK], some behind any token, some not at all.
+
+    Keras Hub's own layer for this draws rows side by side in any order, so that a seed would not give one result.
+
+    Args:
+        mask_id: the number of [MASK].
+        size: of the vocabulary.
+        number: the batch's, from which masks are drawn.
+        rows: int32 `(batch, tokens)`, 0 where there is none.
+
+    Returns:
+        What the encoder and the head take, the hidden tokens `(batch, MOST)`, and 1.0 for those that count.
+    """
+    import tensorflow as tf
+
+    shape = tf.concat([[3], tf.shape(rows)], axis=0)
+    order, fate, other = tf.unstack(tf.random.stateless_uniform(shape, tf.stack([number, tf.zeros_like(number)])))
+    words = rows >= len(SPECIAL)
+    places = tf.math.top_k(tf.where(words, order, -1.0), MOST).indices
+    wanted = tf.math.ceil(MASKED * tf.reduce_sum(tf.cast(words, "float32"), axis=1, keepdims=True))
+    counted = tf.cast(tf.range(MOST, dtype="float32") < wanted, "float32")
+    hidden = tf.cast(tf.reduce_sum(tf.one_hot(places, LENGTH) * counted[..., None], axis=1), bool)
+    any_token = tf.cast(other * (size - len(SPECIAL)), rows.dtype) + len(SPECIAL)
+    shown = tf.where(fate < 0.8, tf.cast(mask_id, rows.dtype), tf.where(fate < 0.9, any_token, rows))
+    inputs = {
+        "token_ids": tf.where(hidden, shown, rows),
+        "mask_positions": places,
+        "padding_mask": tf.cast(rows != 0, tf.int32),
+        "segment_ids": tf.zeros_like(rows),
+    }
+    return inputs, tf.gather(rows, places, batch_dims=1), counted
+
+
 def pretrain(output: Path, texts: int = 40_000, epochs: int = 6, seed: int = 0) -> float:
     """Trains the encoder, writes it with its tokenizer as a preset, and returns the share of masked words it finds."""
     import keras
@@ -53,27 +88,10 @@ def pretrain(output: Path, texts: int = 40_000, epochs: int = 6, seed: int = 0) 
         num_segments=2,
     )
     packer = keras_hub.layers.StartEndPacker(LENGTH, tokenizer.cls_token_id, tokenizer.sep_token_id, pad_value=0)
-    masker = keras_hub.layers.MaskedLMMaskGenerator(
-        vocabulary_size=size,
-        mask_selection_rate=MASKED,
-        mask_token_id=tokenizer.mask_token_id,
-        mask_selection_length=MOST,
-        unselectable_token_ids=[0, tokenizer.cls_token_id, tokenizer.sep_token_id],
-    )
-
-    def masked(rows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        found = masker(rows)
-        inputs = {
-            "token_ids": found["token_ids"],
-            "mask_positions": found["mask_positions"],
-            "padding_mask": tf.cast(rows != 0, tf.int32),
-            "segment_ids": tf.zeros_like(rows),
-        }
-        return inputs, found["mask_ids"], found["mask_weights"]
-
     rows = packer(tokenizer(tf.constant(list(paragraphs(texts, seed)))))
     every, held_out = tf.data.Dataset.from_tensor_slices(rows), texts // 20
     train = every.skip(held_out).shuffle(texts, seed).batch(BATCH, drop_remainder=True)
+    masked = partial(mask, tokenizer.mask_token_id, size)
     positions = keras.Input((MOST,), name="mask_positions", dtype="int32")
     head = keras_hub.layers.MaskedLMHead(
         vocabulary_size=size, token_embedding=encoder.token_embedding, intermediate_activation="gelu"
@@ -87,10 +105,9 @@ def pretrain(output: Path, texts: int = 40_000, epochs: int = 6, seed: int = 0) 
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         weighted_metrics=["accuracy"],
     )
-    one_by_one = tf.data.Options()
-    one_by_one.threading.private_threadpool_size = 1  # several threads would draw masks in any order
-    model.fit(train.map(masked).with_options(one_by_one), epochs=epochs, shuffle=False, verbose=2)
-    accuracy = model.evaluate(every.take(held_out).batch(BATCH).map(masked), verbose=0)[1]
+    drawn = train.repeat(epochs).enumerate(seed * epochs * steps)
+    model.fit(drawn.map(masked), epochs=epochs, steps_per_epoch=steps, shuffle=False, verbose=2)
+    accuracy = model.evaluate(every.take(held_out).batch(BATCH).enumerate().map(masked), verbose=0)[1]
     encoder.save_to_preset(str(output))
     tokenizer.save_to_preset(str(output))
     return float(accuracy)

@@ -15,6 +15,7 @@ from keras_transfer._arguments import Kind, Number, Whole, takes
 from keras_transfer._checks import InputError
 
 _RANGE = 50.0  # decibels between black and white
+_MOST_LOUDER = 1000.0  # how many times louder a sound is made at most
 _QUIET = -20.0  # decibels of the loudest place, below which a sound is shown darker: silence is black
 
 
@@ -49,6 +50,7 @@ HEARD = Kind(
     offset=Number(0, above=True),
     patch=Number(0, above=True) | None,
     patch_hop=Number(0, above=True) | None,
+    peak=Number(0, above=True) | None,
 )
 @dataclass(frozen=True)
 class LogMel:
@@ -70,6 +72,9 @@ class LogMel:
         patch: seconds that such a network takes at once; by default the whole sound. Its answers for all patches are
             pooled together.
         patch_hop: seconds from one patch to the next; by default half of `patch`.
+        peak: the largest absolute sample to which every sound is scaled, for a network of sounds: so quiet recordings
+            give what loud ones give. By default sounds stay as loud as they are. Near silence is scaled by 1,000 at
+            most.
 
     Example:
         >>> yamnet = LogMel(sample_rate=16_000, seconds=2.0, patch=0.96)
@@ -87,6 +92,7 @@ class LogMel:
     offset: float = 0.001
     patch: float | None = None
     patch_hop: float | None = None
+    peak: float | None = None
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -166,6 +172,9 @@ class LogMel:
 
     def numbers(self, waveforms: KerasTensor) -> KerasTensor:
         """Returns `log(magnitude + offset)` in patches: float32 `(batch * patches, frames, bands, 1)`."""
+        if self.peak is not None:
+            loudest = ops.max(ops.abs(waveforms), axis=1, keepdims=True)
+            waveforms = waveforms * self.peak / ops.maximum(loudest, self.peak / _MOST_LOUDER)
         magnitude = ops.swapaxes(self._spectrogram(waveforms, exponent=1.0), 1, 2)
         values = ops.log(magnitude + self.offset)
         if self.patches == 1:
