@@ -91,7 +91,7 @@ def yamnet(weights: str, data: kt.data.SoundData, last: str | None = None) -> di
     if last is not None:
         network = keras.Model(network.input, network.get_layer(last).output)
     part = kt.Backbone(network, sound=kt.LogMel(patch=0.96, peak=None if last is None else 1.0))
-    pooling = "avg" if last is None else keras.layers.Flatten()
+    pooling = "avg" if last is None else "flatten"
     model = kt.build_model(part, data.num_classes, sound=data, pooling=pooling)
     kt.fine_tune(model, data, schedule="solve", verbose=0)
     return accuracy(model, data)
