@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,10 +17,12 @@ from recording import KINDS, sound, wav, write_sounds
 
 import keras_transfer as kt
 from keras_transfer.data.augment.sounds import SOUND_AUGMENTATIONS
+from keras_transfer.data.hearing import Heard
 from keras_transfer.data.kinds import Sounds
 from keras_transfer.data.sound.resampling import resampled
 from keras_transfer.data.sound.wav import decode_wav
 from keras_transfer.data.sound.waveforms import load_waveform
+from keras_transfer.data.sources.sound_form import SoundForm
 
 SUBTYPES = ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 
@@ -265,6 +268,15 @@ def test_a_picture_of_a_sound_depends_on_no_other_and_not_on_its_loudness():
     assert alone.shape == (1, 32, 48, 3) and 200 < alone.max() <= 255
     assert np.abs(both[0] - alone[0]).max() < 1e-3 and np.abs(both[1] - alone[0]).max() < 0.5
     assert not both[2].any()
+
+
+def test_one_long_recording_does_not_make_the_others_silence():
+    form = SoundForm(None, None, "none", 8, 0.2, 0)
+    short = [Heard(seconds, 8000, 0.1, 0.0) for seconds in np.linspace(0.3, 0.7, 39)]
+    assert form.length([*short, Heard(60.0, 8000, 0.1, 0.0)]) == pytest.approx(0.7, abs=0.02)
+    assert form.length(short[:5]) == short[4].seconds and form.length([]) == 1.0
+    assert form.length([Heard(60.0, 8000, 0.1, 0.0)]) == 10.0
+    assert replace(form, seconds=2.0).length(short) == 2.0
 
 
 def test_peak_makes_quiet_recordings_equal_to_loud_ones():

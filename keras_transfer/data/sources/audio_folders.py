@@ -48,7 +48,7 @@ def from_audio_directory(
 
     Args:
         directory: the folder to read.
-        seconds: length of each example. By default that of the longest file, but at most 10 seconds.
+        seconds: length of each example. By default one that 95 % of the files fit into, but at most 10 seconds.
         sample_rate: samples a second that the network gets. By default those that most files have, but at most 16,000.
         windows: what is taken of a file that is longer: "middle", or "each" window of this length as an example of its
             own, on the same side of the split; a last part of less than half of it is left.

@@ -98,7 +98,7 @@ def from_dataframe(
             those of the fewest bits that hold the values of all training images, such as (0, 4095).
         tokenizer: of texts: that of the network; see `from_texts`.
         length: tokens of a text at most; by default those of the longest, but at most 256.
-        seconds: of sounds: length of each; by default that of the longest file, but at most 10.
+        seconds: of sounds: length of each; by default one that 95 % of the files fit into, but at most 10.
         sample_rate: of sounds: samples a second; by default those that most files have, but at most 16,000.
         seed: seed of the split, the order and the augmentation.
 

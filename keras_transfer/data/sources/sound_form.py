@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from keras_transfer._arguments import Number, Whole, takes
 from keras_transfer._checks import DataWarning
 from keras_transfer.data.augment.named import Augment
@@ -19,6 +21,7 @@ from keras_transfer.data.sources.assembling import check_presence
 from keras_transfer.data.splitting.splits import SHARE, hold_out
 
 _LONGEST, _FASTEST = 10.0, 16_000  # seconds, samples a second that are taken where nobody says how many
+_WHOLE = 0.95  # share of the files that are not cut
 SILENT, CLIPPED = 1e-4, 0.01  # level below, share of samples above which a sound is named
 _SHOWN = 5
 
@@ -35,7 +38,7 @@ class SoundForm:
     """The arguments that all sources of sounds share.
 
     Attributes:
-        seconds: length of each example; None for that of the longest file, but at most 10.
+        seconds: length of each example; None for one that 95 % of the files fit into, but at most 10.
         sample_rate: samples a second; None for those that most files have, but at most 16,000.
         augment: augmentation of training sounds.
         batch_size: number of sounds in a batch.
@@ -52,7 +55,11 @@ class SoundForm:
 
     def length(self, heard: Collection[Heard]) -> float:
         """Returns the length of the examples in seconds."""
-        return self.seconds or min(max((each.seconds for each in heard), default=1.0), _LONGEST)
+        if self.seconds is not None or not heard:
+            return self.seconds or 1.0
+        # a few long files would make most of each example silence
+        usual = np.quantile([each.seconds for each in heard], _WHOLE, method="inverted_cdf")
+        return min(float(usual), _LONGEST)
 
     def data(
         self,
