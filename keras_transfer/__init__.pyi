@@ -35,6 +35,7 @@ from .models.deltas import apply_delta, save_delta
 from .models.extending import extend
 from .models.freezing import set_trainable
 from .models.loading import load_model
+from .models.pyramid import pyramid
 from .models.spectrograms import LogMel
 from .models.stages import split, stages
 from .models.tunable import Tunable, TunablePart, tunable
@@ -151,6 +152,7 @@ __all__ = [
     "pooling",
     "predict_folder",
     "predict_request",
+    "pyramid",
     "rank_backbones",
     "ranking",
     "rates",
