@@ -36,6 +36,7 @@ SPEAKERS = ("theo", "jackson", "nicolas")
 SEEDS = range(1)
 CLIPS = {"MobileNetV2": 30, "YAMNet to layer 9": 5, "YAMNet": 5}
 VALIDATION = 6  # further clips of a class, of the speakers that are trained on
+LONGEST = 2.28275  # seconds of the longest recording
 EPOCHS = 30
 RATE = 1e-3
 WEIGHTS_OF = ("pretrained", "random")
@@ -100,7 +101,8 @@ def yamnet(weights: str, data: kt.data.SoundData, last: str | None = None) -> di
 def run(train: Callable[..., dict[str, Any]], network: str, weights: str, held: str, seed: int) -> dict[str, Any]:
     """Trains on all speakers but one."""
     with tempfile.TemporaryDirectory() as folder:
-        options = {"sample_rate": 16_000, "seconds": 1.0} if network.startswith("YAMNet") else {}
+        heard = network.startswith("YAMNet")
+        options = {"sample_rate": 16_000, "seconds": 1.0} if heard else {"seconds": LONGEST}
         root = folders(held, CLIPS[network], seed, Path(folder))
         data = kt.data.from_audio_directory(root, batch_size=16, **options)
         return train(weights, data)
