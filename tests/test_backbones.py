@@ -19,7 +19,7 @@ from keras_transfer.models.stages import layers_before
 QUICK = {"MobileNet", "VGG16"}
 EVERY = [
     "toy",
-    *BEGINNINGS,
+    *(pytest.param(name, marks=pytest.mark.slow if "ResNet50" in name else ()) for name in BEGINNINGS),
     *(pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in kt.available("backbone")),
 ]
 
