@@ -2,9 +2,8 @@
 
 `python benchmarks/sounds.py` trains on four speakers of the free spoken digit set and tests on the fifth: MobileNetV2
 with ImageNet's weights on pictures of the sounds beside the same network from scratch, and YAMNet beside itself with
-random weights. The settings were chosen with the speakers lucas or george held out, who are not among those
-it measures. Runs are
-kept in `sounds_runs.jsonl` and not done again; `--page` only writes the page.
+random weights. The settings were chosen with lucas or george held out, who are not among the speakers that it
+measures. Runs are kept in `sounds_runs.jsonl` and not done again; `--page` only writes the page.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ HEADER = """
 digit set, ten digits at 8 kHz. Training clips are drawn from four speakers, the test is all recordings of the fifth;
 the table has the median over the held-out speakers, with the least and the most. MobileNetV2 1.0 sees pictures of
 96x96, and all of it is trained for 30 epochs at up to 1e-3, with train_batch_norm=0.9 and augment="strong". YAMNet is
-frozen and its head solved. Its last layers tell a bark from a siren, but not one word from another: so the first row
+frozen and its head solved. Its last layers tell a bark from a siren, but not one word from another: "YAMNet to layer 9"
 takes the map of layer 9, of six by four places in time and pitch, without averaging, and brings all recordings to one
 peak (those of the speaker theo are ten times quieter).
 """.strip()

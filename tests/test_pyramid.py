@@ -106,3 +106,5 @@ def test_what_has_no_maps_is_refused():
         kt.pyramid(vector)
     with pytest.raises(kt.InputError, match="image_size"):
         kt.pyramid("MobileNet", weights=None, image_size="large")
+    with pytest.raises(kt.InputError, match="whose layers are shared"):
+        kt.pyramid(kt.build_model(toy_backbone(), 3, image_size=32), image_size=64)

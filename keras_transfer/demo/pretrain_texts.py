@@ -36,7 +36,7 @@ def make_tokenizer() -> Any:
 def mask(mask_id: int, size: int, number: Any, rows: Any) -> tuple[dict[str, Any], Any, Any]:
     """Hides a quarter of the tokens of texts: most behind [MASK], some behind any token, some not at all.
 
-    Keras Hub's own layer for this draws rows side by side in any order, so that a seed would not give one result.
+    KerasHub's own layer for this draws rows side by side in any order, so that a seed would not give one result.
 
     Args:
         mask_id: the number of [MASK].

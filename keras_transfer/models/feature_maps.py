@@ -9,13 +9,14 @@ on top of each other.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 
 import keras
 import numpy as np
 from keras import KerasTensor, layers, ops
 
 from keras_transfer._checks import InputError
-from keras_transfer._keras.graph import Node, inputs_of, nodes
+from keras_transfer._keras.graph import inputs_of, nodes
 from keras_transfer.models.geometry import Grid, Grids, grids_of
 
 STRIDES = (2, 4, 8, 16, 32)
@@ -78,41 +79,45 @@ def moved(tensor: KerasTensor, grids: Grids, wanted: Grids) -> KerasTensor:
 
 
 def _last_of_each_stride(network: keras.Model) -> dict[int, tuple[KerasTensor, Grids]]:
-    grids = grids_of(network)
-    needed = _needed_by_all(network)
-    found: dict[int, tuple[KerasTensor, Grids]] = {}
-    sure: set[int] = set()
+    grids, needed = grids_of(network), _needed_by_all(network)
+    certain: dict[int, tuple[KerasTensor, Grids]] = {}
+    merged: dict[int, tuple[KerasTensor, Grids]] = {}
     for node in nodes(network):
+        if node.is_input or isinstance(node.operation, _NO_END):
+            continue
         for tensor in node.output_tensors:
-            if node.is_input or id(tensor) not in grids or isinstance(node.operation, _NO_END):
+            if id(tensor) not in grids:
                 continue
             stride = 2 ** round(math.log2(grids[id(tensor)][0].stride))
-            alone = id(tensor) in needed
-            if stride in STRIDES and (alone or (stride not in sure and isinstance(node.operation, _MERGING))):
-                found[stride] = tensor, grids[id(tensor)]
-                sure |= {stride} if alone else set()
-    return found
+            if id(tensor) in needed:
+                certain[stride] = tensor, grids[id(tensor)]
+            elif isinstance(node.operation, _MERGING):
+                merged[stride] = tensor, grids[id(tensor)]
+    found = merged | certain
+    return {stride: found[stride] for stride in STRIDES if stride in found}
 
 
 def _needed_by_all(network: keras.Model) -> set[int]:
     """Returns the `id`s of the tensors that every way from the input to the output passes."""
-    ways_to, ways_from = _ways(nodes(network)), _ways(nodes(network), backwards=True)
-    every = ways_to[id(network.outputs[0])]
-    return {key for key, count in ways_to.items() if count * ways_from.get(key, 0) == every}
+    before, after = _ways_to(network), _ways_from(network)
+    every = before[id(network.outputs[0])]
+    return {key for key, count in before.items() if count * after.get(key, 0) == every}
 
 
-def _ways(calls: list[Node], backwards: bool = False) -> dict[int, int]:
-    """Returns the number of ways from the input to each tensor, or backwards from the output."""
+def _ways_to(network: keras.Model) -> dict[int, int]:
+    """Returns the number of ways from the input to each tensor, by its `id`."""
     found: dict[int, int] = {}
-    if backwards:
-        for tensor in calls[-1].output_tensors:
-            found[id(tensor)] = 1
-        for node in reversed(calls):
-            ways = sum(found.get(id(tensor), 0) for tensor in node.output_tensors)
-            for tensor in node.input_tensors:
-                found[id(tensor)] = found.get(id(tensor), 0) + ways
-        return found
-    for node in calls:
+    for node in nodes(network):
         ways = 1 if node.is_input else sum(found[id(tensor)] for tensor in node.input_tensors)
         found.update((id(tensor), ways) for tensor in node.output_tensors)
+    return found
+
+
+def _ways_from(network: keras.Model) -> dict[int, int]:
+    """Returns the number of ways from each tensor to the output, by its `id`."""
+    found = defaultdict(int, {id(network.outputs[0]): 1})
+    for node in reversed(nodes(network)):
+        ways = sum(found[id(tensor)] for tensor in node.output_tensors)
+        for tensor in node.input_tensors:
+            found[id(tensor)] += ways
     return found

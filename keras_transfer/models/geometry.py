@@ -107,12 +107,8 @@ def _along(layer: Any, axis: int, sources: Sequence[Grid], output: KerasTensor) 
 def _window(layer: Any, axis: int, size: int) -> tuple[int, int, int]:
     """Returns how far the window of a layer moves, how far it reaches, and the padding before the first value."""
     pooled = isinstance(layer, (layers.MaxPooling2D, layers.AveragePooling2D))
-    step = layer.strides[axis] if isinstance(layer.strides, Sequence) else layer.strides
-    sides = layer.pool_size if pooled else layer.kernel_size
-    dilation = (
-        1 if pooled else layer.dilation_rate[axis] if isinstance(layer.dilation_rate, Sequence) else layer.dilation_rate
-    )
-    reach = (sides[axis] - 1) * dilation + 1
+    sides, dilations = (layer.pool_size, (1, 1)) if pooled else (layer.kernel_size, layer.dilation_rate)
+    step, reach = layer.strides[axis], (sides[axis] - 1) * dilations[axis] + 1
     if layer.padding != "same":
         return step, reach, 0
     lacking = max((-(-size // step) - 1) * step + reach - size, 0)

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_transfer._arguments import Kind, takes
+from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import inputs_of
 from keras_transfer.models.backbones.backbone import Backbone
 from keras_transfer.models.building import build_model
@@ -16,7 +16,6 @@ from keras_transfer.models.feature_maps import maps_of
 from keras_transfer.models.stages import check_one_way, marks_of_stages
 
 
-@takes(image_size=Kind(lambda value: value is None or isinstance(value, (int, tuple)), "pixels"))
 def pyramid(
     backbone: str | os.PathLike[str] | Backbone | keras.Model,
     *,
@@ -27,7 +26,8 @@ def pyramid(
     """Returns a model from images to the feature maps of a backbone, from fine to coarse, in line with the images.
 
     Args:
-        backbone: as in `build_model`; a model that it made gives its own layers, with their weights and what is frozen.
+        backbone: as in `build_model`; a model that it made gives its own layers, with their weights and what is frozen,
+            and takes no other argument.
         weights: as in `build_model`.
         image_size: height and width in pixels, or one number for both; by default the backbone's default size.
         backbone_options: as in `build_model`.
@@ -39,7 +39,8 @@ def pyramid(
         rows of pixels from `i * stride` on, whatever the padding of the network.
 
     Raises:
-        InputError: if the network has no feature maps, or the size is not fixed.
+        InputError: if the network has no feature maps, the size is not fixed, or a model of `build_model` is to have
+            another one.
 
     Example:
         >>> maps = pyramid("MobileNet", weights=None, image_size=64)
@@ -50,6 +51,11 @@ def pyramid(
     marks = marks_of_stages(backbone) if isinstance(backbone, keras.Model) else []
     if marks:
         check_one_way(backbone)
+        if image_size is not None or backbone_options:
+            raise InputError(
+                "Expected no `image_size` and no `backbone_options` with a model of build_model, whose layers are "
+                f"shared. Received: image_size={image_size!r}, backbone_options={backbone_options!r}."
+            )
     else:
         model = build_model(backbone, 2, weights=weights, image_size=image_size, backbone_options=backbone_options)
         marks = marks_of_stages(model)
