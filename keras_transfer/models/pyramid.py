@@ -8,14 +8,20 @@ from typing import Any
 
 import keras
 
+from keras_transfer._arguments import PATH, ImageSize, Kind, takes
 from keras_transfer._checks import InputError
 from keras_transfer._keras.graph import inputs_of
 from keras_transfer.models.backbones.backbone import Backbone
-from keras_transfer.models.building import build_model
+from keras_transfer.models.building import ANY_SIZE, build_model
 from keras_transfer.models.feature_maps import maps_of
 from keras_transfer.models.stages import check_one_way, marks_of_stages
 
 
+@takes(
+    weights=PATH | None,
+    image_size=ImageSize() | ANY_SIZE | None,
+    backbone_options=Kind(Mapping, "a mapping from names to values") | None,
+)
 def pyramid(
     backbone: str | os.PathLike[str] | Backbone | keras.Model,
     *,
