@@ -61,7 +61,7 @@ from .serving import (
     sign,
     verify,
 )
-from .tasks import Report, TagReport, ValuesReport
+from .tasks import MaskReport, Report, TagReport, ValuesReport
 from .training import penalties, recipes
 from .training.averaging import AverageEpochs
 from .training.blending import interpolate, soup
@@ -93,6 +93,7 @@ __all__ = [
     "InputError",
     "KerasTransferError",
     "LogMel",
+    "MaskReport",
     "PenaltyModel",
     "Phase",
     "Prediction",

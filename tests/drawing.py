@@ -41,3 +41,23 @@ def encode(picture: Image.Image, kind: str, **options) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return buffer.getvalue()
+
+
+def write_masks(folder: Path, count: int = 12, height: int = 36, width: int = 48, seed: int = 0) -> Path:
+    """Writes pictures of red discs and blue boxes on grey, and masks: 0 ground, 1 disc, 2 box, 255 at the rim."""
+    rng = np.random.default_rng(seed)
+    for part in ("images", "masks"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    rows, columns = np.mgrid[:height, :width]
+    for index in range(count):
+        pixels, mask = rng.uniform(90, 160, (height, width, 3)), np.zeros((height, width), np.uint8)
+        top, left = rng.integers(2, height - 14), rng.integers(2, width - 14)
+        box = (rows >= top) & (rows < top + 12) & (columns >= left) & (columns < left + 10)
+        disc = (rows - rng.integers(8, height - 8)) ** 2 + (columns - rng.integers(8, width - 8)) ** 2 < 36
+        for number, shape, colour in ((2, box, (30, 60, 220)), (1, disc, (220, 40, 30))):
+            pixels[shape] = colour + rng.normal(0, 8, 3)
+            mask[shape] = number
+        mask[0], mask[:, 0] = 255, 255
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / "images" / f"{index:03}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{index:03}.png")
+    return folder

@@ -18,6 +18,7 @@ SMALL = {"weights": None, "image_size": 32, "backbone_options": {"alpha": 0.25}}
 def test_every_pooling_and_head_trains_and_reloads_without_this_package(pooling, head, tmp_path):
     model = kt.build_model(toy_backbone(), 3, image_size=32, pooling=pooling, head=head)
     images, labels = np.random.default_rng(0).uniform(0, 255, (8, 32, 32, 3)).astype("float32"), np.arange(8) % 3
+    labels = labels.reshape(8, *(1 for _ in model.output_shape[1:-1])) + np.zeros((8, *model.output_shape[1:-1]), int)
     eagerly = pooling != "avg" and head != "linear"  # each is traced once, with the plain one of the other kind
     model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy", run_eagerly=eagerly)
     model.fit(images, labels, batch_size=8, verbose=0)

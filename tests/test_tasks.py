@@ -19,8 +19,11 @@ LABELS = {  # labels of each task, as a user may have them; a new task needs a r
     "several_labels": RNG.integers(0, 2, (COUNT, OUTPUTS)).astype(bool),
     "regression": RNG.normal(size=(COUNT, OUTPUTS)),
     "tagging": RNG.integers(0, OUTPUTS, (COUNT, 5, 1)),
+    "segmentation": RNG.integers(0, OUTPUTS, (COUNT, 4, 5, 1)),
 }
-OF_IMAGES = [name for name in TASKS.names() if not TASKS.find(name).axes]  # those of texts train in test_tagging.py
+OF_IMAGES = [
+    name for name in TASKS.names() if not TASKS.find(name).axes
+]  # others train in test_tagging.py, test_masks.py
 
 
 @pytest.fixture(params=TASKS.names())

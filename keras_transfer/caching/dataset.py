@@ -159,7 +159,7 @@ def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dat
     """
     size = len(data.splits["train"])
     order = data.order().batch(data.batch_size)
-    repeats = 1 if data.taught is None else len(data.taught)
+    repeats = _label_views(data, views)
     return _batches(
         data,
         "train",
@@ -167,6 +167,7 @@ def train_batches(data: LabelledData, arrays: Arrays, views: int) -> tf.data.Dat
         order,
         lambda index, use: index + (use % views) * size,
         lambda index, use: index + (use % repeats) * size,
+        repeats,
     )
 
 
@@ -176,6 +177,13 @@ def ordered_batches(data: LabelledData, split: str, arrays: dict[str, Arrays]) -
         return None
     order = tf.data.Dataset.range(len(data.splits[split])).batch(data.batch_size)
     return _batches(data, split, arrays[split], order, lambda index: index)
+
+
+def _label_views(data: LabelledData, views: int) -> int:
+    """Returns the number of views of the training images whose labels differ: of masks all, and of what is taught."""
+    if data.taught is not None:
+        return len(data.taught)
+    return views if data.masked and data.augmented else 1
 
 
 class _Held:
@@ -192,6 +200,7 @@ def _batches(
     order: tf.data.Dataset,
     row_of: Callable[..., tf.Tensor],
     label_of: Callable[..., tf.Tensor] = lambda index: index,
+    label_views: int = 1,
 ) -> tf.data.Dataset:
     """Returns batches of activations and labels.
 
@@ -202,9 +211,9 @@ def _batches(
         order: batches of indices of examples, and possibly how often each was used before.
         row_of: function from the elements of `order` to row numbers in `arrays`.
         label_of: the same to those of the labels.
+        label_views: number of views of which labels differ.
     """
-    views = len(data.taught) if split == "train" and data.taught is not None else 1
-    labels = tf.constant(data.batch_labels(split, views))
+    labels = tf.constant(data.batch_labels(split, label_views))
     held = _Held(arrays)
     known, types, shapes = ref(held), [tf.float32] * len(arrays), [array.shape for array in arrays]
 

@@ -14,6 +14,7 @@ from keras_transfer.data.sources.audio_folders import from_audio_directory
 from keras_transfer.data.sources.conll import from_conll
 from keras_transfer.data.sources.folders import from_directory
 from keras_transfer.data.sources.frames import from_dataframe
+from keras_transfer.data.sources.masks import from_masks
 from keras_transfer.data.sources.tagged_texts import from_tagged_texts
 from keras_transfer.data.sources.text_folders import from_text_directory
 from keras_transfer.data.sources.texts import from_texts
@@ -42,6 +43,7 @@ __all__ = [
     "from_conll",
     "from_dataframe",
     "from_directory",
+    "from_masks",
     "from_tagged_texts",
     "from_text_directory",
     "from_texts",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer.data.augment import find_with_masks
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
@@ -72,9 +73,11 @@ class ImageData(PipelineData):
         check_form(self.image_size, self.resize, self.augment, self.batch_size, self.sampling)
         if self.task.needs_classes:
             check_classes(self.class_names)
-        if self.augmented and self.channels != 3:
-            augmentations.check_channels(self.augment, (*self.image_size, self.channels))
         self._check_wishes()
+        if self.masked and self.augmented:
+            find_with_masks(self.augment)
+        elif self.augmented and self.channels != 3:
+            augmentations.check_channels(self.augment, (*self.image_size, self.channels))
         if self.taught is not None:
             check_taught(self.taught, len(self.splits["train"]), mixes=self.mixes)
 

@@ -68,6 +68,11 @@ class LabelledData(ABC):
         return self.splits["train"].task
 
     @property
+    def masked(self) -> bool:
+        """Whether labels are masks, one class a pixel, which augmentation moves together with the images."""
+        return self.task.axes == 2
+
+    @property
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
@@ -93,6 +98,9 @@ class LabelledData(ABC):
         """Returns the labels of a split in the form that they have in batches, those of one view after another."""
         if split == "train" and self.taught is not None:
             return np.concatenate([self.taught[view % len(self.taught)] for view in range(views)])
+        if split == "train" and self.masked and self.augmented:
+            parts = [np.asarray(labels) for view in range(views) for _, labels in self.in_order("train", epoch=view)]
+            return np.concatenate(parts)
         labels = self.splits[split].labels
         found = np.eye(self.num_classes, dtype=np.float32)[labels] if self.mixes or self.shares else labels
         return np.concatenate([found] * views) if views > 1 else found
@@ -100,7 +108,7 @@ class LabelledData(ABC):
     @property
     def label_spec(self) -> tf.TensorSpec:
         """Shape and dtype of the labels in a training batch, told without making the pipeline."""
-        labels = self.batch_labels("train")
+        labels = self.splits["train"].labels if self.masked else self.batch_labels("train")
         return tf.TensorSpec((None, *labels.shape[1:]), labels.dtype)
 
     @property

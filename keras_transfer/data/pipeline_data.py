@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_transfer._arguments import Whole
 from keras_transfer._checks import DataError, InputError
+from keras_transfer.data.augment import find_with_masks
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.by_kind import faults_in
 from keras_transfer.data.faults import NOT_THE_FILE, LeftOut, below
@@ -151,9 +153,12 @@ class PipelineData(LabelledData):
         """Writes a line for each split, with its number of examples."""
         lines = []
         for split, by_class in self.counts.items():
-            named = ", ".join(f"{name} {count}" for name, count in list(by_class.items())[:8])
+            total = sum(by_class.values())
+            shares = {name: f"{number / max(total, 1):.1%}" for name, number in by_class.items()}
+            said = [f"{name} {shares[name] if self.masked else number}" for name, number in by_class.items()]
             more = ", ..." if len(by_class) > 8 else ""
-            lines.append(f"  {split:<11}{sum(by_class.values()):>6} {noun}: {named}{more}")
+            count = f"{len(self.splits[split]) if self.masked else total:>6} {noun}"
+            lines.append(f"  {split:<11}{count}: {', '.join(said[:8])}{more}")
         if self.left_out:
             lines.append(f"  left out   {len(self.left_out):>6} files")
         return lines
@@ -184,11 +189,11 @@ class PipelineData(LabelledData):
     def _augmented(self, examples: tf.data.Dataset) -> tf.data.Dataset:
         if not self.augmented:
             return examples
-        change, views = (
-            augmentations.find(self.augment, self.changes),
-            None if self.taught is None else len(self.taught),
-        )
-        return augmented(examples, change, self.seed, self.kind, views)
+        change: Any = augmentations.find(self.augment, self.changes)
+        if self.masked:
+            change = find_with_masks(self.augment)
+        views = None if self.taught is None else len(self.taught)
+        return augmented(examples, change, self.seed, self.kind, views, masks=self.masked)
 
     def _batches(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -74,7 +74,15 @@ def evaluate(
         InputError: if the dataset has another form, or the model has several outputs.
         DataError: if the dataset is empty, or names, labels and outputs do not fit.
     """
-    return Answers.on(model, dataset, class_names, steps, engine, views).report()
+    task = task_of_model(model)
+    if task is None or task.counting is None:
+        return Answers.on(model, dataset, class_names, steps, engine, views).report()
+    names = _names(dataset, class_names)
+    counting = task.counting(checked_names(names or classes_of(model), model.output_shape[-1], classes_of(model)))
+    for outputs, labels in _answered(model, dataset, steps, engine, views):
+        found = Answers.of(outputs, labels, names, task, classes_of(model))
+        counting.add(found.outputs, found.labels)
+    return counting.report()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,20 +112,8 @@ class Answers:
         views: str | Views | None = None,
     ) -> Answers:
         """Asks a model. The arguments are those of `evaluate`."""
-        if len(getattr(model, "outputs", None) or [None]) > 1:
-            check_one_way(model)
-        check_range(model, getattr(dataset, "pixel_range", None))
-        outputs: list[np.ndarray] = []
-        labels: list[np.ndarray] = []
-        predict = _Predict(model, engine, _batches_in(dataset, steps))
-        for images, batch_labels in batches_of(dataset, model, steps):
-            if not outputs:
-                check_images(images, model)
-            outputs.append(np.asarray(over_views(predict, images, views)))
-            labels.append(batch_labels)
-        if not labels:
-            raise DataError("Expected images to evaluate on. Received: an empty dataset.")
-        names = getattr(dataset, "class_names", None) if class_names is None else class_names
+        outputs, labels = zip(*_answered(model, dataset, steps, engine, views), strict=True)
+        names = _names(dataset, class_names)
         found = joined(labels, UNKNOWN)
         if found.dtype.kind in "OUS":
             names = names or classes_of(model)
@@ -157,6 +153,33 @@ class Answers:
     def report(self) -> Report | ValuesReport:
         """Compares outputs with labels."""
         return self.task.report(self.outputs, self.labels, self.names)
+
+
+def _answered(
+    model: keras.Model, dataset: Any, steps: int | None, engine: str, views: str | Views | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields the outputs of a model and the labels, batch by batch.
+
+    Raises:
+        InputError: if the model or the dataset has another form.
+        DataError: if there are no images.
+    """
+    if len(getattr(model, "outputs", None) or [None]) > 1:
+        check_one_way(model)
+    check_range(model, getattr(dataset, "pixel_range", None))
+    predict, empty = _Predict(model, engine, _batches_in(dataset, steps)), True
+    for images, labels in batches_of(dataset, model, steps):
+        if empty:
+            check_images(images, model)
+        empty = False
+        yield np.asarray(over_views(predict, images, views)), labels
+    if empty:
+        raise DataError("Expected images to evaluate on. Received: an empty dataset.")
+
+
+def _names(dataset: Any, class_names: Sequence[str] | None) -> Sequence[str] | None:
+    """Returns the names that labels stand for: those given, or the dataset's; None where neither has any."""
+    return getattr(dataset, "class_names", None) if class_names is None else class_names
 
 
 class _Predict:

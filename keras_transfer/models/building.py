@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import keras
 from keras import KerasTensor, layers
@@ -23,6 +23,7 @@ from keras_transfer.models.backbones.backbone import Backbone, Weights
 from keras_transfer.models.backbones.channels import with_channels
 from keras_transfer.models.backbones.copying import copy_network, end_of_stage, takes_tokens, wrap
 from keras_transfer.models.backbones.finding import find_backbone, is_named
+from keras_transfer.models.decoders import pixel_logits, takes_maps
 from keras_transfer.models.heads import HEADS, Head
 from keras_transfer.models.origins import Origin, name_of, remember
 from keras_transfer.models.pooling import POOLINGS, Pooling, pool
@@ -84,7 +85,9 @@ def build_model(
         pooling: name in `kt.available("pooling")` or a function of a feature map. For networks with one vector for
             each token, of texts or of patches: name in `kt.available("token pooling")` or a function of the vectors and
             the mask of real tokens. None to give each token of a text an answer of its own, such as a tag.
-        head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`.
+        head: name in `kt.available("head")` or a function `(features, num_classes) -> logits`. "linear_maps", "unet",
+            "fpn" and "deeplabv3plus" answer for every pixel, and so does a function of feature maps that is marked by
+            `kt.heads.of_maps`; the pooling is then left out.
         activation: "softmax" (one class an image), "sigmoid" (several labels at once) or "linear" (regression).
         backbone_options: further arguments of the backbone's constructor, such as `{"alpha": 0.25}`.
 
@@ -95,7 +98,8 @@ def build_model(
         last token of a shorter text (`kt.data.from_texts` makes them). The model contains the backbone's preprocessing.
         Its layer `features` returns the pooled vector `(batch, channels)`, or with head="multilayer" the averages of
         all stages, its last layer `predictions` the output, float32 `(batch, num_classes)`. With pooling=None both have
-        the axis of the tokens between these two.
+        the axis of the tokens between these two. With a head for every pixel `features` is the last feature map, and
+        the output `(batch, height, width, num_classes)`.
 
     Raises:
         InputError: if a name is unknown, the image size is below the backbone's minimum, or the file of weights does
@@ -143,29 +147,7 @@ def build_model(
         inputs = keras.Input((heard.samples,), name="waveforms", dtype="float32")
         preprocess = heard.before(part.preprocess, size, of_sounds=part.sound is not None)
     feature_map = _lay(network, replace(part, preprocess=preprocess), inputs, heard if part.sound else None)
-    # the features
-    gather = getattr(apply_head, "gather", None)
-    if len(feature_map.shape) not in (2, 3, 4):
-        raise InputError(
-            "Expected a backbone that returns a feature map (batch, height, width, channels), vectors (batch, length, "
-            f"channels) or a vector (batch, channels). Received: shape {feature_map.shape}."
-        )
-    if pooling is None and (not takes_tokens(network) or gather is not None):
-        raise InputError(
-            "Expected pooling=None with an encoder of texts, and a head that takes the vector of a token. Received: "
-            f"{name_of(part.network)!r} with head={name_of(head)!r}."
-        )
-    if None in size and name_of(pooling) == "flatten":
-        raise InputError(
-            "Expected a pooling that gives vectors of one length. Received: 'flatten' with any image size."
-        )
-    features = pool(feature_map, pooling, gather)
-    # the head
-    logits = apply_head(features, num_classes)
-    expected = (*features.shape[:-1], num_classes)
-    if tuple(logits.shape) != expected:
-        said = ", ".join(str(side or name) for side, name in zip(expected, _SIDES[len(expected)], strict=True))
-        raise InputError(f"Expected a head that returns ({said}). Received: shape {logits.shape}.")
+    logits = _logits(feature_map, pooling, apply_head, num_classes, of_tokens=takes_tokens(network))
     predictions = layers.Activation(activation, dtype="float32", name="predictions")(logits)
     model = keras.Model(inputs, predictions, name=backbone if is_named(backbone) else "classifier")
     named = name_of(part.network) if isinstance(backbone, Backbone) else name_of(backbone)
@@ -174,12 +156,51 @@ def build_model(
         Origin(
             named,
             _weights_origin(weights, part),
-            "none" if pooling is None else name_of(pooling),
+            "none" if pooling is None or takes_maps(apply_head) else name_of(pooling),
             name_of(head),
             dict(backbone_options or {}),
         ),
     )
     return model
+
+
+def _logits(
+    feature_map: KerasTensor, pooling: str | Pooling | None, head: Head, num_classes: int, *, of_tokens: bool
+) -> KerasTensor:
+    """Returns what a head gives for a backbone's output, and names what it takes `features`.
+
+    Raises:
+        InputError: if output, pooling and head do not fit.
+    """
+    if len(feature_map.shape) not in (2, 3, 4):
+        raise InputError(
+            "Expected a backbone that returns a feature map (batch, height, width, channels), vectors (batch, length, "
+            f"channels) or a vector (batch, channels). Received: shape {feature_map.shape}."
+        )
+    if takes_maps(head):
+        if pooling not in (None, "avg"):
+            raise InputError(
+                f"Expected no `pooling` with head={name_of(head)!r}, which takes maps. Received: {pooling!r}."
+            )
+        features = layers.Identity(name="features", dtype=feature_map.dtype)(feature_map)
+        return pixel_logits(features, cast(Any, head), num_classes)
+    gather = getattr(head, "gather", None)
+    if pooling is None and (not of_tokens or gather is not None):
+        raise InputError(
+            "Expected pooling=None with an encoder of texts, and a head that takes the vector of a token. Received: "
+            f"output {feature_map.shape} with head={name_of(head)!r}."
+        )
+    if None in feature_map.shape[1:] and not of_tokens and name_of(pooling) == "flatten":
+        raise InputError(
+            "Expected a pooling that gives vectors of one length. Received: 'flatten' with any image size."
+        )
+    features = pool(feature_map, pooling, gather)
+    logits = head(features, num_classes)
+    expected = (*features.shape[:-1], num_classes)
+    if tuple(logits.shape) != expected:
+        said = ", ".join(str(side or name) for side, name in zip(expected, _SIDES[len(expected)], strict=True))
+        raise InputError(f"Expected a head that returns ({said}). Received: shape {logits.shape}.")
+    return logits
 
 
 def _size(image_size: int | tuple[Any, Any] | None, part: Backbone) -> tuple[Any, Any]:

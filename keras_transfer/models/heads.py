@@ -1,21 +1,39 @@
 """Heads: the layers from the vector `features` to one number for each class, before the activation.
 
 A head is a function `(features, num_classes) -> logits` that uses Keras layers. Its attribute `gather`, if it has
-one, makes `features` of the pooled vector, such as by adding what earlier stages give.
+one, makes `features` of the pooled vector, such as by adding what earlier stages give. Heads that are marked by
+`of_maps` answer for every pixel and take feature maps in place of a vector; see `decoders`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 from keras import KerasTensor, constraints, layers, regularizers
 
 from keras_transfer._checks import unknown
 from keras_transfer._registry import Registry
+from keras_transfer.models.decoders import deeplabv3plus, fpn, linear_maps, of_maps, takes_maps, unet
 from keras_transfer.models.stages import TAP, averaged, ends_of_stages
 
 Head = Callable[[KerasTensor, int], KerasTensor]
 HEADS: Registry[Head] = Registry("head", callable, "a function (features, num_classes) -> logits")
+
+__all__ = [
+    "HEADS",
+    "Head",
+    "cosine",
+    "deeplabv3plus",
+    "fpn",
+    "linear",
+    "linear_maps",
+    "mlp",
+    "multilayer",
+    "of_maps",
+    "takes_maps",
+    "unet",
+]
 
 
 @HEADS.register("linear")
@@ -111,3 +129,7 @@ def cosine(features: KerasTensor, num_classes: int, scale: float = 16.0) -> Kera
     cosines = classes(direction)
     classes.kernel.assign(unit(classes.kernel))  # Keras applies a constraint only after the first update
     return layers.Rescaling(scale, dtype="float32", name="logits")(cosines)
+
+
+for _decoder in (linear_maps, unet, fpn, deeplabv3plus):
+    HEADS.register(_decoder.__name__)(cast(Any, _decoder))

@@ -5,8 +5,10 @@ export, the other runtimes and adaptation ask the task and decide nothing themse
 """
 
 from keras_transfer.tasks.classification import Classification
+from keras_transfer.tasks.mask_report import MaskReport
 from keras_transfer.tasks.regression import Regression
 from keras_transfer.tasks.report import Report
+from keras_transfer.tasks.segmentation import Segmentation
 from keras_transfer.tasks.several_labels import UNKNOWN, SeveralLabels
 from keras_transfer.tasks.spans import Span
 from keras_transfer.tasks.tag_report import TagReport
@@ -18,8 +20,10 @@ __all__ = [
     "TASKS",
     "UNKNOWN",
     "Classification",
+    "MaskReport",
     "Regression",
     "Report",
+    "Segmentation",
     "SeveralLabels",
     "Span",
     "TagReport",

@@ -4,57 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer._checks import DataError
-from keras_transfer.tasks.classification import Classification
+from keras_transfer.tasks.places import PLACE, OnePerPlace, known_places
 from keras_transfer.tasks.several_labels import UNKNOWN
 from keras_transfer.tasks.spans import OUTSIDE, mark_spans, require_seqeval
 from keras_transfer.tasks.tag_report import TagReport
-from keras_transfer.tasks.task import SMALLEST, TASKS, Task
-
-_WORD = Classification()  # what the tag of a single word is
+from keras_transfer.tasks.task import TASKS
 
 
-class Tagging(Task):
+class Tagging(OnePerPlace):
     """One tag a word. Outputs are float `(count, length, num_tags)`, probabilities that sum to 1 for each token.
 
     Labels are int `(count, length, 1)`: the tag of a word at its first token, and -1 at other tokens, at those that
-    begin and end a text, and where there is none. Those are passed over.
+    begin and end a text, and where there is none.
     """
 
     name = "tagging"
-    activation = "softmax"
     axes = 1
     described = "one tag for each word of"
     form = "integers from 0, or -1 for none ({count}, length, 1)"
     said_of_labels = "one tag a word"
-    fewest_outputs = 2
     limits = ("A word is what stands between blanks; one that touches a comma is tagged together with it.",)
-
-    def has_form(self, labels: np.ndarray) -> bool:
-        return labels.ndim == 3 and labels.shape[-1] == 1 and labels.dtype.kind in "iu"
-
-    def standardised(self, labels: np.ndarray) -> np.ndarray:
-        if labels.min(initial=0) < UNKNOWN:
-            raise DataError(f"Expected `labels` {self.form.format(count=len(labels))}. Received: {labels.min()}.")
-        return labels.astype(np.int64)
-
-    def counts(self, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, int]:
-        """Returns the number of words with each tag."""
-        return _WORD.counts(labels[labels != UNKNOWN], class_names)
 
     def in_words(self, label: np.ndarray, class_names: Sequence[str]) -> tuple[str, ...]:
         """Returns the tags in a text, each once, in their order; "O" only where there is no other."""
         return _different([class_names[int(tag)] for tag in label.ravel() if tag != UNKNOWN])
 
-    def loss(self, labels: tf.TensorSpec | None = None) -> keras.losses.Loss:
-        return keras.losses.SparseCategoricalCrossentropy(ignore_class=UNKNOWN)
-
     def report(self, outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> TagReport:
-        of_words = _WORD.report(*_of_words(outputs, labels), class_names)
+        of_words = PLACE.report(*known_places(outputs, labels), class_names)
         metrics = dict(of_words.metrics)
         spans: dict[str, dict[str, float]] = {}
         if mark_spans(class_names):
@@ -62,17 +41,6 @@ class Tagging(Task):
             metrics |= overall
         found = {**vars(of_words), "metrics": metrics}
         return TagReport(**found, texts=len(labels), spans=spans)
-
-    def logits(self, outputs: np.ndarray) -> np.ndarray:
-        return np.log(np.maximum(outputs.astype(np.float64), SMALLEST))
-
-    def outputs(self, logits: np.ndarray) -> np.ndarray:
-        from scipy.special import softmax
-
-        return softmax(logits, axis=-1)
-
-    def log_loss(self, logits: np.ndarray, labels: np.ndarray, smoothing: float = 0.0) -> float:
-        return _WORD.log_loss(*_of_words(logits, labels), smoothing)
 
     def answer(self, outputs: tf.Tensor, class_names: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the tag of each word and its probabilities; where outputs are all 0 there is none: -1 and ""."""
@@ -84,29 +52,6 @@ class Tagging(Task):
     def found(self, outputs: np.ndarray, class_names: Sequence[str]) -> tuple[str, ...]:
         there = outputs[outputs.any(axis=-1)]
         return _different([class_names[int(tag)] for tag in there.argmax(axis=-1)])
-
-    def mean_difference(self, differences: np.ndarray) -> float:
-        """Returns the mean over tokens of the total variation distance, half the sum of the differences."""
-        return float(differences.sum(axis=-1).mean() / 2)
-
-    def agreement(self, outputs: np.ndarray, expected: np.ndarray) -> float:
-        """Returns the share of tokens with the same tag."""
-        there = expected.any(axis=-1)
-        return float((outputs.argmax(axis=-1) == expected.argmax(axis=-1))[there].mean())
-
-    def accuracy(self, outputs: np.ndarray, labels: np.ndarray) -> float:
-        """Returns the share of words whose tag is right."""
-        return _WORD.accuracy(*_of_words(outputs, labels))
-
-
-def _of_words(outputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns outputs `(words, num_tags)` and labels `(words,)` where there is a tag."""
-    if labels.ndim != 3 or outputs.shape[:-1] != labels.shape[:-1]:
-        raise DataError(f"Expected labels {(*outputs.shape[:-1], 1)}. Received: shape {labels.shape}.")
-    known = labels[..., 0] != UNKNOWN
-    if not known.any():
-        raise DataError("Expected words with a tag. Received: none.")
-    return outputs[known], labels[..., 0][known]
 
 
 def _spans(

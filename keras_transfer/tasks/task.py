@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import keras
 import numpy as np
@@ -16,6 +16,18 @@ from keras_transfer.tasks.report import Report
 from keras_transfer.tasks.values_report import ValuesReport
 
 SMALLEST = float(np.finfo(np.float32).tiny)  # probability whose logarithm is taken
+
+
+class Counting(Protocol):
+    """Makes a report batch by batch."""
+
+    def __init__(self, class_names: Sequence[str]): ...
+
+    def add(self, outputs: np.ndarray, labels: np.ndarray) -> None:
+        """Adds a batch of outputs and labels."""
+
+    def report(self) -> Report | ValuesReport:
+        """Returns what was counted."""
 
 
 class Task(ABC):
@@ -36,8 +48,9 @@ class Task(ABC):
         fewest_outputs: the smallest number of outputs a model can have.
         needs_classes: whether data must have two classes or more.
         axes: of the outputs between those of the examples and of the classes: 0 for one answer an example, 1 for one
-            answer a token.
+            answer a token, 2 for one a pixel.
         limits: what a reader of a model card must not conclude, in sentences.
+        counting: makes the report batch by batch, of the names of the outputs; None where all outputs are kept.
     """
 
     name: ClassVar[str]
@@ -51,6 +64,7 @@ class Task(ABC):
     needs_classes: ClassVar[bool] = True
     axes: ClassVar[int] = 0
     limits: ClassVar[tuple[str, ...]] = ()
+    counting: ClassVar[type[Counting] | None] = None
 
     # labels
 

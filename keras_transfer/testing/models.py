@@ -17,10 +17,10 @@ _CLASSES, _SIDE = 3, 16
 
 
 def check_head(head: str | Head) -> None:
-    """Checks that a head returns a number for each class, learns, and reloads with Keras alone.
+    """Checks that a head returns a number for each class, of an image or a pixel, learns, and reloads with Keras alone.
 
     Args:
-        head: name, or a function `(features, num_classes) -> logits`.
+        head: name, or a function `(features, num_classes) -> logits`; or one of feature maps (see `kt.heads.of_maps`).
 
     Raises:
         BrokenContract: if it does not.
@@ -59,9 +59,11 @@ def _check(model: keras.Model) -> None:
     images = np.random.default_rng(0).uniform(0, 255, (6, _SIDE, _SIDE, 3)).astype("float32")
     require(model.output.dtype == "float32", "outputs in float32", model.output.dtype)
     model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
+    places = model.output_shape[1:-1]  # none, or those of pixels
+    labels = np.arange(6).reshape(6, *(1 for _ in places)) % _CLASSES + np.zeros((6, *places), int)
     before = [np.array(weight) for weight in model.trainable_weights]
     try:
-        model.fit(images, np.arange(6) % _CLASSES, epochs=3, verbose=0)
+        model.fit(images, labels, epochs=3, verbose=0)
     except ValueError as error:
         require(False, "weights that training moves", str(error).splitlines()[0])
     moved = [np.array_equal(old, new) for old, new in zip(before, model.trainable_weights, strict=True)]

@@ -16,6 +16,12 @@ from keras_transfer.models.saving import check_file
 from keras_transfer.models.stages import check_one_way, stages
 from keras_transfer.tasks import TASKS, Classification, SeveralLabels, task_of_labels, task_of_model
 
+_ANSWERS = (  # by the axes of a task: what gives its answers, and what they are
+    ("a head for one answer an example, such as head='linear'", "one answer an example"),
+    ("pooling=None", "an answer a token"),
+    ("a head for every pixel, such as head='fpn'", "an answer a pixel"),
+)
+
 
 def check_fit(model: keras.Model, data: LabelledData) -> None:
     """Raises InputError unless the data has the model's classes and takes its form."""
@@ -69,9 +75,9 @@ def check_labels(model: keras.Model, data: LabelledData) -> None:
     """Raises InputError unless labels and activation mean the same; Keras would fail late or, worse, broadcast."""
     wanted, built = task_of_labels(data.splits["train"].labels), task_of_model(model)
     if built is None or built.axes != wanted.axes:
-        needed, given = ("pooling=None", "vector") if wanted.axes else ("a pooling", "token")
+        has = "none that is known" if built is None else f"one with {_ANSWERS[built.axes][1]}"
         raise InputError(
-            f"Expected a model built with {needed} for {wanted.said_of_labels}. Received: one with an answer a {given}."
+            f"Expected a model built with {_ANSWERS[wanted.axes][0]} for {wanted.said_of_labels}. Received: {has}."
         )
     if built is not wanted and not yes_or_no(model, data):
         activation = model.get_layer("predictions").activation.__name__

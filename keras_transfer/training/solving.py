@@ -29,6 +29,7 @@ from keras_transfer.training.options import Options
 from keras_transfer.training.segments import SolvedSegment
 from keras_transfer.training.unfreezing import UnfreezeSchedule
 
+_SHOWN = 6  # names of layers in a message
 _ROWS = 1024  # that are evaluated at once
 _IDLE = (keras.layers.Dropout, keras.layers.Identity, keras.layers.InputLayer)  # that change nothing in inference
 _COSINE = (keras.layers.UnitNormalization, keras.layers.Dense, keras.layers.Rescaling)
@@ -220,8 +221,13 @@ def _dense_of(model: keras.Model) -> keras.layers.Dense:
         return next(layer for layer in inner if isinstance(layer, keras.layers.Dense))
     raise InputError(
         "Expected a head that is linear in the features, to solve it: one dense layer, as head='linear' is. "
-        f"Received: {[layer.name for layer in layers]}. Train it by another schedule, such as 'feature_extraction'."
+        f"Received: {_named(layers)}. Train it by another schedule, such as 'feature_extraction'."
     )
+
+
+def _named(operations: Sequence[keras.Operation]) -> str:
+    names = [each.name for each in operations if isinstance(each, keras.layers.Layer)]
+    return f"{names[:_SHOWN]}{' and more' if len(names) > _SHOWN else ''}"
 
 
 def _is_plain(layer: keras.layers.Dense) -> bool:

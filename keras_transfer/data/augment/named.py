@@ -17,6 +17,15 @@ import tensorflow as tf
 
 from keras_transfer._checks import InputError, unknown
 from keras_transfer._registry import Registry
+from keras_transfer.data.augment.moves import (
+    mirrored,
+    moved_lightly,
+    moved_strongly,
+    moved_upright,
+    moves,
+    stays,
+    turned,
+)
 from keras_transfer.data.augment.seeded_layers import Augmentation, Mixing, SeededLayer, copy_of, mixing_by
 from keras_transfer.data.augment.trivial import OneOfLayers, trivial_layers
 
@@ -33,33 +42,35 @@ MIXINGS.register("cutmix")(lambda: keras.layers.CutMix(factor=1.0))
 
 
 @AUGMENTATIONS.register("none")
+@moves(stays)
 def none(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Leaves the image as it is."""
     return image
 
 
 @AUGMENTATIONS.register("light")
+@moves(moved_lightly)
 def light(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Flips left and right, and crops to 70% of the area or more."""
-    seeds = tf.random.split(seed, 2)
-    return _random_crop(tf.image.stateless_random_flip_left_right(image, seeds[0]), 0.7, seeds[1])
+    return moved_lightly(image, seed)
 
 
 @AUGMENTATIONS.register("mirror")
+@moves(mirrored)
 def mirror(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Shows the image and its mirror image in turn, one epoch after the other. With `Cache(views=2)` both are kept.
 
     In a list it is so as the first part alone; elsewhere it is drawn which of both is shown.
     """
-    use = tf.bitwise.right_shift(tf.cast(seed[0], tf.int64), tf.constant(32, tf.int64))  # see `augmented`
-    return tf.where(use % 2 == 1, tf.reverse(image, [1]), image)
+    return mirrored(image, seed)
 
 
 @AUGMENTATIONS.register("strong")
+@moves(moved_strongly)
 def strong(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Flips left and right, crops to 35% of the area or more, and changes brightness, contrast and colour."""
     seeds = tf.random.split(seed, 6)
-    image = _random_crop(tf.image.stateless_random_flip_left_right(image, seeds[0]), 0.35, seeds[1])
+    image = moved_strongly(image, seed)
     image = tf.image.stateless_random_brightness(image / 255, 0.2, seeds[2])
     image = tf.image.stateless_random_contrast(image, 0.7, 1.3, seeds[3])
     image = tf.image.stateless_random_saturation(tf.clip_by_value(image, 0, 1), 0.6, 1.4, seeds[4])
@@ -68,34 +79,31 @@ def strong(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 @AUGMENTATIONS.register("upright")
+@moves(moved_upright)
 def upright(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Crops to 80% of the area or more and changes light a little, and never flips or turns.
 
     For images in which left and right or up and down mean something: X-rays, writing, signs, dials.
     """
     seeds = tf.random.split(seed, 3)
-    image = _random_crop(image, 0.8, seeds[0])
+    image = moved_upright(image, seed)
     image = tf.image.stateless_random_brightness(image / 255, 0.1, seeds[1])
     image = tf.image.stateless_random_contrast(image, 0.9, 1.1, seeds[2])
     return tf.clip_by_value(image, 0, 1) * 255
 
 
 @AUGMENTATIONS.register("any_side_up")
+@moves(turned)
 def any_side_up(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Flips both ways and, where the image is square, turns by quarters: all of its eight sides.
 
     For images without an up and a down: from satellites, through microscopes, of parts on a belt.
     """
-    seeds = tf.random.split(seed, 3)
-    image = tf.image.stateless_random_flip_left_right(image, seeds[0])
-    image = tf.image.stateless_random_flip_up_down(image, seeds[1])
-    if image.shape[0] is None or image.shape[0] != image.shape[1]:
-        return image
-    transposed = tf.random.stateless_uniform((), seeds[2]) < 0.5
-    return tf.where(transposed, tf.transpose(image, (1, 0, 2)), image)
+    return turned(image, seed)
 
 
 @AUGMENTATIONS.register("auto")
+@moves(moved_lightly)
 def auto(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Does what `light` does; a recipe decides by itself whether and where it augments."""
     return light(image, seed)
@@ -122,7 +130,7 @@ def find(augment: Augment, named: Registry[Augmentation] = AUGMENTATIONS) -> Aug
     Raises:
         InputError: if no augmentation has that name or a part cannot be called.
     """
-    parts = [_augmentation(part, named) for part in _parts(augment) if not _is_mixing(part)]
+    parts = [_augmentation(part, named) for part in parts_in(augment) if not _is_mixing(part)]
 
     def change(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         for place, part in enumerate(parts):
@@ -154,7 +162,7 @@ def find_mixing(augment: Augment) -> Mixing | None:
     Raises:
         InputError: if something follows it, or there are two.
     """
-    parts = _parts(augment)
+    parts = parts_in(augment)
     places = [place for place, part in enumerate(parts) if _is_mixing(part)]
     if places and places != [len(parts) - 1]:
         raise InputError(f"Expected one mixing of a batch at the end of `augment`. Received: augment={augment!r}.")
@@ -169,7 +177,7 @@ def parts_of(augment: Augment, named: Registry[Augmentation] = AUGMENTATIONS) ->
 
     This is for `identity_of`: with another meaning under its name, an augmentation is another one.
     """
-    return [[part, _meaning(part, named)] if isinstance(part, str) else part for part in _parts(augment)]
+    return [[part, _meaning(part, named)] if isinstance(part, str) else part for part in parts_in(augment)]
 
 
 def _meaning(name: str, named: Registry[Augmentation]) -> Any:
@@ -177,7 +185,8 @@ def _meaning(name: str, named: Registry[Augmentation]) -> Any:
     return found.make if isinstance(found, SeededLayer) else found  # the layer itself is made when it is needed
 
 
-def _parts(augment: Augment) -> list[Any]:
+def parts_in(augment: Augment) -> list[Any]:
+    """Returns the parts of an augmentation in order; one that is no list is its only part."""
     return list(augment) if isinstance(augment, (list, tuple)) else [augment]
 
 
@@ -200,19 +209,3 @@ def _augmentation(part: Any, named: Registry[Augmentation]) -> Augmentation:
             f"Expected an augmentation's name, a function of {one} or a Keras layer. Received: augment={part!r}."
         )
     return lambda image, seed: part(image)
-
-
-def _random_crop(image: tf.Tensor, smallest: float, seed: tf.Tensor) -> tf.Tensor:
-    """Cuts out a random part with about the picture's aspect and resizes it back."""
-    size = tf.shape(image)
-    begin, part, _ = tf.image.stateless_sample_distorted_bounding_box(
-        size,
-        tf.zeros([1, 0, 4]),
-        seed,
-        area_range=(smallest, 1.0),
-        aspect_ratio_range=(0.8, 1.25),
-        use_image_if_no_bounding_boxes=True,
-    )
-    resized = tf.image.resize(tf.slice(image, begin, part), size[:2])
-    resized.set_shape(image.shape)
-    return resized

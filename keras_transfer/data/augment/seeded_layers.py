@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from keras_transfer._keras.generators import replace_generators
 
+_MIXING = (keras.layers.MixUp, keras.layers.CutMix, keras.layers.AugMix)
 Augmentation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 Mixing = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
@@ -40,6 +41,13 @@ class SeededLayer:
             self._layer, self._seeds = self.make(), _SeedsOfOneImage()
             replace_generators(self._layer, self._seeds)
         return self
+
+    @property
+    def moves_masks(self) -> bool:
+        """Whether the layer moves a mask as it does its image."""
+        layer = self.prepare()._layer
+        known = hasattr(layer, "transform_segmentation_masks") or isinstance(layer, keras.layers.Identity)
+        return known and not isinstance(layer, _MIXING)
 
     def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.cast(self.run(image, seed), tf.float32), image.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -44,12 +45,31 @@ class OneOfLayers(SeededLayer):
             self._layers = [layer.prepare() for layer in self.make()]
         return self
 
+    @property
+    def moves_masks(self) -> bool:
+        """Whether each of the layers moves a mask as it does its image."""
+        return all(layer.moves_masks for layer in self.prepare()._layers)
+
     def __call__(self, image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(
+            tf.ensure_shape(self._drawn(seed, lambda layer, own: layer(image, own)), image.shape), 0, 255
+        )
+
+    def run(self, inputs: Any, seed: tf.Tensor) -> Any:
+        """Returns what the layer that is drawn gives for images and masks, which have the form of the inputs."""
+        found = self._drawn(seed, lambda layer, own: _both(layer.run(dict(inputs), own)))
+        return {**found, "images": tf.clip_by_value(found["images"], 0, 255)}
+
+    def _drawn(self, seed: tf.Tensor, call: Callable[[SeededLayer, tf.Tensor], Any]) -> Any:
         layers = self.prepare()._layers
         seeds = tf.random.split(seed, 2)
         drawn = tf.random.stateless_uniform((), seeds[0], maxval=len(layers), dtype=tf.int32)
-        found = tf.switch_case(drawn, [lambda layer=layer: layer(image, seeds[1]) for layer in layers])
-        return tf.clip_by_value(tf.ensure_shape(found, image.shape), 0, 255)
+        return tf.switch_case(drawn, [lambda layer=layer: call(layer, seeds[1]) for layer in layers])
+
+
+def _both(found: Any) -> dict[str, tf.Tensor]:
+    """Returns images and masks in one dtype, as branches of a choice must."""
+    return {name: tf.cast(values, tf.float32) for name, values in found.items()}
 
 
 def trivial_layers() -> list[SeededLayer]:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_transfer._memory import available_memory
-from keras_transfer.data.augment.named import Augmentation, Mixing
+from keras_transfer.data.augment import Mixing
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.kinds import Kind
 from keras_transfer.data.pipelines.fetching import fetched
@@ -116,16 +116,23 @@ def _pixels_by_index() -> tf.lookup.experimental.MutableHashTable:
 
 
 def augmented(
-    images: tf.data.Dataset, change: Augmentation, seed: int, kind: Kind, views: int | None = None
+    images: tf.data.Dataset, change: Any, seed: int, kind: Kind, views: int | None, *, masks: bool
 ) -> tf.data.Dataset:
     """Changes each image by a seed of its own each time it is used: once an epoch, or as its order says.
 
-    With so many views alone, later uses repeat those.
+    Args:
+        images: of `examples_of`.
+        change: an `Augmentation`, what is done to an image; with masks a `MaskChange`, what is done to both.
+        seed: of all changes.
+        kind: what the images are.
+        views: number of uses after which they repeat themselves; None for never.
+        masks: labels are masks, which are changed too.
     """
 
     def apply(image: tf.Tensor, label: tf.Tensor, index: tf.Tensor, use: tf.Tensor, *more: tf.Tensor) -> Any:
         view = use if views is None else use % views
-        changed = change(tf.cast(image, kind.dtype), tf.stack([seed + view * _PER_USE, index]))
+        own, given = tf.stack([seed + view * _PER_USE, index]), tf.cast(image, kind.dtype)
+        changed, label = change(given, label, own) if masks else (change(given, own), label)
         return tf.ensure_shape(tf.cast(changed, kind.dtype), image.shape), label, index, use, *more
 
     return mapped(images, apply)

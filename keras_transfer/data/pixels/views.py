@@ -35,7 +35,8 @@ def over_views(network: Callable[[tf.Tensor], Any], images: tf.Tensor, views: st
     https://arxiv.org/abs/1409.1556, average the probabilities of an image and its mirror image.
 
     Args:
-        network: from images to outputs `(batch, num_outputs)`.
+        network: from images to outputs `(batch, num_outputs)`, or `(batch, height, width, num_outputs)`, which are
+            turned back before they are averaged.
         images: `(batch, height, width, channels)`.
         views: name or function; None for the images as they are.
     """
@@ -49,7 +50,25 @@ def over_views(network: Callable[[tf.Tensor], Any], images: tf.Tensor, views: st
             f"Received: {several!r:.300}"
         )
     outputs = tf.convert_to_tensor(network(tf.concat(several, axis=0)))
+    if outputs.shape.rank == 4:
+        parts = tf.split(outputs, len(several))
+        turned_back = [_turned(part, views, place) for place, part in enumerate(parts)]
+        return tf.reduce_mean(tf.stack(turned_back), axis=0)
     return tf.reduce_mean(tf.reshape(outputs, (len(several), -1, outputs.shape[-1])), axis=0)
+
+
+def _turned(outputs: tf.Tensor, views: str | Views, place: int) -> tf.Tensor:
+    """Turns outputs for every pixel of a view back. Each view by name is a reflection: done twice it is undone.
+
+    Raises:
+        InputError: if the views are a function, which may be undone in another way.
+    """
+    if not isinstance(views, str):
+        raise InputError(
+            f"Expected views by name, {VIEWS.names()}, for one answer a pixel. Received: a function, which this "
+            "package cannot undo."
+        )
+    return VIEWS.find(views)(outputs)[place]
 
 
 def _alike(view: Any, images: tf.Tensor) -> bool:

@@ -12,6 +12,7 @@ from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.classes import with_units
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.masks.arrays import are_masks, masks_of
 from keras_transfer.data.sources.array_forms import as_images, as_labels
 from keras_transfer.data.sources.assembling import Assembly
 
@@ -39,7 +40,8 @@ def from_arrays(
             of images, of one size or of several.
         labels: for one class per image whole numbers `(count,)` or `(count, 1)`, names, or one-hot rows
             `(count, num_classes)`; 0 and 1 `(count, num_labels)` for several labels per image, and -1 for one that is
-            not known; or floats `(count,)` or `(count, num_targets)` for regression.
+            not known; or floats `(count,)` or `(count, num_targets)` for regression. For a class for each pixel numbers
+            of classes `(count, height, width)`, -1 for none, which are resized with the images.
         class_names: name of each class, label or target; by default the numbers or names that occur.
         task: "classification", "several_labels" or "regression", where the labels could be of another one: rows of 0
             and 1 with a single 1 each are taken for one-hot, whole numbers that are floats for regression.
@@ -72,7 +74,10 @@ def from_arrays(
     if encoded and image_size is None:
         raise InputError("Expected an `image_size` for images of several sizes. Received: None.")
     assembly = Assembly(image_size or images.shape[1:3], resize, augment, batch_size, validation_split, seed)
-    found, names = as_labels(labels, len(images), class_names, task)
+    if are_masks(labels) and not encoded:
+        found, names = masks_of(np.asarray(labels), images.shape[:3], assembly.size, resize, class_names)
+    else:
+        found, names = as_labels(labels, len(images), class_names, task)
     examples = Examples(images, found, encoded=encoded)
     if units is not None and examples.task.needs_classes:
         raise InputError(f"Expected no `units` for {examples.task.said_of_labels}. Received: {units!r}.")

@@ -49,9 +49,14 @@ class Assembly:
         check_form(pair(self.image_size), self.resize, self.augment, self.batch_size)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return pair(self.image_size)
+
+    @property
     def side(self) -> int:
         """The longer side of the image size, in pixels."""
-        return max(pair(self.image_size))
+        return max(self.size)
 
     def data(
         self,

@@ -12,9 +12,9 @@ import numpy as np
 
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.formats.format import FormatError
-from keras_transfer.data.sources.listing import SPLIT_NAMES
 from keras_transfer.data.sources.tagged_texts import tagged_data
 from keras_transfer.data.sources.texts import TextForm
+from keras_transfer.data.splitting.names import SPLIT_NAMES
 from keras_transfer.data.text.files import read_text
 from keras_transfer.data.text.tokenizing import find_tokenizer
 from keras_transfer.data.text_data import TextData

@@ -16,17 +16,10 @@ from keras_transfer.data.classes import ordered, written
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import printable
 from keras_transfer.data.formats.naming import file_of
+from keras_transfer.data.splitting.names import SPLIT_NAMES
 
 # what lies beside examples and is none
 _BESIDE = {".txt", ".csv", ".json", ".xml", ".yaml", ".yml", ".md", ".html", ".db", ".ini", ".log", ".xlsx"}
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 
 
 def split_folders(root: Path) -> dict[str, Path]:

@@ -15,8 +15,8 @@ import numpy as np
 from keras_transfer._checks import DataError, InputError, unknown
 from keras_transfer.data.classes import ordered, written
 from keras_transfer.data.sources.cells import class_name_in, is_missing, number_in, row_name, zero_or_one_in
-from keras_transfer.data.sources.listing import SPLIT_NAMES
 from keras_transfer.data.splitting.lists import CLASS_ID, SEPARATOR, read_columns
+from keras_transfer.data.splitting.names import SPLIT_NAMES
 from keras_transfer.tasks import UNKNOWN
 
 # what people call the columns

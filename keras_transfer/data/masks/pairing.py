@@ -1,0 +1,151 @@
+"""Pairing pictures with their masks: which folders hold them, and which files belong together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_transfer._checks import DataError, InputError
+from keras_transfer.data.classes import ordered, written
+from keras_transfer.data.faults import LeftOut
+from keras_transfer.data.files import find_images
+from keras_transfer.data.splitting.names import SPLIT_NAMES
+
+_IMAGES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
+_MASKS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass", "segmentations", "ground_truth", "gt")
+_LISTS = ("ImageSets/Segmentation", "ImageSets/Main")  # below the folder, as PASCAL VOC and CVAT have them
+_ENDINGS = re.compile(r"[-_. ](masks?|labels?|labelids|gt|seg|segmentation|annotation|l)$", re.IGNORECASE)
+_LAYOUTS = (
+    "images/ and masks/, files with the same names in both; train/, val/ and test/ of these, or in these; or "
+    "JPEGImages/, SegmentationClass/ and ImageSets/ of PASCAL VOC"
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and what says what it shows.
+
+    Attributes:
+        image: the picture.
+        masks: one file under "", whose values are classes; or by the name of a class the file that says where it is.
+    """
+
+    image: Path
+    masks: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Pictures with masks.
+
+    Attributes:
+        splits: pairs by split; "train" alone where there are no others.
+        left_out: pictures without a mask, and masks without a picture.
+        classes: names of the folders, where each class has masks of its own; empty where values are classes.
+        legend: a file `labelmap.txt` of CVAT, if there is one.
+    """
+
+    splits: Mapping[str, Sequence[Pair]]
+    left_out: Sequence[LeftOut]
+    classes: tuple[str, ...]
+    legend: Path | None
+
+
+def find_pairs(root: Path) -> Paired:
+    """Finds the pictures and masks below a folder.
+
+    Raises:
+        InputError: if it is no folder.
+        DataError: if it holds no pictures with masks in a layout that is known.
+    """
+    if not root.is_dir():
+        raise InputError(f"Expected a folder of pictures and masks. Received: {str(root)!r}, which is not a folder.")
+    folders = _folders(root)
+    if not folders:
+        held = sorted(path.name for path in root.iterdir())[:8]
+        raise DataError(f"Expected {_LAYOUTS} below {str(root)!r}. Received: a folder that holds {held}.")
+    classes = ordered(
+        written(path.name) for _, masks in folders.values() for path in _subfolders(masks) if find_images(path)
+    )
+    splits: dict[str, list[Pair]] = {}
+    left_out: list[LeftOut] = []
+    for split, (images, masks) in folders.items():
+        splits[split], alone = _paired(images, masks, classes)
+        left_out += alone
+    splits = _listed(root, splits)
+    legend = next((path for path in (root / "labelmap.txt",) if path.is_file()), None)
+    if not splits.get("train"):
+        raise DataError(f"Expected pictures with masks of the same names below {str(root)!r}. Received: none.")
+    return Paired(splits, left_out, classes, legend)
+
+
+def _folders(root: Path) -> dict[str, tuple[Path, Path]]:
+    """Returns the folders of pictures and of masks of each split."""
+    direct = _both(root)
+    if direct is not None:
+        images, masks = (_splits(folder) for folder in direct)
+        together = {split: (images[split], masks[split]) for split in images if split in masks}
+        return together if "train" in together else {"train": direct}
+    found = {split: _both(folder) for split, folder in _splits(root).items()}
+    every = {split: both for split, both in found.items() if both is not None}
+    return every if "train" in every else {}
+
+
+def _both(folder: Path) -> tuple[Path, Path] | None:
+    named = {path.name.lower(): path for path in _subfolders(folder)}
+    images, masks = (next((named[name] for name in names if name in named), None) for names in (_IMAGES, _MASKS))
+    return None if images is None or masks is None else (images, masks)
+
+
+def _splits(folder: Path) -> dict[str, Path]:
+    named = [(SPLIT_NAMES.get(path.name.lower()), path) for path in _subfolders(folder)]
+    return {split: path for split, path in named if split is not None}
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _paired(images: Path, masks: Path, classes: Sequence[str]) -> tuple[list[Pair], list[LeftOut]]:
+    """Returns the pictures of a split with their masks, and the files that have no counterpart."""
+    folders = {written(path.name): path for path in _subfolders(masks)} if classes else {"": masks}
+    pictures = _by_key(images)
+    found = {name: _of_pictures(_by_key(folder), pictures) for name, folder in folders.items()}
+    pairs, left_out = [], []
+    for key, image in pictures.items():
+        own = {name: by_key[key] for name, by_key in found.items() if key in by_key}
+        if own:
+            pairs.append(Pair(image, own))
+        else:
+            left_out.append(LeftOut(image, "has no mask"))
+    for by_key in found.values():
+        left_out += [
+            LeftOut(path, "is a mask without a picture") for key, path in by_key.items() if key not in pictures
+        ]
+    return pairs, left_out
+
+
+def _by_key(folder: Path) -> dict[str, Path]:
+    """Returns the pictures below a folder by their paths without endings."""
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_images(folder)}
+
+
+def _of_pictures(masks: Mapping[str, Path], pictures: Mapping[str, Path]) -> dict[str, Path]:
+    """Returns masks by the keys of their pictures: the same name, or that with an ending such as `_mask`."""
+    return {key if key in pictures else _ENDINGS.sub("", key): path for key, path in masks.items()}
+
+
+def _listed(root: Path, splits: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
+    """Shares the pairs out as the lists of PASCAL VOC say, where there are lists and no folders of splits."""
+    lists = next((root / name for name in _LISTS if (root / name).is_dir()), None)
+    if lists is None or set(splits) != {"train"}:
+        return splits
+    pairs = {pair.image.stem: pair for pair in splits["train"]}
+    named = {SPLIT_NAMES[path.stem.lower()]: path for path in lists.glob("*.txt") if path.stem.lower() in SPLIT_NAMES}
+    chosen = {
+        split: [pairs[Path(name).name] for name in path.read_text(encoding="utf-8").split() if Path(name).name in pairs]
+        for split, path in named.items()
+    }
+    return chosen if chosen.get("train") else splits

@@ -1,0 +1,333 @@
+"""A class for each pixel: from folders of pictures and masks to a model that is trained and judged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from conftest import toy_backbone
+from drawing import write_masks
+from PIL import Image
+
+import keras_transfer as kt
+from keras_transfer.data.masks.fitting import fitted
+from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.models.decoders import takes_maps
+from keras_transfer.models.heads import HEADS
+from keras_transfer.tasks import TASKS
+from keras_transfer.tasks.boundaries import boundary_scores
+
+NAMES = ("ground", "disc", "box")
+DECODERS = [name for name in HEADS.names() if takes_maps(HEADS.find(name))]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_masks(tmp_path_factory.mktemp("masks"), 16)
+
+
+@pytest.fixture(scope="module")
+def masked(folder) -> kt.data.ImageData:
+    return kt.data.from_masks(folder, image_size=(36, 48), class_names=NAMES, batch_size=4)
+
+
+def labels_in(data: kt.data.ImageData) -> dict[str, np.ndarray]:
+    """Returns the masks of the training pictures by their names."""
+    train = data.splits["train"]
+    return {path.rsplit("/", 1)[-1]: mask[..., 0] for path, mask in zip(train.items, train.labels, strict=True)}
+
+
+def test_masks_are_read_as_they_were_drawn(folder, masked):
+    assert masked.task is TASKS.find("segmentation") and masked.class_names == NAMES
+    for name, mask in labels_in(masked).items():
+        drawn = np.array(Image.open(folder / "masks" / name)).astype(int)
+        assert np.array_equal(mask, np.where(drawn == 255, -1, drawn))
+    images, labels = next(iter(masked.train))
+    assert images.shape == (4, 36, 48, 3) and labels.shape == (4, 36, 48, 1) and labels.dtype == tf.int8
+    assert "ground 8" in repr(masked) and "13 images" in repr(masked)
+    assert masked.counts["train"]["disc"] == sum((mask == 1).sum() for mask in labels_in(masked).values())
+    assert len(masked.show(4).axes) == 4
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("size", [(20, 20), (90, 70), (36, 48), (9, 40)])
+def test_masks_are_resized_as_pictures_are(resize, size):
+    """What a pixel shows most of is its class, but near outlines, where several are nearly as much."""
+    mask = np.kron(np.random.default_rng(0).integers(0, 3, (4, 5)), np.ones((12, 13), int)).astype(np.int16)
+    resized = RESIZES.find(resize)(tf.constant(np.eye(3, dtype="float32")[mask]), size).numpy()
+    found = fitted(mask, size, resize, -1)
+    sure = resized.max(axis=-1) > 0.75
+    assert sure.mean() > 0.15 and np.array_equal(found[sure], resized.argmax(axis=-1)[sure])
+    assert (found == -1).any() == (resize == "pad" and (resized.sum(axis=-1) < 0.25).any())
+
+
+MOVING = [
+    *("light", "strong", "upright", "mirror", "any_side_up", "trivial", "randaugment"),
+    keras.layers.RandomRotation(0.1),
+    [keras.layers.RandomTranslation(0.2, 0.2, fill_mode="constant"), "light"],
+]
+
+
+@pytest.mark.parametrize("augment", MOVING, ids=lambda part: getattr(part, "name", str(part)[:12]))
+def test_augmentation_moves_picture_and_mask_together(folder, augment):
+    """The colour at a pixel says what it shows: red is a disc, blue a box, grey the ground."""
+    data = kt.data.from_masks(folder, image_size=(48, 48), class_names=NAMES, batch_size=13, augment=augment)
+    agree = []
+    for _ in range(2):
+        images, labels = (part.numpy() for part in next(iter(data.train)))
+        red, blue = images[..., 0], images[..., 2]
+        shape, shown = labels[..., 0] > 0, (np.abs(red - blue) > 60) & (labels[..., 0] >= 0)
+        assert set(np.unique(labels)) <= {-1, 0, 1, 2} and shape.any()
+        agree.append((shape & shown).sum() / (shape | shown).sum())
+    if augment not in ("trivial", "randaugment"):  # which change colours too
+        assert np.mean(agree) > 0.75
+    assert np.array_equal(*(next(iter(replace(data).train))[1] for _ in range(2)))
+
+
+def test_an_augmentation_that_cannot_move_masks_is_refused(folder):
+    for augment in ("augmix", keras.layers.MixUp(), "cutmix"):
+        with pytest.raises(kt.InputError, match="moves masks|one class an image"):
+            kt.data.from_masks(folder, class_names=NAMES, augment=augment)
+    flipped = kt.data.from_masks(
+        folder, image_size=(36, 48), class_names=NAMES, augment=lambda image, mask: (image[::-1], mask[::-1])
+    )
+    plain = replace(flipped, augment="none")
+    for (one, other), (image, mask) in zip(flipped.in_order("train", epoch=3), plain.in_order("train"), strict=True):
+        assert np.array_equal(one, image[:, ::-1]) and np.array_equal(other, mask[:, ::-1])
+
+
+@pytest.mark.parametrize("head", DECODERS)
+def test_every_decoder_trains_and_tells_shapes(masked, head):
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=(36, 48), head=head)
+    prefix, suffix = kt.split(model, "features")
+    images = np.concatenate([images for images, _ in masked.in_order("validation")])
+    history = kt.fine_tune(model, masked, schedule=(kt.Phase(2, "head", 3e-2), kt.Phase(2, "all", 1e-2)), verbose=0)
+    assert np.allclose(suffix(prefix(images)), model(images), atol=1e-6)
+    report = kt.evaluate(model, masked.validation)
+    best = int(np.argmin(history.history["val_loss"]))
+    assert report.metrics["loss"] == pytest.approx(history.history["val_loss"][best], rel=0.02)
+    assert report.metrics["accuracy"] == pytest.approx(history.history["val_accuracy"][best], abs=1e-5)
+    assert report.images == 3 and report.answers == (np.concatenate(
+        [labels for _, labels in masked.in_order("validation")]) >= 0).sum()  # fmt: skip
+    assert "outlines" in str(report) and report.to_dict()["pictures"] == 3
+    flipped = kt.evaluate(model, masked.validation, views="flip")
+    assert flipped.metrics["loss"] == pytest.approx(report.metrics["loss"], rel=0.5)
+
+
+def trained_by(model: keras.Model, batches, epochs: int) -> list[np.ndarray]:
+    """Returns the weights after plain `fit` of the head on batches, epoch by epoch."""
+    kt.set_trainable(model, "head")
+    loss = TASKS.find("segmentation").loss()
+    model.compile(keras.optimizers.Adam(1e-2), loss)
+    for epoch in range(epochs):
+        for pictures, labels in batches(epoch):
+            model.train_on_batch(pictures, labels)
+    return model.get_weights()
+
+
+@pytest.mark.parametrize("augment", ["none", "light"])
+def test_cached_maps_give_the_same_as_pictures(masked, augment):
+    """Also with two views of each picture, whose masks are moved with them."""
+    data = replace(masked, augment=augment)
+    every = []
+    for _ in range(2):
+        keras.utils.set_random_seed(0)
+        every.append(kt.build_model(toy_backbone(), 3, image_size=(36, 48), head="unet"))
+    cached, plain = every
+    views = {"none": 0, "light": 2}[augment]
+    phases = (kt.Phase(2, "head", 1e-2),)
+    bare = replace(data, splits={"train": data.splits["train"]})
+    kt.fine_tune(cached, bare, schedule=phases, cache=kt.Cache("memory", views=views), verbose=0)
+    shown = replace(bare)
+
+    def batches(epoch: int):
+        shown.start_epoch(epoch)
+        return shown.train
+
+    for one, other in zip(cached.get_weights(), trained_by(plain, batches, 2), strict=True):
+        assert np.allclose(one, other, atol=5e-5)
+
+
+def test_the_report_counts_as_scikit_learn_does():
+    from sklearn.metrics import f1_score, jaccard_score, log_loss
+
+    rng = np.random.default_rng(0)
+    outputs = rng.dirichlet(np.ones(4), (3, 8, 9)).astype("float32")
+    labels = rng.integers(-1, 4, (3, 8, 9, 1)).astype("int8")
+    task = TASKS.find("segmentation")
+    report = task.report(outputs, labels, ("a", "b", "c", "d"))
+    known = labels[..., 0] >= 0
+    true, said = labels[..., 0][known], outputs.argmax(axis=-1)[known]
+    assert report.metrics["mean_iou"] == pytest.approx(jaccard_score(true, said, average="macro"))
+    assert report.metrics["dice"] == pytest.approx(f1_score(true, said, average="macro"))
+    rows = outputs[known] / outputs[known].sum(axis=1, keepdims=True)
+    assert report.metrics["loss"] == pytest.approx(log_loss(true, rows), rel=1e-5)
+    assert [row["iou"] for row in report.per_class.values()] == pytest.approx(jaccard_score(true, said, average=None))
+    of_pixels = TASKS.find("classification").report(outputs[known], true.astype(int), ("a", "b", "c", "d"))
+    for name in ("accuracy", "balanced_accuracy", "brier_score", "calibration_error"):
+        assert report.metrics[name] == pytest.approx(of_pixels.metrics[name], abs=1e-9)
+    in_parts = task.counting(("a", "b", "c", "d"))
+    for start in range(3):
+        in_parts.add(outputs[start : start + 1], labels[start : start + 1])
+    assert in_parts.report().metrics == pytest.approx(report.metrics)
+    with pytest.raises(kt.DataError, match="whole numbers from -1 to 3"):
+        task.report(outputs, labels + 1, ("a", "b", "c", "d"))
+
+
+def test_outlines_are_found_within_two_pixels():
+    mask = np.zeros((1, 20, 20), int)
+    mask[0, 5:15, 5:15] = 1
+    for by, found in ((0, 1.0), (2, 1.0), (5, 0.5)):
+        score = boundary_scores(np.roll(mask, by, axis=2), mask, 2)[0]
+        assert score[1] == pytest.approx(found, abs=0.25 if found < 1 else 1e-9)
+    assert np.isnan(boundary_scores(mask * 0, mask * 0, 2)).all()
+    hidden = np.where(mask == 1, -1, mask)  # where there is no label there is no outline
+    assert np.isnan(boundary_scores(hidden, hidden, 2)).all()
+
+
+def test_forms_of_masks(folder, tmp_path):
+    """Palettes, colours, one mask a class, and what CVAT and PASCAL VOC write are the same masks."""
+    wanted = labels_in(kt.data.from_masks(folder, image_size=(36, 48), class_names=NAMES))
+    colours = np.array([[9, 9, 9], [200, 0, 0], [0, 0, 200], [255, 255, 255]], np.uint8)
+    voc = tmp_path / "voc"
+    for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (voc / name).mkdir(parents=True)
+    stems = sorted(path.stem for path in (folder / "images").iterdir())
+    for stem in stems:
+        mask = np.array(Image.open(folder / "masks" / f"{stem}.png"))
+        picture = (folder / "images" / f"{stem}.png").read_bytes()
+        (voc / "JPEGImages" / f"{stem}.png").write_bytes(picture)
+        indexed = Image.fromarray(mask, "P")
+        indexed.putpalette(np.random.default_rng(0).integers(0, 256, 768).astype(np.uint8).tobytes())
+        indexed.save(voc / "SegmentationClass" / f"{stem}.png")
+        for root in ("coloured", "single"):
+            (tmp_path / root / "train/images").mkdir(parents=True, exist_ok=True)
+            (tmp_path / root / "train/images" / f"{stem}.png").write_bytes(picture)
+        (tmp_path / "coloured/train/masks").mkdir(exist_ok=True)
+        painted = colours[np.minimum(mask, 3)]
+        Image.fromarray(painted).save(tmp_path / "coloured/train/masks" / f"{stem}_mask.png")
+        for number, name in enumerate(NAMES[1:], start=1):
+            (tmp_path / "single/train/masks" / name).mkdir(parents=True, exist_ok=True)
+            if (mask == number).any() and stem != stems[0]:
+                Image.fromarray(mask == number).save(tmp_path / "single/train/masks" / name / f"{stem}.png")
+    (voc / "ImageSets/Segmentation/train.txt").write_text("\n".join(stems[:13]))
+    (voc / "ImageSets/Segmentation/val.txt").write_text("\n".join(stems[13:]))
+    (tmp_path / "coloured/labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\n"
+        + "\n".join(
+            f"{name}:{','.join(map(str, colour))}::" for name, colour in zip(NAMES, colours.tolist(), strict=False)
+        )
+    )
+    size = {"image_size": (36, 48)}
+    voc_data = kt.data.from_masks(voc, class_names=NAMES, **size)
+    assert (
+        list(labels_in(voc_data)) == [f"{stem}.png" for stem in stems[:13]] and len(voc_data.splits["validation"]) == 3
+    )
+    with pytest.warns(kt.DataWarning, match=re.escape("values that are of no class, #ffffff")):
+        cvat = kt.data.from_masks(tmp_path / "coloured", **size)
+    by_value = kt.data.from_masks(
+        tmp_path / "coloured",
+        values=dict(zip(NAMES, map(tuple, colours.tolist()), strict=False)),
+        ignore=(255, 255, 255),
+        **size,
+    )
+    (tmp_path / "coloured/labelmap.txt").unlink()
+    unnamed = kt.data.from_masks(tmp_path / "coloured", **size)
+    assert unnamed.class_names[0] == "#0000c8" and cvat.class_names == by_value.class_names == NAMES
+    with pytest.warns(kt.DataWarning, match="has no mask"):
+        single = kt.data.from_masks(tmp_path / "single", **size)
+    assert single.class_names == ("background", "box", "disc")
+    for data in (voc_data, cvat, by_value):
+        for name, mask in labels_in(data).items():
+            assert name not in wanted or np.array_equal(mask, wanted[name])
+    arrays = kt.data.from_arrays(np.zeros((6, 8, 9, 3), "uint8"), np.arange(6 * 72).reshape(6, 8, 9) % 3, image_size=4)
+    assert arrays.task is TASKS.find("segmentation") and arrays.splits["train"].labels.shape[1:] == (4, 4, 1)
+
+
+def test_bad_masks_are_named(folder, tmp_path):
+    root = write_masks(tmp_path / "bad", 14)
+    (root / "masks/000.png").unlink()
+    (root / "images/001.png").unlink()
+    (root / "masks/002.png").write_bytes(b"no picture")
+    Image.new("L", (9, 9)).save(root / "masks/003.png")
+    (root / "images/004.png").write_bytes((root / "images/004.png").read_bytes()[:60])
+    odd = np.array(Image.open(root / "masks/005.png"))
+    odd[5, 5] = 77
+    Image.fromarray(odd).save(root / "masks/005.png")
+    with pytest.warns(kt.DataWarning) as warned:
+        data = kt.data.from_masks(root, image_size=(36, 48), class_names=NAMES, ignore=[255, 77])
+    said = str(warned[0].message)
+    for part in ("000.png: has no mask", "001.png: is a mask without a picture", "002.png", "9 x 9", "004.png: "):
+        assert part in said
+    assert len(data.left_out) == 5 and sum(map(len, data.splits.values())) == 9
+    with pytest.warns(kt.DataWarning, match="left out|values that are of no class, 77") as warned:
+        kt.data.from_masks(root, image_size=(36, 48), values={"ground": 0, "disc": 1, "box": [2]}, ignore=255)
+    assert "values that are of no class, 77: those of images/005.png. These pixels have no label." in str(
+        warned[1].message
+    )
+    jpeg = write_masks(tmp_path / "jpeg", 4)
+    for path in (jpeg / "masks").iterdir():
+        Image.open(path).point(lambda value: value * 100 % 256).save(path.with_suffix(".jpg"), quality=40)
+        path.unlink()
+    with pytest.raises(kt.DataError, match="JPEG files, which blur values: save them as PNG"):
+        kt.data.from_masks(jpeg, image_size=(36, 48), class_names=NAMES)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"class_names": ["a"]}, "a name for each value of the masks, 0, 1, 2"),
+        ({"values": {"a": 0, "b": 0}}, "none of them twice"),
+        ({"values": {"a": 0, "b": (1, 2, 3)}}, "whole numbers, colours"),
+        ({"values": {"a": "red"}}, "Received: 'red'"),
+        ({"values": {"a": (0, 0, 300)}}, "each in [0, 255]"),
+        ({"class_names": ["a", "b"], "values": {"a": 0}}, "Received: both"),
+        ({"values": {"a": 0}}, "2 or more classes"),
+    ],
+)
+def test_legends_that_do_not_fit_are_refused(folder, options, said):
+    with pytest.raises(kt.KerasTransferError, match=re.escape(said)):
+        kt.data.from_masks(folder, image_size=(36, 48), **options)
+
+
+def test_folders_without_pictures_and_masks_are_refused(tmp_path):
+    with pytest.raises(kt.InputError, match="is not a folder"):
+        kt.data.from_masks(tmp_path / "nowhere")
+    (tmp_path / "images").mkdir()
+    with pytest.raises(kt.DataError, match=re.escape("Received: a folder that holds ['images']")):
+        kt.data.from_masks(tmp_path)
+    (tmp_path / "masks").mkdir()
+    with pytest.raises(kt.DataError, match="pictures with masks of the same names"):
+        kt.data.from_masks(tmp_path)
+
+
+def test_models_and_data_that_do_not_fit_are_refused(masked, arrays):
+    one_answer = kt.build_model(toy_backbone(), 3, image_size=(36, 48))
+    with pytest.raises(kt.InputError, match="head for every pixel"):
+        kt.fine_tune(one_answer, masked, epochs=1, verbose=0)
+    of_pixels = kt.build_model(toy_backbone(), 3, image_size=32, head="fpn")
+    with pytest.raises(kt.InputError, match="one class an image"):
+        kt.fine_tune(of_pixels, arrays, epochs=1, verbose=0)
+    with pytest.raises(kt.InputError, match="Expected no `pooling`"):
+        kt.build_model(toy_backbone(), 3, image_size=32, head="fpn", pooling="max")
+    with pytest.raises(kt.InputError, match="of the size of one of the maps"):
+        kt.build_model(toy_backbone(), 3, image_size=32, head=kt.heads.of_maps(lambda maps, count: maps[2][:, :3]))
+    with pytest.raises(kt.InputError, match="fixed size"):
+        kt.build_model(toy_backbone(), 3, image_size=(None, None), head="fpn")
+    with pytest.raises(kt.InputError, match="to solve it"):
+        kt.fine_tune(of_pixels, masked_like(of_pixels), schedule="solve", verbose=0)
+
+
+def masked_like(model: keras.Model) -> kt.data.ImageData:
+    """Returns data with masks for a model."""
+    _, height, width, _ = model.input_shape
+    return kt.data.from_arrays(
+        np.zeros((6, height, width, 3), "uint8"),
+        np.arange(6 * height * width).reshape(6, height, width) % 3,
+        class_names=NAMES,
+    )
