@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
+import shutil
 from dataclasses import replace
 
 import keras
@@ -12,9 +16,12 @@ import tensorflow as tf
 from conftest import toy_backbone
 from drawing import write_masks
 from PIL import Image
+from typer.testing import CliRunner
 
 import keras_transfer as kt
+from keras_transfer.cli.session import app
 from keras_transfer.data.masks.fitting import fitted
+from keras_transfer.data.pixels.own_size import mask_files
 from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.models.decoders import takes_maps
 from keras_transfer.models.heads import HEADS
@@ -331,3 +338,78 @@ def masked_like(model: keras.Model) -> kt.data.ImageData:
         np.arange(6 * height * width).reshape(6, height, width) % 3,
         class_names=NAMES,
     )
+
+
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+def test_masks_come_back_at_the_size_of_the_picture(resize):
+    """A mask that is resized as a picture, and turned back, is itself, but near outlines and beyond what was kept."""
+    size = (40, 64)
+    mask = np.kron(np.random.default_rng(0).integers(0, 3, (4, 5)), np.ones((20, 17), int))
+    picture = tf.io.encode_png(np.zeros((*mask.shape, 3), np.uint8))
+    shown = RESIZES.find(resize)(tf.constant(np.eye(3, dtype="float32")[mask]), size)
+    (png,) = mask_files(shown[tf.newaxis], picture[tf.newaxis], size, resize).numpy()
+    back = np.array(Image.open(io.BytesIO(png)))
+    inner = np.kron(np.ones((4, 5), bool), np.pad(np.ones((14, 11), bool), 3))
+    kept = back != 255
+    assert back.shape == mask.shape and np.array_equal(back[inner & kept], mask[inner & kept])
+    assert kept.mean() > 0.6 and (resize != "stretch" or kept.all())
+
+
+@pytest.fixture(scope="module")
+def exported(masked, tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=(36, 48), head="unet")
+    kt.fine_tune(model, masked, schedule=(kt.Phase(6, "all", 2e-2),), verbose=0)
+    return model, kt.export(model, tmp_path_factory.mktemp("masks"), data=masked, views="flip")
+
+
+def test_an_export_answers_masks_of_the_pictures_own_size(exported, masked, folder, tmp_path):
+    model, version = exported
+    served = kt.load(version)
+    large = tmp_path / "large.jpg"
+    Image.open(folder / "images/000.png").resize((200, 150)).save(large, quality=95)
+    first, second = served.segment([folder / "images/000.png", large.read_bytes()])
+    assert first.class_ids.shape == (36, 48) and second.class_ids.shape == (150, 200)
+    assert first.class_names == NAMES and sum(second.shares.values()) == pytest.approx(1)
+    pixels = np.array(Image.open(folder / "images/000.png"))[np.newaxis]
+    outputs = served.predict_probabilities(pixels)
+    flipped = (model(pixels) + model(pixels[:, :, ::-1])[:, :, ::-1]) / 2
+    assert np.allclose(outputs, flipped, atol=1e-5)
+    assert np.array_equal(first.class_ids, outputs[0].argmax(axis=-1))
+    assert np.allclose(served.predict_probabilities([folder / "images/000.png"]), outputs, atol=1e-6)
+    small = np.array(Image.fromarray(second.class_ids.astype(np.uint8)).resize((48, 36), Image.Resampling.NEAREST))
+    assert (small == first.class_ids).mean() > 0.9
+    assert "48 x 36: ground" in str(first) and set(first.to_dict()) == {"height", "width", "shares"}
+    assert kt.verify(version).passed and (version / "verification.npz").stat().st_size < 500_000
+    assert "one class for each pixel of a picture" in (version / "model_card.md").read_text()
+    with pytest.raises(kt.InputError, match="use `segment`"):
+        served.predict([large])
+    with pytest.raises(kt.InputError, match="Received: one of segmentation"):
+        served.tag(["a"])
+
+
+def test_the_shell_trains_judges_and_writes_masks(folder, doubles, tmp_path):
+    runner = CliRunner()
+    train = ["train", str(folder), "--weights", "none", "--image-size", "36x48", "--epochs", "2", "--output"]
+    said = runner.invoke(app, [*train, str(tmp_path / "out"), "--batch-size", "4", "--json"])
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout.splitlines()[-1])["class_names"] == ["0", "1", "2"]
+    said = runner.invoke(app, ["evaluate", str(tmp_path / "out"), str(folder), "--json"])
+    report = json.loads(said.stdout.splitlines()[-1])
+    assert report["pictures"] == 16 and 0 <= report["metrics"]["mean_iou"] <= 1
+    (tmp_path / "in/deep").mkdir(parents=True)
+    shutil.copy(folder / "images/000.png", tmp_path / "in/deep/a.png")
+    (tmp_path / "in/bad.png").write_bytes(b"no picture")
+    for _ in range(2):  # the second call has nothing to do but the table
+        said = runner.invoke(
+            app, ["predict", str(tmp_path / "out"), str(tmp_path / "in"), "--output", str(tmp_path / "m")]
+        )
+        assert said.exit_code == 0, said.output
+    assert np.array(Image.open(tmp_path / "m/deep/a.png.png")).shape == (36, 48)
+    bad, good = csv.DictReader((tmp_path / "m/masks.csv").read_text().splitlines())
+    assert "holds no image" in bad["error"] and sum(float(good[name]) for name in "012") == pytest.approx(1, abs=1e-4)
+    assert {path.name for path in (tmp_path / "m").rglob("*")} == {"deep", "a.png.png", "masks.csv"}
+    said = runner.invoke(app, ["predict", str(tmp_path / "out"), str(tmp_path / "in/deep/a.png")])
+    assert "48 x 36: " in said.stdout
+    said = runner.invoke(app, ["train", str(folder), "--quarantine", "x.csv", "--weights", "none"])
+    assert said.exit_code == 2 and "--quarantine, for those in class folders" in said.output

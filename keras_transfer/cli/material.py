@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from keras_transfer.data import ImageData, SoundData
 
 _TABLES = (".csv", ".tsv")
+_DECODER = "fpn"  # the head for masks, where none for pixels is given
+_OF_CLASS_FOLDERS = ("groups", "exclude", "quarantine")
 _OF_IMAGES = ("resize", "quarantine", "keep_copies_together", "image_size")
 
 
@@ -33,10 +35,12 @@ def material(
         InputError: if an option does not belong to the kind, or something cannot be used.
     """
     from keras_transfer.data.by_kind import kind_of_files
+    from keras_transfer.data.masks.pairing import has_masks
 
     table = source.suffix.lower() in _TABLES
     found = kind or ("text" if table else kind_of_files(source).name)
-    ways = {"image": _of_images, "sound": _of_sounds, "text": _of_texts}
+    masked = found == "image" and has_masks(source)
+    ways = {"image": _of_masks if masked else _of_images, "sound": _of_sounds, "text": _of_texts}
     if found not in ways:
         raise InputError(f"Expected --kind image, sound or text. Received: {found!r}.")
     if found != "image":
@@ -58,6 +62,25 @@ def _of_images(source: Path, built: Mapping[str, Any], read: Mapping[str, Any]) 
     # errors in the model's options must show before thousands of files are read
     model = build_model(num_classes=len(class_names(source)), image_size=size, **built)
     return model, from_directory(source, **{**read, "image_size": size})
+
+
+def _of_masks(source: Path, built: Mapping[str, Any], read: Mapping[str, Any]) -> tuple[keras.Model, ImageData]:
+    from keras_transfer.data import from_masks
+    from keras_transfer.models.backbones.finding import default_image_size
+    from keras_transfer.models.building import build_model
+    from keras_transfer.models.decoders import takes_maps
+    from keras_transfer.models.heads import HEADS
+
+    unfit = [f"--{name.replace('_', '-')}" for name in _OF_CLASS_FOLDERS if read[name]]
+    if unfit:
+        raise InputError(
+            f"Expected options for pictures with masks. Received: {', '.join(unfit)}, for those in class folders."
+        )
+    size = read["image_size"] or default_image_size(built["backbone"])
+    names = ("resize", "augment", "batch_size", "validation_split", "seed")
+    masked = from_masks(source, image_size=size, **{name: read[name] for name in names})
+    head = built["head"] if takes_maps(HEADS.find(built["head"])) else _DECODER
+    return build_model(num_classes=masked.num_classes, image_size=size, **{**built, "head": head}), masked
 
 
 def _of_sounds(source: Path, built: Mapping[str, Any], read: Mapping[str, Any]) -> tuple[keras.Model, SoundData]:

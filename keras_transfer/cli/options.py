@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
 
 import typer
 
@@ -12,11 +13,28 @@ NetworkOptions = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Argument of the network, such as alpha=0.75. Repeat for several."),
 ]
+
+
+def _size(written: str) -> int | tuple[int, int]:
+    """Reads one number for both sides, or the height and the width, such as 224x288."""
+    if re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", written) is None:
+        raise typer.BadParameter(f"Expected pixels, such as 224 or 224x288 (height x width). Received: {written!r}.")
+    sides = [int(side) for side in written.split("x")]
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])
+
+
 ImageSize = Annotated[
-    int | None, typer.Option(min=1, help="Height and width in pixels; by default the network's default size.")
+    Any,
+    typer.Option(
+        parser=_size,
+        metavar="PIXELS",
+        help="Height and width, such as 224 or 224x288; by default the network's default size.",
+    ),
 ]
 Resize = Annotated[str, typer.Option(help="How images are resized: crop, pad or stretch.")]
-HeadName = Annotated[str, typer.Option(help="Layers after the pooling: linear, multilayer, mlp or cosine.")]
+HeadName = Annotated[
+    str, typer.Option(help="Layers after the pooling: linear, multilayer, mlp or cosine; for masks fpn, unet, ...")
+]
 ScheduleName = Annotated[str, typer.Option(help="When stages are unfrozen: feature_extraction, gradual, ...")]
 Epochs = Annotated[int, typer.Option(help="Number of epochs of all phases together.")]
 LearningRate = Annotated[float, typer.Option(help="Learning rate of the first phase.")]

@@ -28,7 +28,9 @@ from keras_transfer.cli.session import Json, app, print_json, read_options, say,
 @app.command()
 def train(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="Folder of class folders, or of train/ and val/ with class folders.")],
+    data: Annotated[
+        Path, typer.Argument(help="Folder of class folders, or of images/ and masks/; or train/ and val/ of them.")
+    ],
     backbone: Network = "MobileNetV2",
     weights: Weights = "imagenet",
     backbone_option: NetworkOptions = None,
@@ -84,6 +86,7 @@ def train(
 ) -> None:
     """Train a network on a folder of pictures, recordings or texts, and export it.
 
+    Where the folder holds images/ and masks/, the network learns a class for each pixel, by default with the head fpn.
     Texts may also be a table with the columns text and label, and need --backbone with an encoder of KerasHub.
     """
     with session(as_json) as kt:

@@ -16,7 +16,10 @@ from keras_transfer.cli.session import Json, app, print_json, read_options, say,
 @app.command()
 def evaluate(
     model: Annotated[Path, typer.Argument(help="An exported version, or the folder of versions.")],
-    data: Annotated[Path, typer.Argument(help="Folder of class folders; test/ is used, else val/, else all.")],
+    data: Annotated[
+        Path,
+        typer.Argument(help="Folder of class folders, or of images/ and masks/; test/ is used, else val/, else all."),
+    ],
     plot: Annotated[Path | None, typer.Option(help="Write the confusion matrix to this PNG file.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -33,15 +36,37 @@ def evaluate(
                 raise InputError(f"Expected --plot FILE.png. Received: {str(plot)!r}.")
 
         served = kt.load(model)
-        names, splits, _ = labelled_files(data, max(served.image_size))
-        examples = splits.get("test") or splits.get("validation") or splits["train"]
-        check_names(served.class_names, names)
-        probabilities = served.predict_probabilities(examples.items)
-        report = report_on(probabilities, examples.labels, names, None, served.class_names)
+        if served.description.axes == 2:
+            report = _report_of_masks(served, data)
+        else:
+            names, splits, _ = labelled_files(data, max(served.image_size))
+            examples = splits.get("test") or splits.get("validation") or splits["train"]
+            check_names(served.class_names, names)
+            probabilities = served.predict_probabilities(examples.items)
+            report = report_on(probabilities, examples.labels, names, None, served.class_names)
         say(as_json, str(report))
         if plot is not None:
             report.plot().savefig(plot)
         print_json(as_json, report.to_dict())
+
+
+def _report_of_masks(served: Any, data: Path) -> Any:
+    """Compares the masks of a version with those of a folder, of its test pictures, or of others where it has none."""
+    from dataclasses import replace
+
+    from keras_transfer.data import from_masks
+    from keras_transfer.data.masks.pairing import find_pairs
+    from keras_transfer.insight.evaluation import report_in_parts
+
+    kind = served.kind
+    masked = from_masks(data, image_size=kind.image_size, resize=kind.resize, pixel_range=kind.pixel_range)
+    splits = dict(masked.splits)
+    if "validation" not in find_pairs(data).splits:  # it was held out
+        splits["train"] = splits["train"].followed_by(splits.pop("validation"))
+    chosen = next(name for name in ("test", "validation", "train") if name in splits)
+    batches = replace(masked, splits={**splits, "train": splits[chosen]}).in_order("train")
+    answers = ((served.predict_probabilities(images.numpy()), labels.numpy()) for images, labels in batches)
+    return report_in_parts(answers, masked.class_names, served.description.task, served.class_names)
 
 
 @app.command()
@@ -53,7 +78,10 @@ def predict(
     ],
     output: Annotated[
         Path | None,
-        typer.Option(help="Write the predictions for one folder to this .csv or .parquet file; goes on if stopped."),
+        typer.Option(
+            help="Write the predictions for one folder to this .csv or .parquet file, or masks to this folder; "
+            "goes on if stopped."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -86,7 +114,7 @@ def predict(
             raise InputError(f"Expected {kind.noun} that can be read. Received: {said}.")
         for item in left_out:
             typer.echo(f"left out: {item}", err=True)
-        answer = served.tag if served.description.axes else served.predict
+        answer = (served.predict, served.tag, served.segment)[served.description.axes]
         predictions: Sequence[Any] = answer([str(file) if file in written else file for file in files])
         width = max(len(str(file)) for file in files)
         for file, prediction in zip(files, predictions, strict=True):

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from time import perf_counter
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_transfer._arguments import Part, Whole, takes
-from keras_transfer._checks import DataError
 from keras_transfer._lengths import joined
-from keras_transfer.data.pixels.views import VIEWS, Views, over_views
-from keras_transfer.engines import ENGINE, Runner
-from keras_transfer.engines.choosing import TENSORFLOW
-from keras_transfer.insight.batches import batches_of, check_images
-from keras_transfer.models.origins import check_range, classes_of
-from keras_transfer.models.stages import MODEL, check_one_way
+from keras_transfer.data.pixels.views import VIEWS, Views
+from keras_transfer.engines import ENGINE
+from keras_transfer.insight.asking import answered
+from keras_transfer.models.origins import classes_of
+from keras_transfer.models.stages import MODEL
 from keras_transfer.tasks import (
     TASKS,
     UNKNOWN,
@@ -33,8 +29,6 @@ from keras_transfer.tasks import (
 )
 from keras_transfer.tasks.labels import as_answered, numbers_of, renumbered
 from keras_transfer.tasks.report import checked_names
-
-_WORTH = 6.0  # seconds of work from which another engine is tried
 
 
 @takes(model=MODEL, steps=Whole(1) | None, engine=ENGINE, views=Part(VIEWS) | None)
@@ -77,10 +71,36 @@ def evaluate(
     task = task_of_model(model)
     if task is None or task.counting is None:
         return Answers.on(model, dataset, class_names, steps, engine, views).report()
+    answers = answered(model, dataset, steps, engine, views)
     names = _names(dataset, class_names)
-    counting = task.counting(checked_names(names or classes_of(model), model.output_shape[-1], classes_of(model)))
-    for outputs, labels in _answered(model, dataset, steps, engine, views):
-        found = Answers.of(outputs, labels, names, task, classes_of(model))
+    return report_in_parts(answers, names, task, classes_of(model), model.output_shape[-1])
+
+
+def report_in_parts(
+    answers: Iterable[tuple[np.ndarray, np.ndarray]],
+    class_names: Sequence[str] | None,
+    task: Task,
+    output_names: Sequence[str] | None,
+    outputs: int | None = None,
+) -> Report | ValuesReport:
+    """Returns the report of a task that is counted batch by batch.
+
+    Args:
+        answers: batches of outputs and labels.
+        class_names: name of each class that a label stands for.
+        task: with `counting`.
+        output_names: name of each output; None if they are not known.
+        outputs: number of them; by default that of their names.
+
+    Raises:
+        DataError: if names, labels and outputs do not fit.
+    """
+    if task.counting is None:
+        raise TypeError(f"Expected a task that counts batch by batch. Received: {task.name}.")
+    count = len(output_names or ()) if outputs is None else outputs
+    counting = task.counting(checked_names(class_names or output_names, count, output_names))
+    for given, labels in answers:
+        found = Answers.of(given, labels, class_names, task, output_names)
         counting.add(found.outputs, found.labels)
     return counting.report()
 
@@ -112,7 +132,7 @@ class Answers:
         views: str | Views | None = None,
     ) -> Answers:
         """Asks a model. The arguments are those of `evaluate`."""
-        outputs, labels = zip(*_answered(model, dataset, steps, engine, views), strict=True)
+        outputs, labels = zip(*answered(model, dataset, steps, engine, views), strict=True)
         names = _names(dataset, class_names)
         found = joined(labels, UNKNOWN)
         if found.dtype.kind in "OUS":
@@ -155,67 +175,9 @@ class Answers:
         return self.task.report(self.outputs, self.labels, self.names)
 
 
-def _answered(
-    model: keras.Model, dataset: Any, steps: int | None, engine: str, views: str | Views | None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the outputs of a model and the labels, batch by batch.
-
-    Raises:
-        InputError: if the model or the dataset has another form.
-        DataError: if there are no images.
-    """
-    if len(getattr(model, "outputs", None) or [None]) > 1:
-        check_one_way(model)
-    check_range(model, getattr(dataset, "pixel_range", None))
-    predict, empty = _Predict(model, engine, _batches_in(dataset, steps)), True
-    for images, labels in batches_of(dataset, model, steps):
-        if empty:
-            check_images(images, model)
-        empty = False
-        yield np.asarray(over_views(predict, images, views)), labels
-    if empty:
-        raise DataError("Expected images to evaluate on. Received: an empty dataset.")
-
-
 def _names(dataset: Any, class_names: Sequence[str] | None) -> Sequence[str] | None:
     """Returns the names that labels stand for: those given, or the dataset's; None where neither has any."""
     return getattr(dataset, "class_names", None) if class_names is None else class_names
-
-
-class _Predict:
-    """Outputs of a model, by the engine that is worth it for a number of batches.
-
-    Args:
-        model: the model.
-        engine: that is asked for.
-        batches: number of batches; 0 where it is not known.
-    """
-
-    def __init__(self, model: keras.Model, engine: str, batches: int):
-        self._model, self._engine, self._left = model, engine, batches
-        self._calls = 0
-        self._run = None if engine in ("auto", TENSORFLOW) else Runner(model, 0, engine, None)
-
-    def __call__(self, images: Any) -> np.ndarray:
-        """Returns the outputs for a batch."""
-        if self._run is not None:
-            return self._run(images)[0]
-        begun = perf_counter()
-        found = np.asarray(self._model.predict_on_batch(images))
-        self._calls, self._left = self._calls + 1, self._left - 1
-        # the first call traces; the second tells how long the others will take
-        if self._calls == 2 and self._engine == "auto" and (perf_counter() - begun) * self._left > _WORTH:
-            self._run = Runner(self._model, self._left * len(found), self._engine, None)
-        return found
-
-
-def _batches_in(dataset: Any, steps: int | None) -> int:
-    """Returns the number of batches in a dataset; 0 where it is not known."""
-    if steps is not None:
-        return steps
-    if isinstance(dataset, tf.data.Dataset):
-        return max(int(dataset.cardinality()), 0)
-    return len(dataset) if isinstance(dataset, keras.utils.PyDataset) else 0
 
 
 def report_on(

@@ -20,6 +20,7 @@ from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import below
 from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.engines import ENGINE, Runner
+from keras_transfer.serving.folder_masks import write_masks
 from keras_transfer.serving.loading import ServedModel, load
 
 _CHUNK = 256  # files that are read, answered and written down together
@@ -51,14 +52,17 @@ def predict_folder(
     Args:
         version: folder of an exported version, or of versions; or what `load` returned.
         folder: read at any depth.
-        output: a `.csv` file; or a `.parquet` file, which needs `pip install 'keras-transfer[parquet]'`.
+        output: a `.csv` file; or a `.parquet` file, which needs `pip install 'keras-transfer[parquet]'`. For a version
+            that gives each pixel a class a folder, in which each picture gets a mask: `NAME.png` of its own size,
+            whose values are numbers of classes, and 255 where the model saw nothing; and `masks.csv` with the shares.
         engine: what computes: "tensorflow", "openvino", "onnxruntime", or "auto" for the fastest of those installed
             whose numbers are within 1e-5 of TensorFlow's; see `Cache`.
         verbose: 0 for no progress bar.
 
     Returns:
-        The path of the table. Its columns are `file` (below the folder), `class_name`, `probability` (of that class),
-        `error` (why a file has no answer), then one for each class with its probability, or value.
+        The path of the table, or of the folder of masks. The table's columns are `file` (below the folder),
+        `class_name`, `probability` (of that class), `error` (why a file has no answer), then one for each class with
+        its probability, or value.
 
     Raises:
         InputError: if there are no images, `output` has another ending, or unfinished rows are those of another
@@ -67,11 +71,12 @@ def predict_folder(
     """
     table, root = Path(output).expanduser(), Path(folder).expanduser()
     served = version if isinstance(version, ServedModel) else load(version)
-    if served.description.axes:
-        raise InputError(
-            f"Expected a version with one answer a file. Received: one with {served.description.task.said_of_labels}; "
-            "kt.load(...).tag gives its answers."
-        )
+    if served.description.axes == 1:
+        raise InputError("Expected a version with one answer a file. Received: one that tags words; use `tag`.")
+    if served.description.axes == 2:
+        if not root.is_dir():
+            raise InputError(f"Expected a folder of images. Received: {str(folder)!r}, which is not a folder.")
+        return write_masks(served, root, table, quiet=not verbose)
     if table.suffix not in _TABLE:
         raise InputError(f"Expected `output` to end in .csv or .parquet. Received: {table.name!r}.")
     if table.suffix == ".parquet":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,13 @@ import tensorflow as tf
 
 from keras_transfer._arguments import PATH, Flag, takes
 from keras_transfer._checks import InputError
-from keras_transfer._lengths import joined
-from keras_transfer.serving.contents import read_content, shown
 from keras_transfer.serving.description import read_description
 from keras_transfer.serving.prediction import Prediction
 from keras_transfer.serving.proof.hashes import check_hashes
+from keras_transfer.serving.segmented import SegmentedImage
+from keras_transfer.serving.signed import Examples, Signed, loaded
 from keras_transfer.serving.tagged import TaggedText
 from keras_transfer.serving.versions import find_version
-
-Images = Sequence[str | os.PathLike[str] | bytes]
-
-_BATCH = 32
 
 
 class ServedModel:
@@ -41,10 +37,11 @@ class ServedModel:
         self.description = read_description(path, task)
         self.class_names = self.description.class_names
         self.description.kind.prepare_runtime()
-        self._module = module or _loaded(path)  # kept: without it signatures lose their variables
+        self._module = module or loaded(path)
         self.kind = self.description.kind.served_by(self._decoded)
+        self._signed = Signed(path, self._module, self.kind)
 
-    def predict(self, images: Images | np.ndarray) -> list[Prediction]:
+    def predict(self, images: Examples | np.ndarray) -> list[Prediction]:
         """Predicts the classes of images, or of what else the version takes.
 
         Args:
@@ -57,13 +54,14 @@ class ServedModel:
 
         Raises:
             InputError: if files cannot be read or decoded (the message names them), an array has another shape, or
-                the version tags words; see `tag`.
+                the version tags words or pixels; see `tag` and `segment`.
         """
         if self.description.axes:
-            raise InputError("Expected a version with one answer an example. Received: one that tags words; use `tag`.")
+            use = "tags words; use `tag`" if self.description.axes == 1 else "gives each pixel a class; use `segment`"
+            raise InputError(f"Expected a version with one answer an example. Received: one that {use}.")
         return self.predictions(self.predict_probabilities(images))
 
-    def tag(self, texts: Images) -> list[TaggedText]:
+    def tag(self, texts: Examples) -> list[TaggedText]:
         """Tags the words of texts.
 
         Args:
@@ -75,12 +73,33 @@ class ServedModel:
         Raises:
             InputError: if files cannot be read, or the version does not tag words.
         """
-        if not self.description.axes:
+        if self.description.axes != 1:
             raise InputError(f"Expected a version that tags words. Received: one of {self.description.task.name}.")
         if isinstance(texts, np.ndarray) and texts.dtype.kind in "uif":
             raise InputError("Expected texts. Received: an array of tokens, which `predict_probabilities` takes.")
         words, outputs = self.outputs_of(texts, "serving_default", ["words", self.description.output], [])
         return [TaggedText.of(*row, self.class_names) for row in zip(words, outputs, strict=True)]
+
+    def segment(self, images: Examples) -> list[SegmentedImage]:
+        """Gives each pixel of images a class.
+
+        Args:
+            images: a list of file paths or of the bytes of files, also mixed.
+
+        Returns:
+            A mask for each image, of its own size, in the same order.
+
+        Raises:
+            InputError: if files cannot be read or decoded, or the version has no answer for each pixel.
+        """
+        if self.description.axes != 2:
+            raise InputError(
+                f"Expected a version that gives each pixel a class. Received: one of {self.description.task.name}."
+            )
+        if isinstance(images, np.ndarray) and images.dtype.kind in "uif":
+            raise InputError("Expected files of images. Received: an array, which `predict_probabilities` takes.")
+        (masks,) = self.outputs_of(images, "serving_default", ["mask_bytes"], [])
+        return [SegmentedImage.of(mask, self.class_names) for mask in masks]
 
     def predictions(self, outputs: np.ndarray) -> list[Prediction]:
         """Returns the predictions that outputs stand for, float32 `(batch, num_classes)`."""
@@ -108,7 +127,7 @@ class ServedModel:
         answer = tf.function(lambda batch: [signature(**{tensor: batch})[output]])
         return answer.get_concrete_function(self.kind.batch_spec)
 
-    def predict_probabilities(self, images: Images | np.ndarray) -> np.ndarray:
+    def predict_probabilities(self, images: Examples | np.ndarray) -> np.ndarray:
         """Returns the outputs for images as an array.
 
         Args:
@@ -116,18 +135,20 @@ class ServedModel:
 
         Returns:
             float32 `(batch, num_classes)`, in the order of `class_names`: probabilities in [0, 1], or values for
-            regression; `(batch, words, num_classes)` of a version that tags words, 0 where there is no word.
+            regression; `(batch, words, num_classes)` of a version that tags words, 0 where there is no word; and
+            `(batch, height, width, num_classes)` of one that gives each pixel a class, of the size the network sees.
 
         Raises:
             InputError: as in `predict`.
         """
         output = self.description.output
         if self.task is None:
-            return self.outputs_of(images, "serving_default", [output], [output])[0]
+            signature = output if self.description.task.apart else "serving_default"
+            return self.outputs_of(images, signature, [output], [output])[0]
         return self.outputs_of(images, self.task, [output], [f"{self.task}_{output}"])[0]
 
     def outputs_of(
-        self, images: Images | np.ndarray, signature: str, of_files: Sequence[str], of_arrays: Sequence[str]
+        self, images: Examples | np.ndarray, signature: str, of_files: Sequence[str], of_arrays: Sequence[str]
     ) -> list[np.ndarray]:
         """Returns several outputs for images.
 
@@ -148,10 +169,10 @@ class ServedModel:
                     f"Expected {tensor} (batch, {sizes}){self.kind.range_said}. Received: shape {images.shape}."
                 )
             given = images.astype(self.kind.dtype.as_numpy_dtype)
-            return self._answer(f"predict_{tensor}", of_arrays, **{tensor: given})
-        return self._answer_files(signature, of_files, images)
+            return self._signed.of_arrays(f"predict_{tensor}", of_arrays, **{tensor: given})
+        return self._signed.of_files(signature, of_files, images)
 
-    def features(self, images: Images) -> np.ndarray:
+    def features(self, images: Examples) -> np.ndarray:
         """Returns the embedding of each image: the vector that is the input of the head.
 
         Args:
@@ -163,9 +184,9 @@ class ServedModel:
         Raises:
             InputError: if the model has no layer `features`, or a file cannot be read or decoded.
         """
-        return self._answer_files("features", ["features"], images)[0]
+        return self._signed.of_files("features", ["features"], images)[0]
 
-    def heat_maps(self, images: Images, class_ids: Sequence[int] | None = None) -> np.ndarray:
+    def heat_maps(self, images: Examples, class_ids: Sequence[int] | None = None) -> np.ndarray:
         """Returns a heat map for each image: how much each region contributes to the output of a class.
 
         See `kt.grad_cam` for the method.
@@ -185,53 +206,11 @@ class ServedModel:
         if wanted.shape != (len(images),) or not ((wanted >= -1) & (wanted < len(self.class_names))).all():
             last = len(self.class_names) - 1
             raise InputError(f"Expected a class from 0 to {last} for each image. Received: class_ids={class_ids!r}.")
-        return self._answer_files("explain", ["heat_maps"], images, class_ids=wanted.astype(np.int64))[0]
+        return self._signed.of_files("explain", ["heat_maps"], images, class_ids=wanted.astype(np.int64))[0]
 
     def _decoded(self, content: tf.Tensor) -> tf.Tensor:
         kind = self.description.kind
         return self._module.signatures[kind.decoder](**{kind.content: content})[kind.tensor]
-
-    def _answer_files(
-        self, signature: str, outputs: Sequence[str], images: Images | np.ndarray, **others: np.ndarray
-    ) -> list[np.ndarray]:
-        if signature not in self._module.signatures:
-            raise InputError(
-                f"Expected a version with the signature {signature!r}. Received: {str(self.path)!r} with "
-                f"{sorted(self._module.signatures)}."
-            )
-        if isinstance(images, (str, bytes, os.PathLike)):
-            one = self.kind.noun.removesuffix("s")
-            raise InputError(f"Expected a list of {self.kind.noun}. Received: {shown(images)}; write [{one}].")
-        encoded = [read_content(image, self.kind) for image in images]
-        try:
-            return self._answer(signature, outputs, **{self.kind.content: np.array(encoded, dtype=object)}, **others)
-        except tf.errors.InvalidArgumentError as error:
-            raise self._undecodable(images, encoded) from error
-
-    def _answer(self, signature: str, outputs: Sequence[str], **inputs: np.ndarray) -> list[np.ndarray]:
-        function = self._module.signatures[signature]
-        (count,) = {len(values) for values in inputs.values()}
-        batches = [slice(start, start + _BATCH) for start in range(0, count, _BATCH)]
-        answers = [
-            function(**{name: tf.constant(values[batch]) for name, values in inputs.items()}) for batch in batches
-        ]
-        specs = {name: function.structured_outputs[name] for name in outputs}
-        empty = {
-            name: np.zeros((0, *(side or 0 for side in spec.shape[1:])), spec.dtype.as_numpy_dtype)
-            for name, spec in specs.items()
-        }
-        every = {name: [empty[name], *(answer[name].numpy() for answer in answers)] for name in outputs}
-        return [joined(parts, b"" if parts[0].dtype == object else 0) for parts in every.values()]
-
-    def _undecodable(self, images: Iterable[Any], encoded: Sequence[bytes]) -> InputError:
-        function = self._module.signatures[self.kind.decoder]
-        bad = []
-        for image, content in zip(images, encoded, strict=True):
-            try:
-                function(**{self.kind.content: tf.constant([content])})
-            except tf.errors.InvalidArgumentError:
-                bad.append(shown(image))
-        return InputError(f"Expected {self.kind.formats}. Received: {', '.join(bad)}, not decodable.")
 
 
 @takes(path=PATH, check=Flag() | PATH)
@@ -251,10 +230,3 @@ def load(path: str | os.PathLike[str], *, check: bool | str | os.PathLike[str] =
     if check is not False:
         check_hashes(folder, None if check is True else check)
     return ServedModel(folder)
-
-
-def _loaded(path: Path) -> Any:
-    try:
-        return tf.saved_model.load(str(path))
-    except (OSError, ValueError) as error:
-        raise InputError(f"Expected a version written by keras_transfer.export in {str(path)!r}. {error}") from error

@@ -9,8 +9,9 @@ import numpy as np
 
 from keras_transfer._arguments import PATH, Choice, Flag, takes
 from keras_transfer.serving.description import read_many
-from keras_transfer.serving.loading import Images, Prediction, ServedModel
+from keras_transfer.serving.loading import Prediction, ServedModel
 from keras_transfer.serving.proof.hashes import check_hashes
+from keras_transfer.serving.signed import Examples
 from keras_transfer.serving.versions import find_version
 
 
@@ -37,7 +38,7 @@ class ServedTasks:
         """
         return self._served[Choice(*self.tasks)("task", task)]
 
-    def predict(self, images: Images | np.ndarray) -> dict[str, list[Prediction]]:
+    def predict(self, images: Examples | np.ndarray) -> dict[str, list[Prediction]]:
         """Predicts for every task; what they have in common is computed once.
 
         Args:

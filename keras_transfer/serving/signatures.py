@@ -65,7 +65,7 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
     tensors = kind.batch_spec
     encoded = tf.TensorSpec((None,), tf.string, name=kind.content)
     class_ids = tf.TensorSpec((None,), tf.int64, name="class_ids")
-    feature_map = last_feature_map(model) if isinstance(kind, Images) else None
+    feature_map = last_feature_map(model) if isinstance(kind, Images) and not description.axes else None
     parts = {"outputs": model.outputs[0]}
     if has_features(model):
         parts["features"] = model.get_layer("features").output
@@ -86,13 +86,18 @@ def signatures(model: keras.Model, description: Description, top_k: int | None =
 
     def of_contents(content: tf.Tensor) -> Answer:
         outputs, parts = kind.by_part(outputs_for(kind.decode_batch(content)), content)
-        return {**parts, **name(outputs)}
+        answer = {**parts, **name(outputs)}
+        return {key: value for key, value in answer.items() if key != description.output or not description.task.apart}
 
     found = {
         "serving_default": Signature(of_contents, (encoded,)),
         f"predict_{kind.tensor}": Signature(lambda batch: name(outputs_for(batch)), (tensors,)),
         kind.decoder: Signature(lambda content: {kind.tensor: kind.decode_batch(content)}, (encoded,)),
     }
+    if description.task.apart:
+        found[description.output] = Signature(
+            lambda content: {description.output: outputs_for(kind.decode_batch(content))}, (encoded,)
+        )
     if isinstance(kind, Images):
         small = tf.TensorSpec(tensors.shape, tf.uint8, name=kind.tensor)
         found["predict_images_uint8"] = Signature(lambda batch: name(outputs_for(batch)), (small,))

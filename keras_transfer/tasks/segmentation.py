@@ -27,6 +27,7 @@ class Segmentation(OnePerPlace):
     form = "integers from 0, or -1 for none ({count}, height, width, 1)"
     said_of_labels = "one class a pixel"
     counting = MaskCounts
+    apart = True
     limits = ("It gives every pixel one of its classes, also where the picture shows none of them.",)
 
     def standardised(self, labels: np.ndarray) -> np.ndarray:

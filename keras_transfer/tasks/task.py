@@ -51,6 +51,7 @@ class Task(ABC):
             answer a token, 2 for one a pixel.
         limits: what a reader of a model card must not conclude, in sentences.
         counting: makes the report batch by batch, of the names of the outputs; None where all outputs are kept.
+        apart: the numbers are so many that an export answers files without them, and by a signature of their own.
     """
 
     name: ClassVar[str]
@@ -65,6 +66,7 @@ class Task(ABC):
     axes: ClassVar[int] = 0
     limits: ClassVar[tuple[str, ...]] = ()
     counting: ClassVar[type[Counting] | None] = None
+    apart: ClassVar[bool] = False
 
     # labels
 

@@ -16,6 +16,7 @@ from keras_transfer.data.formats.naming import NATIVE
 from keras_transfer.data.formats.translating import as_bmp, formats_read, read_file, reader
 from keras_transfer.data.kinds.kind import Kind
 from keras_transfer.data.pixels.images import MARGIN, load_pixels
+from keras_transfer.data.pixels.own_size import mask_files
 from keras_transfer.data.pixels.resizing import RESIZES
 
 
@@ -74,6 +75,12 @@ class Images(Kind):
     def fit(self, example: tf.Tensor) -> tf.Tensor:
         """Resizes an image `(height, width, channels)` in [0, 255]; its dtype stays unless it is interpolated."""
         return tf.ensure_shape(RESIZES.find(self.resize)(example, self.image_size), (*self.image_size, self.channels))
+
+    def by_part(self, outputs: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Returns with answers for every pixel `mask_bytes`: PNG files of the pictures' own size, strings."""
+        if outputs.shape.rank != 4:
+            return outputs, {}
+        return outputs, {"mask_bytes": mask_files(outputs, raw, self.image_size, self.resize)}
 
     def content_of(self, example: str | os.PathLike[str] | bytes) -> bytes:
         """Returns the bytes of a picture file; of formats that TensorFlow cannot decode as those of a BMP file."""

@@ -53,6 +53,11 @@ class Paired:
     legend: Path | None
 
 
+def has_masks(root: Path) -> bool:
+    """Says whether a folder holds pictures and masks in a layout that is known."""
+    return root.is_dir() and bool(_folders(root))
+
+
 def find_pairs(root: Path) -> Paired:
     """Finds the pictures and masks below a folder.
 

@@ -25,6 +25,7 @@ from keras_transfer.serving.signatures import has_features
 
 FILE = "verification.npz"
 _BATCH = 8
+_SIDE = 32  # rows and columns of answers for every pixel that are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +54,11 @@ class Evidence:
         return Evidence(self.encoded[:count], self.pixels[:count], answers)
 
     def save(self, path: Path) -> None:
-        """Writes the evidence to an `.npz` file."""
-        content = np.frombuffer(b"".join(self.encoded), np.uint8)
-        arrays = {"content": content, "lengths": [*map(len, self.encoded)], "pixels": self.pixels, **self.answers}
+        """Writes the evidence to an `.npz` file; of answers for every pixel those of some rows and columns alone."""
+        content, answers = np.frombuffer(b"".join(self.encoded), np.uint8), dict(self.answers)
+        if answers.get("outputs", content).ndim == 4:
+            answers["outputs"] = sampled(answers["outputs"], _SIDE)
+        arrays = {"content": content, "lengths": [*map(len, self.encoded)], "pixels": self.pixels, **answers}
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
 
@@ -67,6 +70,17 @@ def read_evidence(path: Path) -> Evidence:
     content = found.pop("content").tobytes()
     encoded = [content[start:end] for start, end in zip((0, *ends[:-1]), ends, strict=True)]
     return Evidence(encoded, found.pop("pixels"), found)
+
+
+def sampled(outputs: np.ndarray, side: int) -> np.ndarray:
+    """Returns some rows and columns of outputs for every pixel, about so many of each: every second one, and so on.
+
+    Example:
+        >>> sampled(np.zeros((2, 100, 60, 3)), 32).shape
+        (2, 25, 30, 3)
+    """
+    rows, columns = (-(-size // side) for size in outputs.shape[1:3])
+    return outputs[:, ::rows, ::columns]
 
 
 def gather(encoded: Sequence[bytes], kind: Kind, model: keras.Model | None, views: str | None = None) -> Evidence:
@@ -132,6 +146,6 @@ def _answers(model: keras.Model, kind: Kind, pixels: np.ndarray, views: str | No
         run = partial(outputs.predict, batch_size=_BATCH, verbose=0)
         found["outputs"] = over_views(lambda every: run(every.numpy()), given, views).numpy()
     found["outputs"] = kind.placed(tf.constant(found["outputs"]), tf.constant(given)).numpy()
-    if pixels.ndim == 4 and last_feature_map(model) is not None:
+    if pixels.ndim == 4 and found["outputs"].ndim == 2 and last_feature_map(model) is not None:
         found["heat_maps"] = grad_cam(model, pixels, class_ids=found["outputs"].argmax(axis=1))
     return found

@@ -1,0 +1,53 @@
+"""SegmentedImage: what a served model says of each pixel of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_transfer.data.pixels.own_size import NOTHING
+from keras_transfer.tasks.several_labels import UNKNOWN
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentedImage:
+    """The class of each pixel of a picture.
+
+    Attributes:
+        class_ids: int16 `(height, width)`, of the picture's own size: numbers of classes, and -1 where the model saw
+            nothing, such as beyond the part that it keeps of a picture.
+        class_names: name of each class.
+        png: the same as a grey PNG file, in which 255 stands for -1.
+    """
+
+    class_ids: np.ndarray
+    class_names: tuple[str, ...]
+    png: bytes
+
+    @classmethod
+    def of(cls, png: bytes, class_names: Sequence[str]) -> SegmentedImage:
+        """Reads the mask that a version answers with."""
+        values = np.asarray(Image.open(BytesIO(png))).astype(np.int16)
+        return cls(np.where(values == NOTHING, np.int16(UNKNOWN), values), tuple(class_names), png)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the pixels of each class among those that the model saw, in [0, 1], by its name."""
+        counts = np.bincount(self.class_ids[self.class_ids != UNKNOWN], minlength=len(self.class_names))
+        shares = counts / max(counts.sum(), 1)
+        return {name: float(share) for name, share in zip(self.class_names, shares, strict=True)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns size and shares as plain numbers and names, ready for JSON."""
+        height, width = self.class_ids.shape
+        return {"height": height, "width": width, "shares": self.shares}
+
+    def __str__(self) -> str:
+        height, width = self.class_ids.shape
+        found = sorted((pair for pair in self.shares.items() if pair[1]), key=lambda pair: -pair[1])
+        return f"{width} x {height}: " + ", ".join(f"{name} {share:.1%}" for name, share in found)
