@@ -19,6 +19,7 @@ import keras_hub
 import numpy as np
 import pytest
 from conftest import ROOT, mostly_slow, write_pictures
+from drawing import write_masks
 from matplotlib.figure import Figure
 from recording import write_sounds, write_spoken
 from writing import encoder, tokenizer, write_reviews, write_sentences
@@ -135,6 +136,8 @@ def _run_page(page, served_colours, folder, monkeypatch):
         shutil.copytree(served_colours, folder / "saved_models" / "photos")
     for name in re.findall(r'from_audio_directory\(\s*"(\w+)"', text):
         write_sounds(folder / name, per_class=6)
+    for name in re.findall(r'from_masks\(\s*"(\w+)"', text):
+        write_masks(folder / name)
     for name in re.findall(r'"(\w+)\.csv", text_column', text):
         write_reviews(folder / f"{name}.csv")
     for name in {"photos", *re.findall(r'(?:from_directory|unlabelled|check|root=)\(?"(?!no_)([\w/]+)"', text)}:

@@ -27,6 +27,7 @@ from keras_transfer.models.decoders import takes_maps
 from keras_transfer.models.heads import HEADS
 from keras_transfer.tasks import TASKS
 from keras_transfer.tasks.boundaries import boundary_scores
+from keras_transfer.training.pixel_losses import over_pixels
 
 NAMES = ("ground", "disc", "box")
 DECODERS = [name for name in HEADS.names() if takes_maps(HEADS.find(name))]
@@ -57,7 +58,8 @@ def test_masks_are_read_as_they_were_drawn(folder, masked):
     assert images.shape == (4, 36, 48, 3) and labels.shape == (4, 36, 48, 1) and labels.dtype == tf.int8
     assert "ground 8" in repr(masked) and "13 images" in repr(masked)
     assert masked.counts["train"]["disc"] == sum((mask == 1).sum() for mask in labels_in(masked).values())
-    assert len(masked.show(4).axes) == 4
+    shown = masked.show(4)
+    assert len(shown.axes) == 4 and [text.get_text() for text in shown.legends[0].texts] == list(NAMES)
 
 
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
@@ -379,6 +381,9 @@ def test_an_export_answers_masks_of_the_pictures_own_size(exported, masked, fold
     assert np.allclose(served.predict_probabilities([folder / "images/000.png"]), outputs, atol=1e-6)
     small = np.array(Image.fromarray(second.class_ids.astype(np.uint8)).resize((48, 36), Image.Resampling.NEAREST))
     assert (small == first.class_ids).mean() > 0.9
+    assert len(second.plot(large).axes) == 1
+    with pytest.raises(kt.InputError, match="Expected a picture"):
+        second.plot(pixels[0])
     assert "48 x 36: ground" in str(first) and set(first.to_dict()) == {"height", "width", "shares"}
     assert kt.verify(version).passed and (version / "verification.npz").stat().st_size < 500_000
     assert "one class for each pixel of a picture" in (version / "model_card.md").read_text()
@@ -413,3 +418,53 @@ def test_the_shell_trains_judges_and_writes_masks(folder, doubles, tmp_path):
     assert "48 x 36: " in said.stdout
     said = runner.invoke(app, ["train", str(folder), "--quarantine", "x.csv", "--weights", "none"])
     assert said.exit_code == 2 and "--quarantine, for those in class folders" in said.output
+
+
+def test_losses_over_pixels_are_those_of_numpy():
+    rng = np.random.default_rng(0)
+    outputs = rng.dirichlet(np.ones(3), (2, 4, 5)).astype("float32")
+    labels = rng.integers(-1, 3, (2, 4, 5, 1)).astype("int8")
+    numbers, known = np.maximum(labels[..., 0], 0), labels[..., 0] >= 0
+    right = np.take_along_axis(outputs, numbers[..., None].astype(int), axis=-1)[..., 0]
+    entropy = -np.log(right)
+    weights = np.array([0.5, 1.0, 4.0])
+    hot = np.eye(3)[numbers] * known[..., None]
+    overlap = (2 * (hot * outputs).sum() + 1e-7) / (hot.sum() + (outputs * known[..., None]).sum() + 1e-7)
+    focal = 0.25 * (1 - right) ** 2 * entropy
+    said = {
+        "sparse_categorical_crossentropy": entropy[known].mean(),
+        "categorical_crossentropy": entropy[known].mean(),
+        "dice": 1 - overlap,
+        keras.losses.CategoricalFocalCrossentropy(): focal[known].mean(),
+        keras.losses.Tversky(alpha=0.5, beta=0.5): 1 - overlap,
+        ("sparse_categorical_crossentropy", "dice"): entropy[known].mean() + 1 - overlap,
+    }
+    for loss, expected in said.items():
+        assert float(over_pixels(loss)(labels, tf.constant(outputs))) == pytest.approx(expected, rel=1e-5)
+    weighed = over_pixels("sparse_categorical_crossentropy", dict(enumerate(weights)))
+    assert float(weighed(labels, tf.constant(outputs))) == pytest.approx(
+        (entropy * weights[numbers])[known].mean(), rel=1e-5
+    )
+    nothing = over_pixels("sparse_categorical_crossentropy")(np.full_like(labels, -1), tf.constant(outputs))
+    assert float(nothing) == 0
+
+
+def test_pixels_are_weighed_and_losses_added_in_training(masked, tmp_path):
+    keras.utils.set_random_seed(0)
+    model = kt.build_model(toy_backbone(), 3, image_size=(36, 48), head="fpn")
+    options = {"loss": ["sparse_categorical_crossentropy", "dice"], "class_weight": "balanced", "verbose": 0}
+    history = kt.fine_tune(model, masked, schedule="feature_extraction", epochs=2, **options)
+    assert history.history["loss"][1] < history.history["loss"][0]
+    assert sum(masked.class_weights[n] * c for n, c in enumerate(masked.counts["train"].values())) == pytest.approx(
+        sum(masked.counts["train"].values())
+    )
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    images, labels = next(iter(masked.validation))
+    assert again.evaluate(images, labels, verbose=0) == pytest.approx(
+        float(over_pixels("sparse_categorical_crossentropy")(labels, model(images))), rel=1e-4
+    )
+    with pytest.raises(kt.InputError, match="one `loss` for one class an image"):
+        one = kt.build_model(toy_backbone(), 3, image_size=4)
+        few = kt.data.from_arrays(np.zeros((9, 4, 4, 3), "uint8"), np.arange(9) % 3)
+        kt.fine_tune(one, few, loss=["dice", "dice"], verbose=0)

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from recording import wav
 
 import keras_transfer as kt
@@ -227,6 +228,19 @@ class OfTexts(tf.Module):
         return {"words": words, "class_names": tags, "probabilities": tf.zeros((tf.shape(words)[0], 1, 1))}
 
 
+class OfMasks(tf.Module):
+    """Says of the left half of a picture that it is short, of the right one that it is long; the top is not seen."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+    def answer(self, image_bytes):
+        height, width = tf.unstack(tf.shape(tf.io.decode_image(image_bytes[0], expand_animations=False))[:2])
+        left = tf.zeros((height - 10, width // 2, 1), tf.uint8)
+        seen = tf.concat([left, tf.ones((height - 10, width - width // 2, 1), tf.uint8)], axis=1)
+        mask = tf.concat([tf.fill((10, width, 1), tf.constant(255, tf.uint8)), seen], axis=0)
+        classes = tf.cast(mask[tf.newaxis, ..., 0], tf.int64)
+        return {"mask_bytes": tf.io.encode_png(mask)[tf.newaxis], "class_ids": classes}
+
+
 class OfSounds(tf.Module):
     """Says how long a WAV file of one channel is, in seconds."""
 
@@ -246,7 +260,11 @@ def opened(browser, tmp_path):
             version = tmp_path / "model" / "1"
             tf.saved_model.save(module, str(version), signatures={"serving_default": module.answer})
             told = {"kind": kind, "class_names": ["short", "long"], "activation": "softmax"}
-            told |= {"length": 12} if kind == "text" else {"sample_rate": 8000, "seconds": 1.0}
+            told |= {
+                "text": {"length": 12},
+                "sound": {"sample_rate": 8000, "seconds": 1.0},
+                "image": {"image_size": [32, 32], "resize": "crop"},
+            }[kind]
             (version / "keras_transfer.json").write_text(json.dumps(told))
             server = started.enter_context(Server(tmp_path / "model", port=0, grpc_port=0, page=True))
             page = browser.new_page()
@@ -280,6 +298,26 @@ def test_tags_are_shown_at_their_words(opened):
     page.wait_for_selector("#words:not([hidden])")
     assert page.locator("#words .tagged").all_inner_texts() == ["BobNAME", "RomeNAME"]
     assert page.locator("#words > span").count() == 5 and page.locator("#classes button").count() == 0
+
+
+def test_a_mask_is_drawn_over_the_picture(opened, pictures):
+    page = opened(OfMasks(), "image")
+    choose(page, pictures / "red" / "0.jpg")
+    page.wait_for_selector("#heat:visible")
+    drawn, shown = pixels(page, "heat"), pixels(page, "image")
+    picture = np.array(Image.open(pictures / "red" / "0.jpg"))
+    assert drawn.shape[:2] == picture.shape[:2] and np.abs(shown[..., :3].astype(int) - picture).mean() < 3
+    half = drawn.shape[1] // 2
+    assert not drawn[:10, :, 3].any() and (drawn[10:, :, 3] == 255).all()
+    first, second = drawn[10:, :half, :3].reshape(-1, 3), drawn[10:, half:, :3].reshape(-1, 3)
+    assert len(np.unique(first, axis=0)) == len(np.unique(second, axis=0)) == 1
+    assert np.abs(first[0].astype(int) - second[0]).max() > 60
+    said = [page.locator(f"#classes .{part}").all_inner_texts() for part in ("name", "number")]
+    shares = dict(zip(*said, strict=True))
+    assert shares == {"short": "50.0 %", "long": "50.0 %"}
+    page.click("#classes button[data-id='1']")
+    alone = pixels(page, "heat")
+    assert not alone[:, :half, 3].any() and (alone[10:, half:, 3] == 255).all()
 
 
 def test_a_recording_is_chosen_or_made_with_the_microphone(opened, tmp_path):

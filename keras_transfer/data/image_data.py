@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from keras_transfer.data.augment import find_with_masks
 from keras_transfer.data.augment import named as augmentations
+from keras_transfer.data.augment.masks import find_with_masks
 from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import LeftOut
@@ -20,6 +20,7 @@ from keras_transfer.data.kinds import Images
 from keras_transfer.data.pipeline_data import PipelineData
 from keras_transfer.data.unreadable import Replaced
 from keras_transfer.plots.images import plot_images
+from keras_transfer.plots.masks import plot_masks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,9 +101,14 @@ class ImageData(PipelineData):
     def show(self, count: int = 9, *, augmented: bool = False) -> Figure:
         """Draws a labelled sample of the training images, as read or as augmented (without mixing).
 
+        Where each pixel has a class, its colour lies over the picture.
+
         Raises:
             InputError: if `count` is not a whole number above 0.
         """
+        if self.masked:
+            images, masks = self._drawn_sample(count, augmented)
+            return plot_masks(list(images), list(masks), self.class_names)
         pictures, labels = self._sample(count, augmented)
         return plot_images(pictures, labels)
 

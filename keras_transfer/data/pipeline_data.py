@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from keras_transfer._arguments import Whole
 from keras_transfer._checks import DataError, InputError
-from keras_transfer.data.augment import find_with_masks
 from keras_transfer.data.augment import named as augmentations
+from keras_transfer.data.augment.masks import find_with_masks
 from keras_transfer.data.by_kind import faults_in
 from keras_transfer.data.faults import NOT_THE_FILE, LeftOut, below
 from keras_transfer.data.labelled_data import LabelledData
@@ -139,6 +139,11 @@ class PipelineData(LabelledData):
 
     def _sample(self, count: int, augmented: bool) -> tuple[list[np.ndarray], list[str]]:
         """Returns a seeded sample of the training examples, with their labels in words."""
+        found, labels = self._drawn_sample(count, augmented)
+        return list(found), [", ".join(self.task.in_words(label, self.class_names)) for label in labels]
+
+    def _drawn_sample(self, count: int, augmented: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Returns a seeded sample of the training examples, and their labels."""
         count = Whole(1)("count", count)
         chosen = tf.constant(np.random.default_rng(self.seed).permutation(len(self.splits["train"]))[:count])
         order = Order(len(chosen), lambda places, epoch: tf.gather(chosen, places), lambda: tf.constant(0, tf.int64))
@@ -147,7 +152,7 @@ class PipelineData(LabelledData):
         examples = (self._augmented(examples) if augmented else examples).batch(len(chosen))
         (batch,) = examples if substitutes is None else substitutes.watch(examples)
         found, labels, *_ = (part.numpy() for part in batch)
-        return list(found), [", ".join(self.task.in_words(label, self.class_names)) for label in labels]
+        return found, labels
 
     def _counted(self, noun: str) -> list[str]:
         """Writes a line for each split, with its number of examples."""

@@ -17,12 +17,7 @@ from keras_transfer._registry import Registry
 from keras_transfer.models.decoders import deeplabv3plus, fpn, linear_maps, of_maps, takes_maps, unet
 from keras_transfer.models.stages import TAP, averaged, ends_of_stages
 
-Head = Callable[[KerasTensor, int], KerasTensor]
-HEADS: Registry[Head] = Registry("head", callable, "a function (features, num_classes) -> logits")
-
 __all__ = [
-    "HEADS",
-    "Head",
     "cosine",
     "deeplabv3plus",
     "fpn",
@@ -34,6 +29,9 @@ __all__ = [
     "takes_maps",
     "unet",
 ]
+
+Head = Callable[[KerasTensor, int], KerasTensor]
+HEADS: Registry[Head] = Registry("head", callable, "a function (features, num_classes) -> logits")
 
 
 @HEADS.register("linear")

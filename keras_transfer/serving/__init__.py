@@ -10,11 +10,13 @@ from keras_transfer.serving.proof.differences import Difference, Verification
 from keras_transfer.serving.proof.hashes import sign
 from keras_transfer.serving.proof.verification import verify
 from keras_transfer.serving.requests import predict_request
+from keras_transfer.serving.segmented import SegmentedImage
 from keras_transfer.serving.tagged import TaggedText
 
 __all__ = [
     "Difference",
     "Prediction",
+    "SegmentedImage",
     "ServedModel",
     "ServedTasks",
     "TaggedText",

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
+from keras_transfer._checks import InputError
 from keras_transfer.data.pixels.own_size import NOTHING
+from keras_transfer.plots.masks import plot_masks
 from keras_transfer.tasks.several_labels import UNKNOWN
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +48,20 @@ class SegmentedImage:
         shares = counts / max(counts.sum(), 1)
         return {name: float(share) for name, share in zip(self.class_names, shares, strict=True)}
 
+    def plot(self, image: np.ndarray | str | os.PathLike[str]) -> Figure:
+        """Draws the colours of the classes over a picture.
+
+        Args:
+            image: its file, or its pixels `(height, width, 3)` in [0, 255].
+
+        Raises:
+            InputError: if the picture has another size.
+        """
+        pixels = image if isinstance(image, np.ndarray) else _pixels(image)
+        if pixels.shape[:2] != self.class_ids.shape:
+            raise InputError(f"Expected a picture {self.class_ids.shape}. Received: {pixels.shape[:2]}.")
+        return plot_masks([pixels], [self.class_ids], self.class_names)
+
     def to_dict(self) -> dict[str, Any]:
         """Returns size and shares as plain numbers and names, ready for JSON."""
         height, width = self.class_ids.shape
@@ -51,3 +71,8 @@ class SegmentedImage:
         height, width = self.class_ids.shape
         found = sorted((pair for pair in self.shares.items() if pair[1]), key=lambda pair: -pair[1])
         return f"{width} x {height}: " + ", ".join(f"{name} {share:.1%}" for name, share in found)
+
+
+def _pixels(file: str | os.PathLike[str]) -> np.ndarray:
+    with Image.open(file) as picture:
+        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))

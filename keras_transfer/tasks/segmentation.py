@@ -40,6 +40,13 @@ class Segmentation(OnePerPlace):
         numbers, counts = np.unique(label[label != UNKNOWN], return_counts=True)
         return tuple(class_names[int(number)] for number in numbers[np.argsort(-counts, kind="stable")])
 
+    def balanced_weights(self, labels: np.ndarray) -> dict[int, float]:
+        """Returns the weight of each class that makes all weigh the same, by their pixels."""
+        counts = np.bincount(labels[labels != UNKNOWN].ravel())
+        there = np.flatnonzero(counts)
+        weights = counts.sum() / (len(there) * counts[there])
+        return {int(number): float(weight) for number, weight in zip(there, weights, strict=True)}
+
     def report(self, outputs: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> MaskReport:
         counts = MaskCounts(class_names)
         counts.add(outputs, labels)

@@ -61,8 +61,12 @@ def train_by(
         data = data.one_hot()
     known = not any(has_unknown(part.labels) for part in data.splits.values())
     task = task_of_model(model) or task_of_labels(labels)
+    weights = options.weights_of(labels, data.class_names, drawn_evenly=data.sampling == "balanced")
     if teaching is None:
-        objective = Objective.of(task, options, data.label_spec, known=known, log_priors=log_priors)
+        of_pixels = weights if data.masked else None
+        objective = Objective.of(
+            task, options, data.label_spec, known=known, log_priors=log_priors, class_weight=of_pixels
+        )
     else:
         objective = teaching.objective(task, metrics)
     objective.compile(model, options.new_optimizer(model))
@@ -79,7 +83,6 @@ def train_by(
         check_average(options.average, 0 if phases[-1].solves else phases[-1].length)
         own.append(averaged := AverageEpochs(options.average, data))
         averaged.unless = lambda: divergence.epoch is not None
-    weights = options.weights_of(labels, data.class_names, drawn_evenly=data.sampling == "balanced")
     solved = Solved()
     training = Training(
         model,
@@ -89,7 +92,7 @@ def train_by(
         [*own, solved],
         options.callbacks,
         objective,
-        weights,
+        None if data.masked else weights,
         verbose,
         HeadSolver(model, data, weights, solved, verbose, log_priors, None if teaching is None else teaching.solved),
     )

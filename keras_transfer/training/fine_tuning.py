@@ -33,7 +33,7 @@ def fine_tune(
     epochs: int | None = None,
     learning_rate: float | None = None,
     optimizer: str | keras.optimizers.Optimizer = "adam",
-    loss: str | keras.losses.Loss | None = None,
+    loss: str | keras.losses.Loss | Sequence[Any] | None = None,
     metrics: Sequence[Any] | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     class_weight: str | Mapping[Any, float] | None = "auto",
@@ -67,13 +67,16 @@ def fine_tune(
         optimizer: name or object. Of an object only the settings are used, not its state. The phases set the learning
             rate, unless it is a schedule object of Keras.
         loss: by default cross-entropy for a model with softmax or sigmoid, and squared error for a linear activation.
+            For a class for each pixel also a list of losses, which are added, such as
+            `["sparse_categorical_crossentropy", "dice"]`; pixels without a label do not count.
         metrics: by default accuracy, or mean absolute error for a linear activation. Losses and metrics that take
             one-hot labels, such as `AUC`, get them; "f1" is the F1 score, a mean over the classes.
         callbacks: Keras callbacks.
         class_weight: "auto" balances the classes, with a message, if the largest class has at least 1.5 times as many
             images as the smallest; "balanced" always balances them; None never does; or a weight from 0 on for classes
             by their names or numbers, where those that are not named weigh 1. For several labels an image and for
-            regression it is refused: pass a loss that weighs them.
+            regression it is refused: pass a loss that weighs them. For a class for each pixel "auto" weighs none, and
+            "balanced" goes by pixels.
         balance: how classes with few images come to count as much as those with many, for one class an image: name in
             `kt.available("balance")`. "class_weight" is class_weight="balanced". "sampling" trains on
             `data.balanced()`, which draws each class equally often; a head that is solved has class weights instead.

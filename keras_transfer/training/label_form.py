@@ -38,6 +38,11 @@ def wants_one_hot(loss: Any, metrics: Sequence[Any]) -> bool:
     return True in every
 
 
+def takes_one_hot(loss: Any) -> bool:
+    """Says whether a loss of Keras takes one-hot labels."""
+    return _form(loss, keras.losses) is True
+
+
 def _form(part: Any, module: Any) -> bool | None:
     """Returns True for one-hot labels, False for numbers of classes, None for what takes either or is not of Keras."""
     if isinstance(part, str):

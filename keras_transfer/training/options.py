@@ -54,7 +54,13 @@ class _Named(Constraint):
 
 
 OPTIMIZER = _Named(keras.optimizers, keras.optimizers.Optimizer, "an optimizer of Keras")
-LOSS = _Named(keras.losses, keras.losses.Loss, "a loss of Keras") | Kind(callable, "a function of labels and outputs")
+_ONE_LOSS = _Named(keras.losses, keras.losses.Loss, "a loss of Keras") | Kind(
+    callable, "a function of labels and outputs"
+)
+LOSS = _ONE_LOSS | Kind(
+    lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_ONE_LOSS.accepts, value)),
+    "a list of losses for pixels, which are added",
+)
 CACHE = Choice("auto", "memory", "disk") | Kind(Cache, "a Cache") | Kind(lambda value: value is False, "False")
 CLASS_WEIGHT = Choice("auto", "balanced") | Kind(Mapping, "a mapping from each label to its weight") | None
 CALLBACKS = Kind(
@@ -88,7 +94,7 @@ class Options:
     """
 
     optimizer: str | keras.optimizers.Optimizer = "adam"
-    loss: str | keras.losses.Loss | None = None
+    loss: str | keras.losses.Loss | Sequence[Any] | None = None
     metrics: Sequence[Any] | None = None
     callbacks: Sequence[keras.callbacks.Callback] = ()
     class_weight: str | Mapping[Any, float] | None = "auto"
@@ -155,6 +161,8 @@ class Options:
                 "draws classes equally often. Leave out one of both."
             )
         task = task_of_labels(labels)
+        if task.axes and self.class_weight == "auto":
+            return None
         weights = task.balanced_weights(labels)
         if weights is None:
             if self.class_weight == "auto":
@@ -165,11 +173,12 @@ class Options:
             )
         if not isinstance(self.class_weight, str):
             return weights_by_number(self.class_weight, class_names)
-        counts = np.unique(labels, return_counts=True)[1]
+        counts = np.unique(labels[labels >= 0], return_counts=True)[1]
         if self.class_weight == "auto" and max(counts) < _UNEVEN * min(counts):
             return None
         if self.verbose:
-            say(f"classes weigh the same in training: they have {min(counts)} to {max(counts)} images")
+            parts = "pixels" if task.axes else "images"
+            say(f"classes weigh the same in training: they have {min(counts):,} to {max(counts):,} {parts}")
         return weights
 
 

@@ -3,7 +3,6 @@
 It may import nothing else of `data`.
 """
 
-from keras_transfer.data.augment.masks import MaskChange, find_with_masks
 from keras_transfer.data.augment.named import (
     AUGMENTATIONS,
     MIXINGS,
@@ -25,13 +24,11 @@ __all__ = [
     "MIXINGS",
     "Augment",
     "Augmentation",
-    "MaskChange",
     "Mixing",
     "any_side_up",
     "auto",
     "find",
     "find_mixing",
-    "find_with_masks",
     "light",
     "mirror",
     "none",
