@@ -23,6 +23,7 @@ from keras_transfer.cli.session import app
 from keras_transfer.data.masks.fitting import fitted
 from keras_transfer.data.pixels.own_size import mask_files
 from keras_transfer.data.pixels.resizing import RESIZES
+from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.decoders import takes_maps
 from keras_transfer.models.heads import HEADS
 from keras_transfer.tasks import TASKS
@@ -326,6 +327,11 @@ def test_models_and_data_that_do_not_fit_are_refused(masked, arrays):
         kt.build_model(toy_backbone(), 3, image_size=32, head="fpn", pooling="max")
     with pytest.raises(kt.InputError, match="of the size of one of the maps"):
         kt.build_model(toy_backbone(), 3, image_size=32, head=kt.heads.of_maps(lambda maps, count: maps[2][:, :3]))
+    with pytest.raises(kt.InputError, match="uses the coarsest map, of stride 4"):
+        finest = kt.heads.of_maps(lambda maps, count: keras.layers.Conv2D(count, 1)(maps[2]))
+        kt.build_model(toy_backbone(), 3, image_size=32, head=finest)
+    with pytest.raises(kt.InputError, match="so large that the last feature map"):
+        kt.build_model(toy_backbone(), 3, image_size=4, head="fpn")
     with pytest.raises(kt.InputError, match="fixed size"):
         kt.build_model(toy_backbone(), 3, image_size=(None, None), head="fpn")
     with pytest.raises(kt.InputError, match="to solve it"):
@@ -468,3 +474,75 @@ def test_pixels_are_weighed_and_losses_added_in_training(masked, tmp_path):
         one = kt.build_model(toy_backbone(), 3, image_size=4)
         few = kt.data.from_arrays(np.zeros((9, 4, 4, 3), "uint8"), np.arange(9) % 3)
         kt.fine_tune(one, few, loss=["dice", "dice"], verbose=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(BACKBONES.names()))
+def test_every_decoder_on_every_backbone(name):
+    """Answers are probabilities at each pixel, also of a size that no stride divides, and a split gives the same."""
+    part = BACKBONES.find(name)
+    side = max(part.min_image_size, 64) + 43
+    keras.utils.set_random_seed(0)
+    network = part.build(None, (side, side - 2), None)
+    backbone = replace(part, network=network)
+    images = np.random.default_rng(0).uniform(0, 255, (1, side, side - 2, 3)).astype("float32")
+    for head in DECODERS:
+        model = kt.build_model(backbone, 3, image_size=(side, side - 2), head=head)
+        for layer in model.layers[-8:]:
+            if layer.name.startswith("logits") and layer.weights:
+                layer.set_weights([np.random.default_rng(1).normal(size=w.shape) for w in layer.get_weights()])
+        outputs = model(images).numpy()
+        assert outputs.shape == (1, side, side - 2, 3) and np.allclose(outputs.sum(axis=-1), 1, atol=1e-5)
+        assert np.isfinite(outputs).all() and outputs.std() > 0
+        prefix, suffix = kt.split(model, "features")
+        assert np.allclose(suffix(prefix(images)), outputs, atol=1e-5)
+
+
+def test_outlines_of_coco_are_masks(folder, tmp_path):
+    """Polygons and run lengths, a picture without objects, and a smaller object over a larger one."""
+    from pycocotools import mask as lengths
+
+    disc = np.zeros((36, 48), np.uint8)
+    disc[10:14, 12:16] = 1
+    run = lengths.encode(np.asfortranarray(disc))
+    images = [{"id": n + 1, "file_name": f"{n:03}.png", "height": 36, "width": 48} for n in range(8)]
+    images.append({"id": 99, "file_name": "lost.png", "height": 36, "width": 48})
+    box = [[4, 4, 30, 4, 30, 24, 4, 24]]
+    outlined = [
+        {"id": 2 * n + k, "image_id": n + 1, "category_id": category, "segmentation": shape, "area": area, "iscrowd": k}
+        for n in range(7)
+        for k, category, shape, area in (
+            (0, 5, box, 520),
+            (1, 9, {"size": [36, 48], "counts": run["counts"].decode()}, 16),
+        )
+    ]
+    content = {
+        "images": images,
+        "annotations": outlined,
+        "categories": [{"id": 9, "name": "disc"}, {"id": 5, "name": "box"}],
+    }
+    file = tmp_path / "a.json"
+    file.write_text(json.dumps(content))
+    with pytest.warns(kt.DataWarning, match="lost.png: is named in 'a.json' and is not there"):
+        data = kt.data.from_masks(folder / "images", annotations=file, image_size=(36, 48), batch_size=2)
+    assert data.class_names == ("background", "box", "disc")
+    every = {**labels_in(data), **labels_in(replace(data, splits={"train": data.splits["validation"]}))}
+    assert len(every) == 8 and not every["007.png"].any()
+    wanted = np.zeros((36, 48), int)
+    wanted[4:24, 4:30] = 1
+    wanted[disc > 0] = 2
+    assert np.mean(every["000.png"] == wanted) > 0.98 and np.array_equal(every["000.png"] == 2, disc > 0)
+    outlined[0]["segmentation"] = []
+    file.write_text(json.dumps(content))
+    with pytest.warns(kt.DataWarning, match="000.png: has an object without an outline in 'a.json'"):
+        kt.data.from_masks(folder / "images", annotations={"train": file}, image_size=(36, 48))
+    for broken, said in (("{", "as COCO has them"), (json.dumps({"images": []}), "as COCO has them")):
+        file.write_text(broken)
+        with pytest.raises(kt.DataError, match=said):
+            kt.data.from_masks(folder / "images", annotations=file)
+    with pytest.raises(kt.InputError, match="Received: \\['test'\\]"):
+        kt.data.from_masks(folder, annotations={"test": file})
+    with pytest.raises(kt.InputError, match="is not there"):
+        kt.data.from_masks(folder, annotations=tmp_path / "none.json")
+    with pytest.raises(kt.InputError, match="which has both"):
+        kt.data.from_masks(folder, annotations=file, class_names=["a"])

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import keras
 from keras import KerasTensor, layers
 
 from keras_transfer._checks import InputError
-from keras_transfer._keras.graph import inputs_of
+from keras_transfer._keras.graph import inputs_of, nodes
 from keras_transfer.models.feature_maps import maps_of
 
 Maps = Mapping[int, KerasTensor]
@@ -156,10 +157,16 @@ def pixel_logits(feature_map: KerasTensor, decoder: Decoder, num_classes: int) -
         `(batch, height, width, num_classes)`, of the size of the images.
 
     Raises:
-        InputError: if the network has no feature maps, or images of any size are taken; or if the decoder gives the
-            size of none of the maps, or another number of classes.
+        InputError: if the network has no feature maps, images are too small or of any size; or if the decoder gives the
+            size of none of the maps or another number of classes, or leaves out the coarsest map.
     """
+    (images,) = inputs_of(feature_map)
     maps = maps_of(feature_map)
+    if tuple(feature_map.shape[1:3]) == (1, 1):
+        raise InputError(
+            "Expected images so large that the last feature map has two rows or columns, or more, for a head for every "
+            f"pixel. Received: images {images.shape[1:3]}, of which one value is left. Take larger ones."
+        )
     logits = decoder(maps, num_classes)
     fitting = [stride for stride, values in maps.items() if tuple(values.shape[1:3]) == tuple(logits.shape[1:3])]
     if len(logits.shape) != 4 or logits.shape[-1] != num_classes or not fitting:
@@ -168,7 +175,11 @@ def pixel_logits(feature_map: KerasTensor, decoder: Decoder, num_classes: int) -
             f"Expected a head that returns (batch, height, width, {num_classes}), of the size of one of the maps: "
             f"{sizes}. Received: shape {logits.shape}."
         )
-    (images,) = inputs_of(feature_map)
+    if feature_map is not images and not _uses(logits, feature_map):
+        raise InputError(
+            f"Expected a head that uses the coarsest map, of stride {max(maps)}. Received: one that leaves it out. Cut "
+            "the network after the layer that is wanted: kt.Backbone(keras.Model(network.input, layer.output), ...)."
+        )
     return enlarged(logits, min(fitting), (images.shape[1], images.shape[2]))
 
 
@@ -185,6 +196,11 @@ def enlarged(tensor: KerasTensor, factor: int, like: KerasTensor | tuple[int, in
         tensor = layers.UpSampling2D(factor, interpolation="bilinear")(tensor)
     over = tensor.shape[1] - height, tensor.shape[2] - width
     return layers.Cropping2D(((0, over[0]), (0, over[1])))(tensor) if any(over) else tensor
+
+
+def _uses(logits: KerasTensor, feature_map: KerasTensor) -> bool:
+    needed = (tensor for node in nodes(keras.Model(inputs_of(logits), logits)) for tensor in node.output_tensors)
+    return any(tensor is feature_map for tensor in needed)
 
 
 def _from_stride(maps: Maps, first: int) -> list[int]:

@@ -14,7 +14,7 @@ import numpy as np
 from keras_transfer.data.faults import LeftOut, why_unreadable
 from keras_transfer.data.formats.format import FormatError
 from keras_transfer.data.masks.fitting import fitted
-from keras_transfer.data.masks.pairing import Pair
+from keras_transfer.data.masks.pairing import Drawn, Pair
 from keras_transfer.data.masks.reading import packed, read_mask, upright_size
 
 NOWHERE = -1  # value of a resized mask where it shows nothing of its picture
@@ -73,6 +73,21 @@ class Collector:
                 progress.update(done)
         return found, left_out
 
+    def _values(self, source: Path | Drawn) -> np.ndarray | str:
+        """Returns the values of a mask, or why there are none."""
+        if not isinstance(source, Path):
+            try:
+                return source.read()
+            except FormatError as error:
+                return str(error)
+        reason = why_unreadable(source)
+        if reason is None:
+            try:
+                return read_mask(source, coloured=self.coloured)
+            except (OSError, FormatError) as error:
+                reason = str(error)
+        return f"has a mask, {source.name!r}, that {reason}"
+
     def _read(self, pair: Pair) -> Mask | str:
         """Returns the mask of a picture, or why there is none."""
         try:
@@ -81,14 +96,10 @@ class Collector:
             return "cannot be read"
         whole: np.ndarray | None = None
         coloured = False
-        for name, path in pair.masks.items():
-            reason = why_unreadable(path)
-            if reason is not None:
-                return f"has a mask, {path.name!r}, that {reason}"
-            try:
-                values = read_mask(path, coloured=self.coloured)
-            except (OSError, FormatError) as error:
-                return f"has a mask, {path.name!r}, that {error}"
+        for name, source in pair.masks.items():
+            values = self._values(source)
+            if isinstance(values, str):
+                return values
             if values.shape[:2] != size:
                 (height, width), (own_height, own_width) = values.shape[:2], size
                 return f"has {own_width} x {own_height} pixels, and its mask {width} x {height}"

@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+import numpy as np
 
 from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.classes import ordered, written
@@ -23,6 +26,13 @@ _LAYOUTS = (
 )
 
 
+class Drawn(Protocol):
+    """What draws a mask that is no file of its own."""
+
+    def read(self) -> np.ndarray:
+        """Returns values of pixels, int32 `(height, width)`."""
+
+
 @dataclass(frozen=True)
 class Pair:
     """A picture and what says what it shows.
@@ -30,10 +40,11 @@ class Pair:
     Attributes:
         image: the picture.
         masks: one file under "", whose values are classes; or by the name of a class the file that says where it is.
+            In place of a file what draws the mask, such as the outlines of COCO.
     """
 
     image: Path
-    masks: Mapping[str, Path]
+    masks: Mapping[str, Path | Drawn]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._arguments import Kind, takes
+from keras_transfer._arguments import PATH, Kind, takes
 from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.classes import check_classes
@@ -19,6 +19,7 @@ from keras_transfer.data.examples import Examples
 from keras_transfer.data.faults import below
 from keras_transfer.data.files import check_files
 from keras_transfer.data.image_data import ImageData
+from keras_transfer.data.masks.coco import BACKGROUND, Annotations, find_outlines
 from keras_transfer.data.masks.collecting import Collector, Mask
 from keras_transfer.data.masks.legend import Legend, colours_in, listed_values, number_of
 from keras_transfer.data.masks.pairing import Pair, find_pairs
@@ -27,12 +28,12 @@ from keras_transfer.data.sources.assembling import Assembly
 from keras_transfer.data.splitting.splits import group_ids
 from keras_transfer.tasks import TASKS, Segmentation
 
-BACKGROUND = "background"
 _BLURS = (".jpg", ".jpeg", ".webp")
 _SHOWN = 5
 
 
 @takes(
+    annotations=PATH | Kind(Mapping, "a mapping from splits to files") | None,
     class_names=Kind((list, tuple), "a list of names") | None,
     values=Kind(Mapping, "a mapping from names to values") | None,
     groups=Kind(callable, "a function of a path") | None,
@@ -41,6 +42,7 @@ def from_masks(
     directory: str | os.PathLike[str],
     *,
     image_size: int | tuple[int, int] = 224,
+    annotations: Annotations | None = None,
     class_names: Sequence[str] | None = None,
     values: Mapping[str, Any] | None = None,
     ignore: int | tuple[int, int, int] | Sequence[Any] | None = None,
@@ -65,6 +67,9 @@ def from_masks(
     Args:
         directory: the folder to read.
         image_size: height and width in pixels, or one number for both.
+        annotations: in place of masks, a JSON file of COCO with outlines, as CVAT and Label Studio export it too; or
+            one for each split by its name. The pictures are found below the directory. What no outline holds is
+            "background", and smaller objects lie over larger ones. Needs `pip install 'keras-transfer[coco]'`.
         class_names: names of the values 0, 1 and so on; or of the values that occur, in rising order. By default the
             values themselves, or what a `labelmap.txt` of CVAT says.
         values: in place of `class_names`, the value of each class by its name: a whole number, a colour (red, green,
@@ -93,11 +98,16 @@ def from_masks(
     if class_names is not None and values is not None:
         raise InputError("Expected `class_names` or `values`. Received: both.")
     root = Path(directory).expanduser()
-    paired = find_pairs(root)
+    if annotations is not None:
+        if class_names is not None or values is not None:
+            raise InputError("Expected no `class_names` and no `values` with `annotations`, which has both.")
+        paired, given = find_outlines(root, annotations)
+    else:
+        paired, given = find_pairs(root), None
     if values is None and class_names is None and paired.legend is not None:
         values = colours_in(paired.legend)
     ignored = None if ignore is None else listed_values(ignore)
-    given = None if values is None else Legend.given(values, ignored or ())
+    given = given if values is None else Legend.given(values, ignored or ())
     pairs = [each for part in paired.splits.values() for each in part]
     collector = Collector(assembly.size, resize, paired.classes, coloured=given is not None and given.coloured)
     masks, unfit = collector.collect(pairs)
@@ -160,7 +170,8 @@ def _note_strangers(legend: Legend, masks: Mapping[Path, Mask], root: Path, hint
 
 def _saved_as_jpeg(pairs: Sequence[Pair]) -> str:
     """Returns what to know of masks in a format that blurs them, as a sentence; nothing where there are none."""
-    blurred = [path for each in pairs for path in each.masks.values() if path.suffix.lower() in _BLURS]
+    files = [path for each in pairs for path in each.masks.values() if isinstance(path, Path)]
+    blurred = [path for path in files if path.suffix.lower() in _BLURS]
     if not blurred:
         return ""
     return f" {len(blurred)} masks, such as {blurred[0].name!r}, are JPEG files, which blur values: save them as PNG."
