@@ -546,3 +546,25 @@ def test_outlines_of_coco_are_masks(folder, tmp_path):
         kt.data.from_masks(folder, annotations=tmp_path / "none.json")
     with pytest.raises(kt.InputError, match="which has both"):
         kt.data.from_masks(folder, annotations=file, class_names=["a"])
+
+
+def test_the_doctor_looks_at_masks(folder, masked, tmp_path):
+    checkup = kt.data.check(folder)
+    assert checkup.found == checkup.used == 16 and checkup.counts["train"]["0"] == 16 and not checkup.serious
+    assert kt.data.check(masked).counts["train"]["ground"] == 13
+    root = write_masks(tmp_path / "train", 8)
+    write_masks(tmp_path / "val", 4, seed=3)
+    (root / "masks/001.png").unlink()
+    shutil.copy(root / "images/002.png", tmp_path / "val/images/000.png")
+    odd = np.array(Image.open(tmp_path / "val/masks/001.png"))
+    odd[4, 4] = 9
+    Image.fromarray(odd).save(tmp_path / "val/masks/001.png")
+    Image.new("L", (48, 36)).save(root / "masks/003.png")
+    Image.fromarray((np.array(Image.open(root / "masks/004.png")) == 1).astype(np.uint8)).save(root / "masks/004.jpg")
+    (root / "masks/004.png").unlink()
+    found = kt.data.check(tmp_path)
+    kinds = {finding.kind: finding for finding in found.findings}
+    assert set(kinds) >= {"unusable", "copies in two splits", "class not in training", "blurred masks", "rare class"}
+    assert "9 is in other splits" in str(found) and kinds["one class in a mask"].paths == (root / "images/003.png",)
+    assert found.found == 12 and len(found.left_out) == 1 and found.serious
+    assert "has no mask" in found._repr_html_()

@@ -21,11 +21,13 @@ from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of, oddities, pairs_of
 from keras_transfer.data.inspection.forms import form_troubles
+from keras_transfer.data.inspection.looks import look, sizes_of
+from keras_transfer.data.inspection.masks import check_mask_data, check_mask_folder
 from keras_transfer.data.inspection.sounds import check_sound_folder, check_sounds
 from keras_transfer.data.inspection.texts import check_texts
 from keras_transfer.data.kinds import Sounds
+from keras_transfer.data.masks.pairing import has_masks
 from keras_transfer.data.pipelines.options import mapped
-from keras_transfer.data.pixels.headers import announced_size
 from keras_transfer.data.sound_data import SoundData
 from keras_transfer.data.sources.listing import class_folders, other_files, split_folders, why_no_class
 from keras_transfer.data.splitting.duplicates import grey_copy, perceptual_hash
@@ -45,10 +47,12 @@ def check(source: ImageData | SoundData | TextData | str | os.PathLike[str], *, 
 
     Of texts it reports copies, also with other letters here and there, texts that are cut or of which the tokenizer
     knows little, and those of another script, a wrong encoding or a single word. Of sounds it reports equal files,
-    silent, overdriven and short ones, and those with fewer samples a second than wanted. Nothing is moved or deleted.
+    silent, overdriven and short ones, and those with fewer samples a second than wanted. Of pictures with masks it
+    reports files without a counterpart, sizes that differ, masks that are blurred or show one class alone, and classes
+    that are rare or not in training; it counts the masks in which a class is. Nothing is moved or deleted.
 
     Args:
-        source: a folder as `from_directory` or `from_audio_directory` takes it; or data of any source.
+        source: a folder as `from_directory`, `from_masks` or `from_audio_directory` takes it; or data of any source.
         image_size: the size wanted for training, in pixels, where `source` is a folder.
 
     Raises:
@@ -73,8 +77,12 @@ def check(source: ImageData | SoundData | TextData | str | os.PathLike[str], *, 
         return check_texts(source)
     if isinstance(source, SoundData):
         return check_sounds(source)
+    if isinstance(source, ImageData) and source.masked:
+        return check_mask_data(source)
     if not isinstance(source, ImageData) and kind_of_files(source) is Sounds:
         return check_sound_folder(Path(source).expanduser())
+    if not isinstance(source, ImageData) and has_masks(Path(source).expanduser()):
+        return check_mask_folder(Path(source).expanduser(), image_size)
     if isinstance(source, ImageData):
         images, left_out, root = *_listed(source), source.root
         extra: list[Finding] = []
@@ -84,7 +92,7 @@ def check(source: ImageData | SoundData | TextData | str | os.PathLike[str], *, 
     else:
         root = Path(source).expanduser()
         images, extra = _found(root)
-        left_out, by_path = examine_files([image.path for image in images], image_size, _size_and_grey)
+        left_out, by_path = examine_files([image.path for image in images], image_size, look)
         looked = [(image, by_path[image.path]) for image in images if image.path in by_path]
         images = [image for image, _ in looked]
     for image, (size, grey) in looked:
@@ -101,7 +109,7 @@ def check(source: ImageData | SoundData | TextData | str | os.PathLike[str], *, 
         found=len(images) + len(left_out),
         left_out=tuple(left_out),
         counts=counts_of(images),
-        sizes=_sizes(images),
+        sizes=sizes_of(images),
         findings=by_severity(findings),
         root=root,
     )
@@ -150,19 +158,7 @@ def _listed(data: ImageData) -> tuple[list[SeenImage], list[LeftOut]]:
 def _seen(items: Sequence[Any], side: int) -> Iterator[tuple[int, Any]]:
     """Yields index, size and grey copy of images of any kind."""
     if not isinstance(items[0], np.ndarray):
-        yield from decodable(items, side, isinstance(items[0], bytes), _size_and_grey)
+        yield from decodable(items, side, isinstance(items[0], bytes), look)
         return
     arrays = tf.data.Dataset.from_tensor_slices(np.stack(items))
     yield from enumerate(mapped(arrays, lambda image: (tf.shape(image)[:2], grey_copy(image))).as_numpy_iterator())
-
-
-def _size_and_grey(content: tf.Tensor, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    return announced_size(content), grey_copy(image)
-
-
-def _sizes(images: Sequence[SeenImage]) -> dict[str, tuple[float, float, float]]:
-    if not images:
-        return {}
-    height, width = np.array([image.size for image in images], float).T
-    values = {"height": height, "width": width, "aspect": width / np.maximum(height, 1)}
-    return {name: (float(v.min()), float(np.median(v)), float(v.max())) for name, v in values.items()}
