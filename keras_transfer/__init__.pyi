@@ -28,6 +28,7 @@ from .insight.batch_norm import BatchNormCheck, check_batch_norm
 from .insight.calibration import Calibration, calibrate
 from .insight.evaluation import evaluate
 from .insight.grad_cam import grad_cam
+from .insight.tiles import predict_in_tiles
 from .models import heads, pooling, token_pooling, tuning
 from .models.backbones.backbone import Backbone
 from .models.building import build_model
@@ -154,6 +155,7 @@ __all__ = [
     "plots",
     "pooling",
     "predict_folder",
+    "predict_in_tiles",
     "predict_request",
     "pyramid",
     "rank_backbones",

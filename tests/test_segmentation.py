@@ -568,3 +568,31 @@ def test_the_doctor_looks_at_masks(folder, masked, tmp_path):
     assert "9 is in other splits" in str(found) and kinds["one class in a mask"].paths == (root / "images/003.png",)
     assert found.found == 12 and len(found.left_out) == 1 and found.serious
     assert "has no mask" in found._repr_html_()
+
+
+def test_tiles_are_answered_as_the_whole_picture():
+    """Away from the lower and right border, and where what the network sees lies within a tile."""
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential([keras.Input((None, None, 3)), *(
+        keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu") for _ in range(3)
+    )])  # fmt: skip
+    whole, tiled = (kt.build_model(network, 2, image_size=side, head="linear_maps") for side in (224, 96))
+    rng = np.random.default_rng(0)
+    for one, other in zip(whole.weights, tiled.weights, strict=True):
+        values = rng.normal(size=one.shape) if "logits" in one.path else one.numpy()
+        one.assign(values)
+        other.assign(values)
+    picture = rng.integers(0, 256, (224, 200, 3)).astype("uint8")
+    padded = np.pad(picture, ((0, 0), (0, 24), (0, 0)))
+    found = kt.predict_in_tiles(tiled, picture, overlap=32)
+    expected = whole.predict(padded[np.newaxis].astype("float32"), verbose=0)[0, :, :200]
+    assert found.shape == (224, 200, 2)
+    assert np.abs(found - expected)[:208, :184].max() < 1e-4
+    small = kt.predict_in_tiles(tiled, picture[:40, :50])
+    assert small.shape == (40, 50, 2)
+    with pytest.raises(kt.InputError, match="overlap of 64 pixels or less"):
+        kt.predict_in_tiles(tiled, picture, overlap=90)
+    with pytest.raises(kt.InputError, match=re.escape("(height, width, 3)")):
+        kt.predict_in_tiles(tiled, picture[..., :2])
+    with pytest.raises(kt.InputError, match="head for every pixel"):
+        kt.predict_in_tiles(kt.build_model(network, 2, image_size=32), picture)
