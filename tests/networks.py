@@ -128,11 +128,14 @@ def doubled() -> Iterator[None]:
         yield
 
 
-def poolings_and_heads() -> list[Any]:
-    """Every pooling with every head, as parameters: all but those with the default of one are slow tests."""
+def poolings_and_heads(*, of_pixels: bool = True) -> list[Any]:
+    """Every pooling with every head, as parameters: all but those with the default of one are slow tests.
+
+    Heads that answer for every pixel take no pooling; they are among them once, or not at all.
+    """
     return [
         pytest.param(pooling, head, marks=() if pooling == "avg" or head == "linear" else pytest.mark.slow)
         for pooling in kt.available("pooling")
         for head in kt.available("head")
-        if pooling == "avg" or not takes_maps(HEADS.find(head))
+        if (pooling == "avg" and of_pixels) or not takes_maps(HEADS.find(head))
     ]

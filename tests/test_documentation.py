@@ -103,7 +103,8 @@ FEW = pytest.mark.filterwarnings("ignore:.*(is a guess|are too few to choose by|
 WITH_PYTHON = [page for page in PAGES if _blocks(page, "python")]
 
 
-LONG = ("docs/coming_from.md", "docs/adapting.md", "docs/sound.md", "docs/text.md")  # with `make test-slow`
+# with `make test-slow`
+LONG = ("docs/coming_from.md", "docs/adapting.md", "docs/sound.md", "docs/text.md", "docs/segmentation.md")
 
 
 @FEW

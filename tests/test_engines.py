@@ -249,6 +249,6 @@ def test_evaluation_turns_to_another_engine_where_many_batches_are_left(data, mo
     batches = tf.data.Dataset.from_tensor_slices((images, np.arange(len(images)) % 2)).batch(2)
     plain = kt.evaluate(model, batches).metrics
     assert asked == []
-    monkeypatch.setattr("keras_transfer.insight.evaluation._WORTH", 0.0)
+    monkeypatch.setattr("keras_transfer.insight.asking._WORTH", 0.0)
     assert kt.evaluate(model, batches).metrics == pytest.approx(plain, rel=1e-5)
     assert asked == [(len(images) // 2 - 2) * 2]

@@ -70,7 +70,7 @@ def test_it_works_on_a_nested_backbone(corner_images):
     assert kt.grad_cam(model, corner_images).max() == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("pooling", "head"), poolings_and_heads())
+@pytest.mark.parametrize(("pooling", "head"), poolings_and_heads(of_pixels=False))
 def test_it_works_with_every_pooling_and_head(pooling, head, corner_images):
     keras.utils.set_random_seed(0)
     model = kt.build_model(toy_backbone(), 3, image_size=32, pooling=pooling, head=head)
@@ -79,6 +79,11 @@ def test_it_works_with_every_pooling_and_head(pooling, head, corner_images):
             layer.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in layer.weights])
     found = kt.grad_cam(model, corner_images)
     assert np.isfinite(found).all() and found.min() >= 0 and found.max() == pytest.approx(1)
+
+
+def test_answers_for_every_pixel_are_not_explained(corner_images):
+    with pytest.raises(kt.InputError, match="one answer an image"):
+        kt.grad_cam(kt.build_model(toy_backbone(), 3, image_size=32, head="linear_maps"), corner_images)
 
 
 def test_what_cannot_be_explained_is_refused(trained, corner_images):

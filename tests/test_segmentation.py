@@ -19,6 +19,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import keras_transfer as kt
+from keras_transfer.cli.material import material
 from keras_transfer.cli.session import app
 from keras_transfer.data.masks.fitting import fitted
 from keras_transfer.data.pixels.own_size import mask_files
@@ -366,8 +367,8 @@ def test_masks_come_back_at_the_size_of_the_picture(resize):
 @pytest.fixture(scope="module")
 def exported(masked, tmp_path_factory):
     keras.utils.set_random_seed(0)
-    model = kt.build_model(toy_backbone(), 3, image_size=(36, 48), head="unet")
-    kt.fine_tune(model, masked, schedule=(kt.Phase(6, "all", 2e-2),), verbose=0)
+    model = kt.build_model(toy_backbone(), 3, image_size=(36, 48), head="linear_maps")
+    kt.fine_tune(model, masked, schedule=(kt.Phase(4, "all", 2e-2),), verbose=0)
     return model, kt.export(model, tmp_path_factory.mktemp("masks"), data=masked, views="flip")
 
 
@@ -399,28 +400,37 @@ def test_an_export_answers_masks_of_the_pictures_own_size(exported, masked, fold
         served.tag(["a"])
 
 
-def test_the_shell_trains_judges_and_writes_masks(folder, doubles, tmp_path):
-    runner = CliRunner()
-    train = ["train", str(folder), "--weights", "none", "--image-size", "36x48", "--epochs", "2", "--output"]
-    said = runner.invoke(app, [*train, str(tmp_path / "out"), "--batch-size", "4", "--json"])
+@pytest.mark.slow
+def test_the_shell_trains_on_masks(folder, doubles, tmp_path):
+    train = ["train", str(folder), "--weights", "none", "--image-size", "36x48", "--epochs", "2"]
+    train += ["--class-names", "a,b,c", "--ignore", "255", "--output"]
+    said = CliRunner().invoke(app, [*train, str(tmp_path / "out"), "--batch-size", "4", "--json"])
     assert said.exit_code == 0, said.output
-    assert json.loads(said.stdout.splitlines()[-1])["class_names"] == ["0", "1", "2"]
-    said = runner.invoke(app, ["evaluate", str(tmp_path / "out"), str(folder), "--json"])
+    assert json.loads(said.stdout.splitlines()[-1])["class_names"] == ["a", "b", "c"]
+
+
+def test_the_shell_sees_masks_judges_and_writes_masks(folder, doubles, exported, tmp_path):
+    built = {"backbone": "MobileNetV2", "weights": None, "pooling": "avg", "head": "linear", "backbone_options": {}}
+    read = {"image_size": (36, 48), "resize": "crop", "augment": "none", "batch_size": 4, "validation_split": 0.2}
+    read |= {"groups": None, "exclude": (), "quarantine": None, "seed": 0, "class_names": None, "ignore": None}
+    model, data, named = material(folder, built, read, lambda name: False, None)
+    assert model.output_shape == (None, 36, 48, 3) and data.masked and named == "image"
+    runner, version = CliRunner(), str(exported[1])
+    said = runner.invoke(app, ["evaluate", version, str(folder), "--json"])
     report = json.loads(said.stdout.splitlines()[-1])
-    assert report["pictures"] == 16 and 0 <= report["metrics"]["mean_iou"] <= 1
+    assert report["pictures"] == 16 and report["class_names"] == list(NAMES) and report["metrics"]["mean_iou"] > 0.2
     (tmp_path / "in/deep").mkdir(parents=True)
     shutil.copy(folder / "images/000.png", tmp_path / "in/deep/a.png")
     (tmp_path / "in/bad.png").write_bytes(b"no picture")
+    predict = ["predict", version, str(tmp_path / "in"), "--output", str(tmp_path / "m")]
     for _ in range(2):  # the second call has nothing to do but the table
-        said = runner.invoke(
-            app, ["predict", str(tmp_path / "out"), str(tmp_path / "in"), "--output", str(tmp_path / "m")]
-        )
+        said = runner.invoke(app, predict)
         assert said.exit_code == 0, said.output
     assert np.array(Image.open(tmp_path / "m/deep/a.png.png")).shape == (36, 48)
     bad, good = csv.DictReader((tmp_path / "m/masks.csv").read_text().splitlines())
-    assert "holds no image" in bad["error"] and sum(float(good[name]) for name in "012") == pytest.approx(1, abs=1e-4)
+    assert "holds no image" in bad["error"] and sum(float(good[name]) for name in NAMES) == pytest.approx(1, abs=1e-4)
     assert {path.name for path in (tmp_path / "m").rglob("*")} == {"deep", "a.png.png", "masks.csv"}
-    said = runner.invoke(app, ["predict", str(tmp_path / "out"), str(tmp_path / "in/deep/a.png")])
+    said = runner.invoke(app, ["predict", version, str(tmp_path / "in/deep/a.png")])
     assert "48 x 36: " in said.stdout
     said = runner.invoke(app, ["train", str(folder), "--quarantine", "x.csv", "--weights", "none"])
     assert said.exit_code == 2 and "--quarantine, for those in class folders" in said.output

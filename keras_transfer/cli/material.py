@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _TABLES = (".csv", ".tsv")
 _DECODER = "fpn"  # the head for masks, where none for pixels is given
 _OF_CLASS_FOLDERS = ("groups", "exclude", "quarantine")
+_OF_MASKS = ("class_names", "ignore")
 _OF_IMAGES = ("resize", "quarantine", "keep_copies_together", "image_size")
 
 
@@ -43,6 +44,13 @@ def material(
     ways = {"image": _of_masks if masked else _of_images, "sound": _of_sounds, "text": _of_texts}
     if found not in ways:
         raise InputError(f"Expected --kind image, sound or text. Received: {found!r}.")
+    if not masked:
+        unfit = [f"--{name.replace('_', '-')}" for name in _OF_MASKS if read[name]]
+        if unfit:
+            raise InputError(
+                f"Expected images/ and masks/ in {str(source)!r}, with {', '.join(unfit)}. Received: none."
+            )
+        read = {name: value for name, value in read.items() if name not in _OF_MASKS}
     if found != "image":
         strange = [f"--{name.replace('_', '-')}" for name in _OF_IMAGES if given(name)]
         if found == "sound" and "--image-size" in strange:  # of their spectrograms
@@ -77,7 +85,7 @@ def _of_masks(source: Path, built: Mapping[str, Any], read: Mapping[str, Any]) -
             f"Expected options for pictures with masks. Received: {', '.join(unfit)}, for those in class folders."
         )
     size = read["image_size"] or default_image_size(built["backbone"])
-    names = ("resize", "augment", "batch_size", "validation_split", "seed")
+    names = ("resize", "augment", "batch_size", "validation_split", "seed", *_OF_MASKS)
     masked = from_masks(source, image_size=size, **{name: read[name] for name in names})
     head = built["head"] if takes_maps(HEADS.find(built["head"])) else _DECODER
     return build_model(num_classes=masked.num_classes, image_size=size, **{**built, "head": head}), masked

@@ -31,6 +31,9 @@ ImageSize = Annotated[
         help="Height and width, such as 224 or 224x288; by default the network's default size.",
     ),
 ]
+Ignore = Annotated[
+    list[int] | None, typer.Option(help="Value of masks that is no class, such as 255. Repeat for several.")
+]
 Resize = Annotated[str, typer.Option(help="How images are resized: crop, pad or stretch.")]
 HeadName = Annotated[
     str, typer.Option(help="Layers after the pooling: linear, multilayer, mlp or cosine; for masks fpn, unet, ...")

@@ -12,6 +12,7 @@ from keras_transfer.cli.options import (
     CachePlace,
     Epochs,
     HeadName,
+    Ignore,
     ImageSize,
     LearningRate,
     Network,
@@ -78,6 +79,10 @@ def train(
     kind: Annotated[
         str | None, typer.Option(help="image, sound or text; by default what most files of the folder are.")
     ] = None,
+    class_names: Annotated[
+        str | None, typer.Option(help="Names of the values 0, 1, ... of masks, with commas between them.")
+    ] = None,
+    ignore: Ignore = None,
     seed: Seed = 0,
     output: Annotated[
         Path, typer.Option(help="Folder for the exported versions 1/, 2/, model.keras, history.csv and report.json.")
@@ -133,6 +138,8 @@ def train(
                 "groups": "duplicates" if keep_copies_together else None,
                 "exclude": exclude or (),
                 "quarantine": quarantine,
+                "class_names": class_names.split(",") if class_names else None,
+                "ignore": ignore or None,
                 "seed": seed,
             },
             lambda name: _is_given(context, name),

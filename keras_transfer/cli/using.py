@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_transfer._checks import InputError
+from keras_transfer.cli.options import Ignore
 from keras_transfer.cli.session import Json, app, print_json, read_options, say, session
 
 
@@ -21,6 +22,7 @@ def evaluate(
         typer.Argument(help="Folder of class folders, or of images/ and masks/; test/ is used, else val/, else all."),
     ],
     plot: Annotated[Path | None, typer.Option(help="Write the confusion matrix to this PNG file.")] = None,
+    ignore: Ignore = None,
     as_json: Json = False,
 ) -> None:
     """Measure the quality of an exported model on a folder of labelled photographs."""
@@ -37,7 +39,7 @@ def evaluate(
 
         served = kt.load(model)
         if served.description.axes == 2:
-            report = _report_of_masks(served, data)
+            report = _report_of_masks(served, data, ignore)
         else:
             names, splits, _ = labelled_files(data, max(served.image_size))
             examples = splits.get("test") or splits.get("validation") or splits["train"]
@@ -50,18 +52,28 @@ def evaluate(
         print_json(as_json, report.to_dict())
 
 
-def _report_of_masks(served: Any, data: Path) -> Any:
-    """Compares the masks of a version with those of a folder, of its test pictures, or of others where it has none."""
+def _report_of_masks(served: Any, data: Path, ignore: list[int] | None) -> Any:
+    """Compares the masks of a version with those of a folder, of its test pictures, or of others where it has none.
+
+    Where the folder does not name its classes, the values of its masks are the numbers of the version's.
+    """
     from dataclasses import replace
 
     from keras_transfer.data import from_masks
     from keras_transfer.data.masks.pairing import find_pairs
     from keras_transfer.insight.evaluation import report_in_parts
 
-    kind = served.kind
-    masked = from_masks(data, image_size=kind.image_size, resize=kind.resize, pixel_range=kind.pixel_range)
+    kind, paired = served.kind, find_pairs(data)
+    masked = from_masks(
+        data,
+        image_size=kind.image_size,
+        class_names=None if paired.classes or paired.legend else served.class_names,
+        ignore=ignore,
+        resize=kind.resize,
+        pixel_range=kind.pixel_range,
+    )
     splits = dict(masked.splits)
-    if "validation" not in find_pairs(data).splits:  # it was held out
+    if "validation" not in paired.splits:  # it was held out
         splits["train"] = splits["train"].followed_by(splits.pop("validation"))
     chosen = next(name for name in ("test", "validation", "train") if name in splits)
     batches = replace(masked, splits={**splits, "train": splits[chosen]}).in_order("train")

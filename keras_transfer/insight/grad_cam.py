@@ -40,6 +40,8 @@ def grad_cam(model: keras.Model, images: np.ndarray, *, class_ids: Sequence[int]
         InputError: if the model has no feature map, or images or classes do not fit.
     """
     check_one_way(model)
+    if len(model.output_shape) != 2:
+        raise InputError(f"Expected a model with one answer an image. Received: outputs {model.output_shape}.")
     feature_map = last_feature_map(model)
     if feature_map is None:
         raise InputError(
