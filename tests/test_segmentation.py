@@ -606,3 +606,23 @@ def test_tiles_are_answered_as_the_whole_picture():
         kt.predict_in_tiles(tiled, picture[..., :2])
     with pytest.raises(kt.InputError, match="head for every pixel"):
         kt.predict_in_tiles(kt.build_model(network, 2, image_size=32), picture)
+
+
+@pytest.mark.parametrize("head", ["linear_maps", "fpn"])
+def test_a_temperature_is_folded_into_what_gives_the_logits(folder, head):
+    keras.utils.set_random_seed(0)
+    data = kt.data.from_masks(folder, image_size=(36, 48), class_names=NAMES, batch_size=4, validation_split=0.4)
+    model = kt.build_model(toy_backbone(), 3, image_size=(36, 48), head=head)
+    for layer in model.layers:
+        if layer.name.startswith("logits") and layer.weights:
+            layer.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in layer.get_weights()])
+    images, _ = next(iter(data.validation))
+    before = model.predict(images, verbose=0)
+    with pytest.warns(kt.DataWarning, match="6 images is a guess"):
+        found = kt.calibrate(model, data)
+    logits = np.log(before.astype(float)) / found.temperature
+    expected = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    assert found.temperature > 1 and found.after.metrics["loss"] < found.before.metrics["loss"]
+    assert np.allclose(model.predict(images, verbose=0), expected, atol=1e-4)
+    assert found.after.metrics["accuracy"] == found.before.metrics["accuracy"]
+    assert kt.data.compare(data, data, model).first.shape == (10, 16)

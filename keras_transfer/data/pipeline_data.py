@@ -135,7 +135,7 @@ class PipelineData(LabelledData):
         wishes["draw classes equally often"] = balanced
         wanted = next((wish for wish, given in wishes.items() if given), None)
         if wanted and self.task is not TASKS.find(Classification.name):
-            raise InputError(f"Expected one class {self.kind.one}, to {wanted}. Received: several labels or targets.")
+            raise InputError(f"Expected one class {self.kind.one}, to {wanted}. Received: {self.task.said_of_labels}.")
 
     def _sample(self, count: int, augmented: bool) -> tuple[list[np.ndarray], list[str]]:
         """Returns a seeded sample of the training examples, with their labels in words."""

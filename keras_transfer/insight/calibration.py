@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_transfer._arguments import takes
 from keras_transfer._checks import DataError, DataWarning, InputError
+from keras_transfer._keras.graph import nodes
 from keras_transfer.insight.evaluation import Answers
 from keras_transfer.models.stages import MODEL
 from keras_transfer.tasks import Report, Task
@@ -22,6 +23,7 @@ _TOKENS = 5  # that every vocabulary has
 _CLOSE = 1e-3  # of probabilities
 FEW = 50  # images, with fewer of which a temperature is a guess
 _IDLE = (keras.layers.Activation, keras.layers.Softmax, keras.layers.Dropout, keras.layers.Identity)
+_LINEAR = (keras.layers.UpSampling2D, keras.layers.Cropping2D, keras.layers.Add)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,8 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
 
     Args:
         model: a model made by `build_model`, or any whose last layer with numbers is a `Dense` or `Rescaling` layer
-            before softmax or sigmoid. Its last layer is changed.
+            before softmax or sigmoid. Its last layer is changed. Of a model with a head for every pixel it is the
+            convolutions whose logits are enlarged and added, and the temperature is that of some of its pixels.
         data: data with a validation split, from which images are taken; or images and labels in any form that
             `evaluate` takes.
         class_names: of labels in another form; see `evaluate`.
@@ -88,7 +91,7 @@ def calibrate(model: keras.Model, data: Any, *, class_names: Sequence[str] | Non
     """
     from scipy.optimize import minimize_scalar
 
-    last = _last_layer(model)
+    last = _last_layers(model)
     answers = Answers.on(model, _held_out(data), class_names)
     logits = answers.task.logits(answers.outputs)
     if not np.isfinite(answers.outputs).all():
@@ -119,8 +122,12 @@ def _held_out(data: Any) -> Any:
     return data.validation
 
 
-def _last_layer(model: keras.Model) -> keras.layers.Layer:
-    """Returns the layer that makes the logits."""
+def _last_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Returns the layers that make the logits: one; or of answers for every pixel all whose maps are added up."""
+    if len(model.output_shape) == 4:
+        found = {id(layer): layer for layer in _convolutions(model, model.outputs[0])}
+        if found:
+            return list(found.values())
     layers = [layer for layer in model.layers if not isinstance(layer, (keras.layers.InputLayer, *_IDLE))]
     last = layers[-1] if layers else None
     if not isinstance(last, keras.layers.Dense | keras.layers.Rescaling):
@@ -128,32 +135,48 @@ def _last_layer(model: keras.Model) -> keras.layers.Layer:
             "Expected a model whose last layer with numbers is a Dense or Rescaling layer. Received: "
             f"{getattr(last, 'name', None)!r}, a {type(last).__name__}."
         )
-    return last
+    return [last]
 
 
-def _divide(model: keras.Model, layer: keras.layers.Layer, temperature: float, task: Task) -> None:
-    """Divides what a layer gives, and looks at the outputs for some noise whether that divides the logits."""
+def _convolutions(model: keras.Model, tensor: keras.KerasTensor) -> Iterator[keras.layers.Layer]:
+    """Yields the convolutions from which a tensor is made by what is linear and has no numbers: enlarging, adding."""
+    node = next(node for node in nodes(model) if any(made is tensor for made in node.output_tensors))
+    if isinstance(node.operation, keras.layers.Conv2D):
+        yield node.operation
+    elif isinstance(node.operation, (*_IDLE, *_LINEAR)):
+        for needed in node.input_tensors:
+            yield from _convolutions(model, needed)
+
+
+def _divide(model: keras.Model, layers: Sequence[keras.layers.Layer], temperature: float, task: Task) -> None:
+    """Divides what layers give, and looks at the outputs for some noise whether that divides the logits."""
     size = [side or _SIDE for side in model.input_shape[1:]]
     highest = _TOKENS if "int" in model.inputs[0].dtype else 255
     noise = np.random.default_rng(0).uniform(0, highest, (4, *size)).astype(model.inputs[0].dtype)
     before = model.predict_on_batch(noise)
-    scales = ("scale", "offset") if isinstance(layer, keras.layers.Rescaling) else ()
-    kept, weights = {name: getattr(layer, name) for name in scales}, layer.get_weights()
-    for name, value in kept.items():
-        setattr(layer, name, (np.asarray(value) / temperature).tolist())
-    layer.set_weights([weight / temperature for weight in weights])
+    kept = [(layer, _scales(layer), layer.get_weights()) for layer in layers]
+    for layer, scales, weights in kept:
+        for name, value in scales.items():
+            setattr(layer, name, (np.asarray(value) / temperature).tolist())
+        layer.set_weights([weight / temperature for weight in weights])
     _forget_traces(model)
     clear = ((before > 1e-30) & ((before < 1 - 1e-6) | (task.activation == "softmax"))).all(axis=-1)
     far = np.abs(model.predict_on_batch(noise) - _tempered(before, temperature, task))[clear]
     if far.max(initial=0) > _CLOSE:
-        layer.set_weights(weights)
-        for name, value in kept.items():
-            setattr(layer, name, value)
+        for layer, scales, weights in kept:
+            layer.set_weights(weights)
+            for name, value in scales.items():
+                setattr(layer, name, value)
         _forget_traces(model)
         raise InputError(
-            f"Expected a model in which {layer.name!r} gives the logits. Received: one whose logits are not divided by "
-            "dividing what it holds. The model is as it was."
+            f"Expected a model in which {[layer.name for layer in layers]} give the logits. Received: one whose logits "
+            "are not divided by dividing what they hold. The model is as it was."
         )
+
+
+def _scales(layer: keras.layers.Layer) -> dict[str, Any]:
+    names = ("scale", "offset") if isinstance(layer, keras.layers.Rescaling) else ()
+    return {name: getattr(layer, name) for name in names}
 
 
 def _tempered(outputs: np.ndarray, temperature: float, task: Task) -> np.ndarray:

@@ -30,6 +30,8 @@ from keras_transfer.tasks import (
 from keras_transfer.tasks.labels import as_answered, numbers_of, renumbered
 from keras_transfer.tasks.report import checked_names
 
+_SIDE = 64  # rows and columns of an image that are kept of answers for every pixel
+
 
 @takes(model=MODEL, steps=Whole(1) | None, engine=ENGINE, views=Part(VIEWS) | None)
 def evaluate(
@@ -131,14 +133,21 @@ class Answers:
         engine: str = "auto",
         views: str | Views | None = None,
     ) -> Answers:
-        """Asks a model. The arguments are those of `evaluate`."""
-        outputs, labels = zip(*answered(model, dataset, steps, engine, views), strict=True)
+        """Asks a model. The arguments are those of `evaluate`.
+
+        Of a class for each pixel some rows and columns are kept, evenly spaced: at most 4,096 pixels of an image.
+        """
+        task = task_of_model(model)
+        batches = answered(model, dataset, steps, engine, views)
+        if task is not None and task.counting is not None:  # all pixels would not fit in memory
+            batches = ((_thinned(given), _thinned(labels)) for given, labels in batches)
+        outputs, labels = zip(*batches, strict=True)
         names = _names(dataset, class_names)
         found = joined(labels, UNKNOWN)
         if found.dtype.kind in "OUS":
             names = names or classes_of(model)
             found = numbers_of(found, names)
-        return cls.of(joined(outputs, 0), found, names, task_of_model(model), classes_of(model))
+        return cls.of(joined(outputs, 0), found, names, task, classes_of(model))
 
     @classmethod
     def of(
@@ -173,6 +182,12 @@ class Answers:
     def report(self) -> Report | ValuesReport:
         """Compares outputs with labels."""
         return self.task.report(self.outputs, self.labels, self.names)
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    """Returns every so many rows and columns of `(batch, height, width, channels)`, at most 64 of each."""
+    rows, columns = (-(-size // _SIDE) for size in values.shape[1:3])
+    return values[:, ::rows, ::columns]
 
 
 def _names(dataset: Any, class_names: Sequence[str] | None) -> Sequence[str] | None:

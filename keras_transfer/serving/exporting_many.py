@@ -102,7 +102,7 @@ def export_many(
         given = class_names.get(name) if of is None else of.class_names
         every[name] = describe(model, given, of=None if of is None else of.kind)
         if every[name].axes:
-            raise InputError(f"Expected models with one answer an example. Received: {name!r}, with one a word.")
+            raise InputError(f"Expected models with one answer an example. Received: {name!r}, with one for each part.")
     _check_form(every)
     exact = {name: in_float32(model) for name, model in models.items()}
     plain = {name: fold(model) for name, model in exact.items()}

@@ -111,4 +111,5 @@ def _features(network: keras.Model, images: ImageData | tf.data.Dataset) -> np.n
     found = [np.asarray(network.predict_on_batch(batch[0] if isinstance(batch, tuple) else batch)) for batch in batches]
     if not found:
         raise DataError("Expected images. Received: a dataset without any.")
-    return np.concatenate(found)
+    every = np.concatenate(found)
+    return every.mean(axis=tuple(range(1, every.ndim - 1)))  # of maps and tokens, over all places
