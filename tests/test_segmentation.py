@@ -335,6 +335,10 @@ def test_models_and_data_that_do_not_fit_are_refused(masked, arrays):
         kt.build_model(toy_backbone(), 3, image_size=4, head="fpn")
     with pytest.raises(kt.InputError, match="fixed size"):
         kt.build_model(toy_backbone(), 3, image_size=(None, None), head="fpn")
+    with pytest.raises(kt.InputError, match="to compare networks. Received: one class a pixel"):
+        kt.rank_backbones(masked)
+    with pytest.raises(kt.InputError, match="of the size of their masks"):
+        replace(masked, image_size=(32, 32))
     with pytest.raises(kt.InputError, match="to solve it"):
         kt.fine_tune(of_pixels, masked_like(of_pixels), schedule="solve", verbose=0)
 

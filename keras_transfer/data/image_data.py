@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from keras_transfer._checks import InputError
 from keras_transfer.data.augment import named as augmentations
 from keras_transfer.data.augment.masks import find_with_masks
 from keras_transfer.data.classes import check_classes
@@ -75,12 +76,27 @@ class ImageData(PipelineData):
         if self.task.needs_classes:
             check_classes(self.class_names)
         self._check_wishes()
-        if self.masked and self.augmented:
-            find_with_masks(self.augment)
+        if self.masked:
+            self._check_masks()
         elif self.augmented and self.channels != 3:
             augmentations.check_channels(self.augment, (*self.image_size, self.channels))
         if self.taught is not None:
             check_taught(self.taught, len(self.splits["train"]), mixes=self.mixes)
+
+    def _check_masks(self) -> None:
+        """Checks that masks have the size of images, and move with them.
+
+        Raises:
+            InputError: if they do not.
+        """
+        size = self.splits["train"].labels.shape[1:3]
+        if size != tuple(self.image_size):
+            raise InputError(
+                f"Expected images of the size of their masks, {size}. Received: image_size={self.image_size}. Read the "
+                "data again at another size."
+            )
+        if self.augmented:
+            find_with_masks(self.augment)
 
     @property
     def _mixing(self) -> augmentations.Mixing | None:

@@ -123,12 +123,15 @@ Several: TypeAlias = str | Sequence[Given] | Mapping[str, Given] | None
 _WORDS = "a name of a network, a kt.Backbone, a keras.Model or a kt.Candidate"
 
 
-def find_candidates(candidates: Several) -> dict[str, Candidate]:
+def find_candidates(candidates: Several, data: ImageData) -> dict[str, Candidate]:
     """Returns candidates by their names: `USUAL` for None, every named network for "all".
 
     Raises:
-        InputError: if there are none, one is no candidate, or two have the same name.
+        InputError: if there are none, one is no candidate, or two have the same name; or if labels are not of whole
+            images, for which networks can be compared.
     """
+    if data.task.axes:
+        raise InputError(f"Expected one answer an image, to compare networks. Received: {data.task.said_of_labels}.")
     given = USUAL if candidates is None else BACKBONES.names() if candidates == ALL else candidates
     if isinstance(given, str) or not isinstance(given, (Sequence, Mapping)) or not given:
         raise InputError(

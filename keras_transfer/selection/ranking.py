@@ -82,7 +82,7 @@ def rank_backbones(
         >>> ranking.best
         'small'
     """
-    scores, every = _scores(by), find_candidates(candidates)
+    scores, every = _scores(by), find_candidates(candidates, data)
     order, sample, cache = next(iter(scores)), _sample(data, images), cache or Cache("disk")
     looked: list[_Looked] = []
     left_out: dict[str, str] = {}

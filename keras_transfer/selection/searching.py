@@ -87,7 +87,7 @@ def search(
     optuna_of()
     if "validation" not in data.splits:
         raise InputError("Expected data with a validation split, to choose by. Received: none; see `validation_split`.")
-    every = find_candidates(candidates)
+    every = find_candidates(candidates, data)
     with Kept(folder, what_it_is(data, every, seed, space)) as kept:
         clock = Clock(60 * minutes, kept.spent)
         run = _Search(data, every, cache or Cache("disk"), clock, kept, seed, verbose)
