@@ -27,6 +27,7 @@ from keras_transfer.data.pixels.resizing import RESIZES
 from keras_transfer.models.backbones.applications import BACKBONES
 from keras_transfer.models.decoders import takes_maps
 from keras_transfer.models.heads import HEADS
+from keras_transfer.serving import SegmentedImage
 from keras_transfer.tasks import TASKS
 from keras_transfer.tasks.boundaries import boundary_scores
 from keras_transfer.training.pixel_losses import over_pixels
@@ -434,7 +435,19 @@ def test_the_shell_sees_masks_judges_and_writes_masks(folder, doubles, exported,
     assert np.array(Image.open(tmp_path / "m/deep/a.png.png")).shape == (36, 48)
     bad, good = csv.DictReader((tmp_path / "m/masks.csv").read_text().splitlines())
     assert "holds no image" in bad["error"] and sum(float(good[name]) for name in NAMES) == pytest.approx(1, abs=1e-4)
-    assert {path.name for path in (tmp_path / "m").rglob("*")} == {"deep", "a.png.png", "masks.csv"}
+    assert {path.name for path in (tmp_path / "m").rglob("*")} == {"deep", "a.png.png", "masks.csv", ".version"}
+    (tmp_path / "m/deep/a.png.png").write_bytes(b"")  # what another program left is written anew
+    assert runner.invoke(app, predict).exit_code == 0
+    assert np.array(Image.open(tmp_path / "m/deep/a.png.png")).shape == (36, 48)
+    (tmp_path / "m/.version").write_text("another\n")
+    assert "masks of this version" in runner.invoke(app, predict).output
+    for output in ("in", "m.csv"):
+        said = runner.invoke(app, [*predict[:4], str(tmp_path / output)])
+        assert said.exit_code == 2 and "a folder of its own" in said.output
+    inside = [*predict[:4], str(tmp_path / "in/masks")]
+    for _ in range(2):
+        assert runner.invoke(app, inside).exit_code == 0
+    assert not (tmp_path / "in/masks/masks").exists()
     said = runner.invoke(app, ["predict", version, str(tmp_path / "in/deep/a.png")])
     assert "48 x 36: " in said.stdout
     said = runner.invoke(app, ["train", str(folder), "--quarantine", "x.csv", "--weights", "none"])
@@ -551,7 +564,16 @@ def test_outlines_of_coco_are_masks(folder, tmp_path):
     file.write_text(json.dumps(content))
     with pytest.warns(kt.DataWarning, match="000.png: has an object without an outline in 'a.json'"):
         kt.data.from_masks(folder / "images", annotations={"train": file}, image_size=(36, 48))
-    for broken, said in (("{", "as COCO has them"), (json.dumps({"images": []}), "as COCO has them")):
+    outlined[0] |= {"segmentation": box, "area": None}
+    file.write_text(json.dumps(content))
+    with pytest.warns(kt.DataWarning, match="lost.png"):
+        kt.data.from_masks(folder / "images", annotations=file, image_size=(36, 48))
+    wrong = [("images", "height", -1), ("images", "file_name", "../000.png"), ("annotations", "category_id", 4)]
+    changed = [{**content, part: [{**content[part][0], key: value}]} for part, key, value in wrong]
+    twice = {**content, "images": [images[0], {**images[0], "id": 50}]}
+    for broken, said in [
+        (text, "as COCO has them") for text in ("{", *map(json.dumps, [*changed, twice, {"images": []}]))
+    ]:
         file.write_text(broken)
         with pytest.raises(kt.DataError, match=said):
             kt.data.from_masks(folder / "images", annotations=file)
@@ -631,3 +653,99 @@ def test_a_temperature_is_folded_into_what_gives_the_logits(folder, head):
     assert np.allclose(model.predict(images, verbose=0), expected, atol=1e-4)
     assert found.after.metrics["accuracy"] == found.before.metrics["accuracy"]
     assert kt.data.compare(data, data, model).first.shape == (10, 16)
+
+
+def test_an_export_knows_what_the_values_of_its_masks_meant(folder, tmp_path):
+    """A folder is judged by the colours of the training, whatever their order, and though it lacks some."""
+    colours = {"ground": (0, 0, 0), "disc": (255, 0, 0), "box": (0, 255, 0)}
+    shutil.copytree(folder / "images", tmp_path / "data/images")
+    (tmp_path / "data/masks").mkdir()
+    for path in (folder / "masks").iterdir():
+        mask = np.array(Image.open(path))
+        painted = np.array([*colours.values(), (255, 255, 255)], np.uint8)[np.minimum(mask, 3)]
+        Image.fromarray(painted).save(tmp_path / "data/masks" / path.name)
+    white = (255, 255, 255)
+    data = kt.data.from_masks(tmp_path / "data", image_size=(36, 48), values=colours, ignore=white, batch_size=4)
+    model = kt.build_model(toy_backbone(), 3, image_size=(36, 48), head="linear_maps")
+    version = kt.export(model, tmp_path / "versions", data=data, verify=False)
+    counts = {name: sum(split[name] for split in data.counts.values()) for name in NAMES}
+    for path in sorted((tmp_path / "data/masks").iterdir())[1:]:
+        path.unlink()
+        (tmp_path / "data/images" / path.name).unlink()
+    said = CliRunner().invoke(app, ["evaluate", str(version), str(tmp_path / "data"), "--json"])
+    report = json.loads(said.stdout.splitlines()[-1])
+    mask = np.array(Image.open(folder / "masks/000.png"))
+    assert [report["per_class"][name]["support"] for name in NAMES] == [(mask == number).sum() for number in range(3)]
+    assert counts["disc"] > 0 and report["pictures"] == 1
+
+
+def test_names_that_meet_are_told_apart(tmp_path):
+    """Two pictures of one name, two masks of one picture, folders of scenes, other forms of letters."""
+    twice = write_masks(tmp_path / "twice", 8)
+    Image.open(twice / "images/000.png").save(twice / "images/000.jpg")
+    shutil.copy(twice / "masks/001.png", twice / "masks/001_mask.png")
+    (twice / "masks/previews").mkdir()
+    shutil.copy(twice / "masks/001.png", twice / "masks/previews/001.png")
+    size = {"image_size": (36, 48), "class_names": NAMES}
+    with pytest.warns(kt.DataWarning) as warned:
+        data = kt.data.from_masks(twice, **size)
+    said = str(warned[0].message)
+    for part in ("has the name of '000.jpg'", "001_mask.png: is a second mask, beside '001.png'", "is a mask without"):
+        assert part in said
+    assert sum(map(len, data.splits.values())) == 8
+    scenes = write_masks(tmp_path / "scenes/a", 6)
+    for part in ("images", "masks"):
+        (tmp_path / "by" / part).mkdir(parents=True)
+        (scenes / part).rename(tmp_path / "by" / part / "zu\u0308rich")
+    (tmp_path / "by/masks/zu\u0308rich").rename(tmp_path / "by/masks/z\u00fcrich")
+    assert sum(map(len, kt.data.from_masks(tmp_path / "by", **size).splits.values())) == 6
+
+
+def test_classes_lie_over_each_other_in_the_order_of_their_names(tmp_path):
+    (tmp_path / "images").mkdir()
+    for name in ("9", "10", "background"):
+        (tmp_path / "masks" / name).mkdir(parents=True)
+    for index in range(4):
+        Image.new("RGB", (8, 6), (index, 0, 0)).save(tmp_path / f"images/{index}.png")
+        for name, start in (("9", 0), ("10", 2), ("background", 6)):
+            mask = np.zeros((6, 8), np.uint8)
+            mask[:, start : start + 4] = 255
+            Image.fromarray(mask).save(tmp_path / f"masks/{name}/{index}.png")
+    data = kt.data.from_masks(tmp_path, image_size=(6, 8))
+    assert data.class_names == ("background", "10", "9")
+    assert data.splits["train"].labels[0, 0, :, 0].tolist() == [2, 2, 2, 2, 1, 1, 0, 0]
+
+
+def test_lists_of_voc_name_files_with_blanks(folder, tmp_path):
+    for source, name in (("images", "JPEGImages"), ("masks", "SegmentationClass")):
+        (tmp_path / name).mkdir()
+        for path in (folder / source).iterdir():
+            shutil.copy(path, tmp_path / name / f"my {path.name}")
+    lists = tmp_path / "ImageSets/Segmentation"
+    lists.mkdir(parents=True)
+    (lists / "train.txt").write_text("\ufeffmy 000\nmy 001.png\nmy 002\nmy 003\nlost\n")
+    (lists / "val.txt").write_text("my 004\nmy 005\n")
+    with pytest.warns(kt.DataWarning, match="lost: is listed in 'train.txt', and has no picture with a mask"):
+        data = kt.data.from_masks(tmp_path, image_size=(36, 48), class_names=NAMES)
+    assert [len(data.splits[split]) for split in ("train", "validation")] == [4, 2]
+    (lists / "train.txt").write_text("nothing\n")
+    with pytest.raises(kt.DataError, match="none that fits"):
+        kt.data.from_masks(tmp_path, image_size=(36, 48), class_names=NAMES)
+
+
+def test_orientation_counts_where_decoding_turns_pictures(folder, tmp_path):
+    """That is in JPEG files alone; and files that announce too many pixels are named."""
+    root = write_masks(tmp_path / "turned", 8)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    png, jpeg = (Image.open(root / f"images/00{index}.png") for index in (0, 1))
+    png.save(root / "images/000.png", exif=turned)
+    jpeg.save(root / "images/001.jpg", exif=turned)
+    (root / "images/001.png").unlink()
+    Image.open(root / "masks/001.png").transpose(Image.Transpose.ROTATE_270).save(root / "masks/001.png")
+    Image.new("1", (14_000, 14_000)).save(root / "masks/002.png")
+    with pytest.warns(kt.DataWarning, match="002.png: has a mask, '002.png', that has more than 89,478,485 pixels"):
+        data = kt.data.from_masks(root, image_size=(36, 48), class_names=NAMES)
+    assert len(data.left_out) == 1 and sum(map(len, data.splits.values())) == 7
+    grey = SegmentedImage(np.zeros((36, 48), np.int16), NAMES, b"")
+    assert grey.plot(root / "images/000.png").axes and grey.plot(np.zeros((36, 48))).axes

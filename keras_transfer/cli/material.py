@@ -87,7 +87,11 @@ def _of_masks(source: Path, built: Mapping[str, Any], read: Mapping[str, Any]) -
     size = read["image_size"] or default_image_size(built["backbone"])
     names = ("resize", "augment", "batch_size", "validation_split", "seed", *_OF_MASKS)
     masked = from_masks(source, image_size=size, **{name: read[name] for name in names})
-    head = built["head"] if takes_maps(HEADS.find(built["head"])) else _DECODER
+    head = built["head"]
+    if not takes_maps(HEADS.find(head)):
+        if head != "linear":
+            raise InputError(f"Expected a head for every pixel, such as fpn, for masks. Received: --head {head}.")
+        head = _DECODER
     return build_model(num_classes=masked.num_classes, image_size=size, **{**built, "head": head}), masked
 
 

@@ -138,7 +138,7 @@ def train(
                 "groups": "duplicates" if keep_copies_together else None,
                 "exclude": exclude or (),
                 "quarantine": quarantine,
-                "class_names": class_names.split(",") if class_names else None,
+                "class_names": [name.strip() for name in class_names.split(",")] if class_names else None,
                 "ignore": ignore or None,
                 "seed": seed,
             },

@@ -55,29 +55,32 @@ def evaluate(
 def _report_of_masks(served: Any, data: Path, ignore: list[int] | None) -> Any:
     """Compares the masks of a version with those of a folder, of its test pictures, or of others where it has none.
 
-    Where the folder does not name its classes, the values of its masks are the numbers of the version's.
+    Values of masks are read as in training, where the version knows how that was; else they are the numbers of its
+    classes.
     """
-    from dataclasses import replace
-
-    from keras_transfer.data import from_masks
+    from keras_transfer.data import ImageData
+    from keras_transfer.data.masks.legend import as_given
     from keras_transfer.data.masks.pairing import find_pairs
+    from keras_transfer.data.sources.assembling import Assembly
+    from keras_transfer.data.sources.masks import masked_examples
     from keras_transfer.insight.evaluation import report_in_parts
 
-    kind, paired = served.kind, find_pairs(data)
-    masked = from_masks(
+    kind, known = served.kind, served.description.masks
+    values, ignored = as_given(known) if known else ({name: n for n, name in enumerate(served.class_names)}, [])
+    found = masked_examples(
         data,
-        image_size=kind.image_size,
-        class_names=None if paired.classes or paired.legend else served.class_names,
-        ignore=ignore,
-        resize=kind.resize,
-        pixel_range=kind.pixel_range,
+        Assembly(kind.image_size, kind.resize, "none", 8, 0.2, 0, kind.pixel_range),
+        values=None if find_pairs(data).classes else values,
+        ignore=[*ignored, *(ignore or [])],
     )
-    splits = dict(masked.splits)
-    if "validation" not in paired.splits:  # it was held out
-        splits["train"] = splits["train"].followed_by(splits.pop("validation"))
-    chosen = next(name for name in ("test", "validation", "train") if name in splits)
-    batches = replace(masked, splits={**splits, "train": splits[chosen]}).in_order("train")
-    answers = ((served.predict_probabilities(images.numpy()), labels.numpy()) for images, labels in batches)
+    chosen = next(found.splits[name] for name in ("test", "validation", "train") if name in found.splits)
+    names = found.legend.class_names
+    masked = ImageData(
+        {"train": chosen}, names, kind.image_size, kind.resize, batch_size=8, pixel_range=kind.pixel_range
+    )
+    answers = (
+        (served.predict_probabilities(images.numpy()), labels.numpy()) for images, labels in masked.in_order("train")
+    )
     return report_in_parts(answers, masked.class_names, served.description.task, served.class_names)
 
 

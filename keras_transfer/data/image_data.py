@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
@@ -52,6 +52,7 @@ class ImageData(PipelineData):
         shares: labels are float32 `(batch, num_classes)`, a share of each class; see `one_hot`.
         sampling, taught: how training images are drawn, and what stands in place of labels; see `LabelledData`.
         pixel_range: the values that become black and white in files of more than 8 bits a channel, unless they say so.
+        mask_values: what the values of masks stand for: "values" by class, and those to "ignore"; None for no files.
     """
 
     splits: Mapping[str, Examples]
@@ -67,6 +68,7 @@ class ImageData(PipelineData):
     sampling: str = "once"
     pixel_range: tuple[float, float] | None = None
     taught: np.ndarray | None = None
+    mask_values: Mapping[str, Any] | None = None
     # each copy by `dataclasses.replace` has its own
     _epoch: tf.Variable = field(init=False, default_factory=lambda: tf.Variable(0, dtype=tf.int64, trainable=False))
     _replaced: Replaced = field(init=False, default_factory=Replaced)

@@ -46,6 +46,7 @@ def overlaid(image: np.ndarray, mask: np.ndarray, colours: np.ndarray) -> np.nda
         mask: numbers of classes `(height, width)` or `(height, width, 1)`; below 0 for none.
         colours: of each class, uint8 `(num_classes, 3)`.
     """
+    image = image[..., np.newaxis] if image.ndim == 2 else image
     shown = np.clip(image[..., : 3 if image.shape[-1] >= 3 else 1], 0, 255).astype(np.float32)
     numbers = mask.reshape(mask.shape[:2]).astype(int)
     mixed = (1 - _COVER) * shown + _COVER * colours[np.maximum(numbers, 0)]

@@ -35,7 +35,9 @@ class Description:
         possible_from: probability from which on a class is possible.
         min_accuracy: how often answers that are given are right, in (0, 1); None if all are given.
         known_from: probability of the likeliest class from which on it is an answer.
-        axes: of the outputs between those of the examples and of the classes; 1 for an answer a word.
+        axes: of the outputs between those of the examples and of the classes; 1 for an answer a word, 2 for one a
+            pixel.
+        masks: the values of the masks that it was trained on, by class, and those that were ignored; None for others.
     """
 
     class_names: tuple[str, ...]
@@ -47,6 +49,7 @@ class Description:
     min_accuracy: float | None = None
     known_from: float | None = None
     axes: int = 0
+    masks: Mapping[str, Any] | None = None
 
     @property
     def images(self) -> Images:
@@ -83,6 +86,7 @@ class Description:
             "min_accuracy": self.min_accuracy,
             "known_from": self.known_from,
             "axes": self.axes,
+            "masks": self.masks,
         }
 
     def write(self, folder: Path) -> None:
@@ -200,6 +204,7 @@ def _described(folder: Path, content: dict[str, Any]) -> Description:
             content.get("min_accuracy"),
             content.get("known_from"),
             content.get("axes", 0),
+            content.get("masks"),
         )
     except (KeyError, TypeError) as error:
         raise _damaged(folder, error) from error

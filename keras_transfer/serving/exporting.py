@@ -145,6 +145,7 @@ def export(
     if data is not None:
         class_names = data.class_names
     description = describe(model, class_names, resize or "crop", of=None if data is None else data.kind, views=views)
+    description = replace(description, masks=getattr(data, "mask_values", None))
     _check_wanted(description, {"top_k": top_k, "coverage": coverage, "min_accuracy": min_accuracy})
     if coverage is not None or min_accuracy is not None:
         answers = _validated(model, data, views)

@@ -55,6 +55,7 @@ def predict_folder(
         output: a `.csv` file; or a `.parquet` file, which needs `pip install 'keras-transfer[parquet]'`. For a version
             that gives each pixel a class a folder, in which each picture gets a mask: `NAME.png` of its own size,
             whose values are numbers of classes, and 255 where the model saw nothing; and `masks.csv` with the shares.
+            A picture that is newer than its mask gets another one. `engine` does not matter then.
         engine: what computes: "tensorflow", "openvino", "onnxruntime", or "auto" for the fastest of those installed
             whose numbers are within 1e-5 of TensorFlow's; see `Cache`.
         verbose: 0 for no progress bar.

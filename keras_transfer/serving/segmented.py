@@ -75,4 +75,5 @@ class SegmentedImage:
 
 def _pixels(file: str | os.PathLike[str]) -> np.ndarray:
     with Image.open(file) as picture:
-        return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+        turned = ImageOps.exif_transpose(picture) if picture.format == "JPEG" else picture  # as decoding turns it
+        return np.asarray(turned.convert("RGB"))

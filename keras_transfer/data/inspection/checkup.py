@@ -30,6 +30,7 @@ class Checkup:
         findings: the serious ones first.
         root: folder of the files; None for images from elsewhere.
         noun: what they are called: "images" or "texts".
+        counted: what `counts` counts, where it is not these; a mask may hold several classes.
     """
 
     found: int
@@ -39,6 +40,7 @@ class Checkup:
     findings: tuple[Finding, ...]
     root: Path | None = None
     noun: str = "images"
+    counted: str = ""
 
     @property
     def used(self) -> int:
@@ -112,7 +114,7 @@ class Checkup:
         for split, by_class in self.counts.items():
             named = ", ".join(f"{name} {count}" for name, count in list(by_class.items())[:8])
             more = ", ..." if len(by_class) > 8 else ""
-            lines.append(f"  {split:<11}{sum(by_class.values()):>6} {self.noun}: {named}{more}")
+            lines.append(f"  {split:<11}{sum(by_class.values()):>6} {self.counted or self.noun}: {named}{more}")
         for name, (low, middle, high) in self.sizes.items():
             lines.append(f"  {name:<11}{middle:>6.4g} median, {low:.4g} to {high:.4g}")
         for (severity, kind), findings in self.by_kind().items():

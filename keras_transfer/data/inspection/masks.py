@@ -15,7 +15,8 @@ from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, copies, pairs_of
 from keras_transfer.data.inspection.looks import look, sizes_of
-from keras_transfer.data.masks.collecting import Collector
+from keras_transfer.data.masks.collecting import BACKGROUND, Collector
+from keras_transfer.data.masks.legend import colours_in, number_of
 from keras_transfer.data.masks.pairing import find_pairs
 from keras_transfer.data.splitting.duplicates import perceptual_hash
 from keras_transfer.tasks import UNKNOWN
@@ -32,9 +33,16 @@ def check_mask_folder(root: Path, image_size: int) -> Checkup:
     paired = find_pairs(root)
     pairs = {pair.image: pair for part in paired.splits.values() for pair in part}
     masks, unfit = Collector(_SMALL, "stretch", paired.classes).collect(list(pairs.values()))
-    names = dict(enumerate(("background", *paired.classes))) if paired.classes else {}
+    every = {value for mask in masks.values() for value in mask.present}
+    coloured = any(mask.coloured for mask in masks.values())
+    void = {255} if not coloured and not every <= {0, 255} else set()
+    names = {value: f"#{value:06x}" if coloured else str(value) for value in every - void}
+    if paired.classes:
+        names = dict(enumerate((BACKGROUND, *(name for name in paired.classes if name != BACKGROUND))))
+    elif paired.legend is not None and coloured:
+        names |= {number_of(colour): name for name, colour in colours_in(paired.legend).items()}
     present = {
-        path: Counter({names.get(value, str(value)): count for value, count in mask.present.items()})
+        path: Counter({names[value]: count for value, count in mask.present.items() if value in names})
         for path, mask in masks.items()
     }
     blurred = [
@@ -108,7 +116,8 @@ def _checked(
         sizes=sizes_of(images),
         findings=by_severity(findings),
         root=root,
-        noun="masks with a class",
+        noun="pictures",
+        counted="classes in masks",
     )
 
 

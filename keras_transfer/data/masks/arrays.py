@@ -12,6 +12,8 @@ from keras_transfer.data.classes import written
 from keras_transfer.data.masks.fitting import fitted
 from keras_transfer.tasks import TASKS, UNKNOWN, Segmentation
 
+_MOST = 64  # classes where nobody names them
+
 
 def are_masks(labels: Any) -> bool:
     """Says whether labels are whole numbers for every pixel, `(count, height, width)` or with one channel."""
@@ -42,6 +44,11 @@ def masks_of(
     if flat.shape != tuple(size):
         raise DataError(f"Expected a mask for each image, {tuple(size)}. Received: {masks.shape}.")
     most = int(flat.max(initial=0))
+    if class_names is None and most >= _MOST:
+        raise DataError(
+            f"Expected masks with numbers of classes from 0 on, below {_MOST}, or -1 for none. Received: {most}. Give "
+            "class_names for more; write -1 where a pixel has no class, such as np.where(masks == 255, -1, masks)."
+        )
     given = map(str, range(most + 1)) if class_names is None else (written(str(name)) for name in class_names)
     names = tuple(given)
     if most >= len(names):

@@ -16,10 +16,10 @@ from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.classes import written
 from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.formats.format import FormatError
+from keras_transfer.data.masks.collecting import BACKGROUND
 from keras_transfer.data.masks.legend import Legend
 from keras_transfer.data.masks.pairing import Pair, Paired
 
-BACKGROUND = "background"
 Annotations = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
 
 
@@ -48,7 +48,7 @@ class Outlines:
         about = self.coco.imgs[self.image_id]
         mask = np.zeros((about["height"], about["width"]), np.int32)
         found = self.coco.loadAnns(self.coco.getAnnIds([self.image_id]))
-        for each in sorted(found, key=lambda each: -each.get("area", 0)):
+        for each in sorted(found, key=lambda each: -(each.get("area") or 0)):
             if not each.get("segmentation"):
                 raise FormatError(f"has an object without an outline in {self.name!r}")
             try:
@@ -77,7 +77,7 @@ def find_outlines(root: Path, annotations: Annotations) -> tuple[Paired, Legend]
         raise InputError(f"Expected files for 'train', and maybe 'validation' and 'test'. Received: {list(named)}.")
     read = {split: _read(Path(file).expanduser()) for split, file in named.items()}
     categories = sorted(read["train"].cats.values(), key=lambda category: category["id"])
-    names = (BACKGROUND, *(written(str(category["name"])) for category in categories))
+    names = tuple(dict.fromkeys((BACKGROUND, *(written(str(category["name"])) for category in categories))))
     paths: dict[str, Path] = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         paths.setdefault(path.name, path)
@@ -126,7 +126,15 @@ def _read(file: Path) -> Any:
         if not found.imgs or not found.cats:
             raise KeyError("images or categories")
         for about in found.imgs.values():
-            _ = about["file_name"], about["height"], about["width"]
+            path = Path(about["file_name"])
+            if min(int(about["height"]), int(about["width"])) < 1 or path.is_absolute() or ".." in path.parts:
+                raise ValueError(f"an image {about}")
+            about["height"], about["width"] = int(about["height"]), int(about["width"])
+        if len({about["file_name"] for about in found.imgs.values()}) < len(found.imgs):
+            raise ValueError("two images of one name")
+        strangers = {each["category_id"] for each in found.anns.values()} - set(found.cats)
+        if strangers:
+            raise ValueError(f"objects of categories {sorted(strangers)[:5]}, which it does not have")
         return found
     except (ValueError, KeyError, TypeError, AssertionError) as error:
         raise DataError(

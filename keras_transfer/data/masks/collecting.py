@@ -17,6 +17,7 @@ from keras_transfer.data.masks.fitting import fitted
 from keras_transfer.data.masks.pairing import Drawn, Pair
 from keras_transfer.data.masks.reading import packed, read_mask, upright_size
 
+BACKGROUND = "background"  # name of what no mask of a class holds
 NOWHERE = -1  # value of a resized mask where it shows nothing of its picture
 _FEW = 2000  # masks from which on a bar shows how far the reading is
 _GREY = 0x010101  # what a grey value is times, as a colour
@@ -92,11 +93,16 @@ class Collector:
         """Returns the mask of a picture, or why there is none."""
         try:
             size = upright_size(pair.image)
-        except (OSError, FormatError):
-            return "cannot be read"
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        except FormatError as error:
+            return str(error)
         whole: np.ndarray | None = None
         coloured = False
-        for name, source in pair.masks.items():
+        for name in (*self.classes, ""):
+            if name not in pair.masks:
+                continue
+            source = pair.masks[name]
             values = self._values(source)
             if isinstance(values, str):
                 return values
@@ -107,7 +113,7 @@ class Collector:
             values = packed(values) if coloured else values
             if name:  # one mask a class
                 whole = np.zeros(size, np.int32) if whole is None else whole
-                whole[values != 0] = 1 + list(self.classes).index(name)
+                whole[values != 0] = ([BACKGROUND, *(each for each in self.classes if each != BACKGROUND)]).index(name)
                 coloured = False
             else:
                 whole = values

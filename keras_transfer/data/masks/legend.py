@@ -41,7 +41,7 @@ class Legend:
 
         Args:
             values: of each class, by its name: a whole number, a colour (red, green, blue), or a list of these.
-            ignore: values that stand for no class.
+            ignore: values that stand for no class; 255 does too, unless it is that of a class.
 
         Raises:
             InputError: if a value is of another form, or stands for two classes.
@@ -56,7 +56,9 @@ class Legend:
             )
         names = tuple(listed)
         numbers = {number_of(value): names.index(name) for name, each in listed.items() for value in each}
-        return cls(names, numbers, frozenset(map(number_of, ignore)), forms == {True})
+        coloured = forms == {True}
+        ignored = {number_of(value) for value in ignore} | ({_VOID} if not coloured else set())
+        return cls(names, numbers, frozenset(ignored - set(numbers)), coloured)
 
     @classmethod
     def found(
@@ -104,6 +106,14 @@ class Legend:
             f"`values` which value is which class, and with `ignore` which stands for none.{hint}"
         )
 
+    def described(self) -> dict[str, Any]:
+        """Returns the values of each class and those that are ignored, as values for JSON; see `given`."""
+        values: dict[str, list[Any]] = {name: [] for name in self.class_names}
+        for value, number in self.numbers.items():
+            values[self.class_names[number]].append(_unpacked(value) if self.coloured else value)
+        ignored = [_unpacked(value) if self.coloured else value for value in sorted(self.ignored)]
+        return {"values": values, "ignore": ignored}
+
     def read(self, values: np.ndarray) -> np.ndarray:
         """Returns numbers of classes, int16, of values int32; -1 where one stands for no class."""
         known = np.array(sorted(self.numbers), np.int64)
@@ -136,6 +146,25 @@ def _several(given: Any) -> list[Value]:
             f"Expected a whole number, a colour (red, green, blue) or a list of these. Received: {given!r}."
         )
     return [value for part in parts for value in _several(part)]
+
+
+def _unpacked(value: int) -> list[int]:
+    return [value >> 16, value >> 8 & 255, value & 255]
+
+
+def as_given(described: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """Returns `values` and `ignore`, as `from_masks` takes them, of what `Legend.described` returned.
+
+    Example:
+        >>> as_given({"values": {"sky": [0], "road": [[1, 2, 3]]}, "ignore": []})
+        ({'sky': [0], 'road': [(1, 2, 3)]}, [])
+    """
+
+    def value(each: Any) -> Any:
+        return tuple(each) if isinstance(each, list) else each
+
+    values = {name: [value(each) for each in several] for name, several in described["values"].items()}
+    return values, [value(each) for each in described["ignore"]]
 
 
 def listed_values(given: Any) -> list[Value]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _IMAGES = ("images", "image", "imgs", "img", "jpegimages", "pictures", "photos")
 _MASKS = ("masks", "mask", "labels", "label", "annotations", "segmentationclass", "segmentations", "ground_truth", "gt")
 _LISTS = ("ImageSets/Segmentation", "ImageSets/Main")  # below the folder, as PASCAL VOC and CVAT have them
 _ENDINGS = re.compile(r"[-_. ](masks?|labels?|labelids|gt|seg|segmentation|annotation|l)$", re.IGNORECASE)
+_NO_MASK = "has no mask"
 _LAYOUTS = (
     "images/ and masks/, files with the same names in both; train/, val/ and test/ of these, or in these; or "
     "JPEGImages/, SegmentationClass/ and ImageSets/ of PASCAL VOC"
@@ -82,15 +84,15 @@ def find_pairs(root: Path) -> Paired:
     if not folders:
         held = sorted(path.name for path in root.iterdir())[:8]
         raise DataError(f"Expected {_LAYOUTS} below {str(root)!r}. Received: a folder that holds {held}.")
-    classes = ordered(
-        written(path.name) for _, masks in folders.values() for path in _subfolders(masks) if find_images(path)
-    )
+    classes = ordered(name for images, masks in folders.values() for name in _class_folders(images, masks))
     splits: dict[str, list[Pair]] = {}
     left_out: list[LeftOut] = []
     for split, (images, masks) in folders.items():
         splits[split], alone = _paired(images, masks, classes)
         left_out += alone
-    splits = _listed(root, splits)
+    splits, unlisted = _listed(root, splits)
+    if unlisted is not None:  # pictures that no list names are none of the set
+        left_out = [item for item in left_out if item.reason != _NO_MASK] + unlisted
     legend = next((path for path in (root / "labelmap.txt",) if path.is_file()), None)
     if not splits.get("train"):
         raise DataError(f"Expected pictures with masks of the same names below {str(root)!r}. Received: none.")
@@ -124,44 +126,89 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
+def _class_folders(images: Path, masks: Path) -> dict[str, Path]:
+    """Returns the folders of classes, which have masks of their own, by their names.
+
+    There are none where masks lie in the folder itself, or in folders that have the names of folders of pictures.
+    """
+    found = {written(path.name): path for path in _subfolders(masks) if find_images(path)}
+    direct = any(path.parent == masks for path in find_images(masks))
+    of_pictures = {written(path.name) for path in _subfolders(images)}
+    return {} if direct or set(found) & of_pictures else found
+
+
 def _paired(images: Path, masks: Path, classes: Sequence[str]) -> tuple[list[Pair], list[LeftOut]]:
     """Returns the pictures of a split with their masks, and the files that have no counterpart."""
-    folders = {written(path.name): path for path in _subfolders(masks)} if classes else {"": masks}
-    pictures = _by_key(images)
-    found = {name: _of_pictures(_by_key(folder), pictures) for name, folder in folders.items()}
-    pairs, left_out = [], []
+    folders = _class_folders(images, masks) if classes else {"": masks}
+    pictures, left_out = _by_key(images, {})
+    found = {}
+    for name, folder in folders.items():
+        found[name], twice = _by_key(folder, pictures)
+        left_out += twice
+    pairs = []
     for key, image in pictures.items():
         own = {name: by_key[key] for name, by_key in found.items() if key in by_key}
         if own:
             pairs.append(Pair(image, own))
         else:
-            left_out.append(LeftOut(image, "has no mask"))
-    for by_key in found.values():
-        left_out += [
-            LeftOut(path, "is a mask without a picture") for key, path in by_key.items() if key not in pictures
-        ]
-    return pairs, left_out
+            left_out.append(LeftOut(image, _NO_MASK))
+    alone = [path for by_key in found.values() for key, path in by_key.items() if key not in pictures]
+    return pairs, [*left_out, *(LeftOut(path, "is a mask without a picture") for path in alone)]
 
 
-def _by_key(folder: Path) -> dict[str, Path]:
-    """Returns the pictures below a folder by their paths without endings."""
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in find_images(folder)}
+def _by_key(folder: Path, pictures: Mapping[str, Path]) -> tuple[dict[str, Path], list[LeftOut]]:
+    """Returns the pictures below a folder by their paths without endings, and those whose place is taken.
+
+    Masks are found by the names of their pictures, or by these with an ending such as `_mask`; the exact name goes
+    before.
+    """
+    found: dict[str, Path] = {}
+    taken: list[LeftOut] = []
+    waiting = []
+    for path in find_images(folder):
+        key = unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix())
+        shorter = _ENDINGS.sub("", key)
+        if key not in pictures and shorter in pictures:
+            waiting.append((shorter, path))
+        elif key in found:
+            taken.append(LeftOut(path, f"has the name of {found[key].name!r}"))
+        else:
+            found[key] = path
+    for key, path in waiting:
+        if key in found:
+            taken.append(LeftOut(path, f"is a second mask, beside {found[key].name!r}"))
+        else:
+            found[key] = path
+    return found, taken
 
 
-def _of_pictures(masks: Mapping[str, Path], pictures: Mapping[str, Path]) -> dict[str, Path]:
-    """Returns masks by the keys of their pictures: the same name, or that with an ending such as `_mask`."""
-    return {key if key in pictures else _ENDINGS.sub("", key): path for key, path in masks.items()}
+def _listed(root: Path, splits: dict[str, list[Pair]]) -> tuple[dict[str, list[Pair]], list[LeftOut] | None]:
+    """Shares the pairs out as the lists of PASCAL VOC say, where there are lists and no folders of splits.
 
+    Returns:
+        The pairs by split, and the names in the lists that fit none; None where there are no lists.
 
-def _listed(root: Path, splits: dict[str, list[Pair]]) -> dict[str, list[Pair]]:
-    """Shares the pairs out as the lists of PASCAL VOC say, where there are lists and no folders of splits."""
+    Raises:
+        DataError: if there is a list for training of which no name fits.
+    """
     lists = next((root / name for name in _LISTS if (root / name).is_dir()), None)
-    if lists is None or set(splits) != {"train"}:
-        return splits
-    pairs = {pair.image.stem: pair for pair in splits["train"]}
-    named = {SPLIT_NAMES[path.stem.lower()]: path for path in lists.glob("*.txt") if path.stem.lower() in SPLIT_NAMES}
-    chosen = {
-        split: [pairs[Path(name).name] for name in path.read_text(encoding="utf-8").split() if Path(name).name in pairs]
-        for split, path in named.items()
-    }
-    return chosen if chosen.get("train") else splits
+    files = sorted(lists.glob("*.txt")) if lists is not None else []
+    named = {SPLIT_NAMES[path.stem.lower()]: path for path in files if path.stem.lower() in SPLIT_NAMES}
+    if "train" not in named or set(splits) != {"train"}:
+        return splits, None
+    pairs = {name: pair for pair in splits["train"] for name in (pair.image.name, pair.image.stem)}
+    chosen: dict[str, list[Pair]] = {}
+    missing = []
+    for split, path in named.items():
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        names = [unicodedata.normalize("NFC", Path(line).name) for line in lines]
+        fitting = {unicodedata.normalize("NFC", name): pair for name, pair in pairs.items()}
+        chosen[split] = [fitting[name] for name in names if name in fitting]
+        missing += [
+            LeftOut(root / name, f"is listed in {path.name!r}, and has no picture with a mask")
+            for name in names
+            if name not in fitting
+        ]
+    if not chosen["train"]:
+        raise DataError(f"Expected names of pictures with masks in {str(named['train'])!r}. Received: none that fits.")
+    return chosen, missing

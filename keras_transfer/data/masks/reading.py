@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from keras_transfer.data.formats.format import FormatError
+from keras_transfer.data.formats.format import MAX_PIXELS, FormatError
 from keras_transfer.data.formats.translating import read_file
 
 _TURNED = 5  # EXIF orientations from which on rows and columns are exchanged
@@ -32,14 +33,36 @@ def read_mask(path: Path, *, coloured: bool = False) -> np.ndarray:
     """
     content = path.read_bytes()
     try:
-        with Image.open(BytesIO(content)) as picture:
+        with _opened(content) as picture:
             if picture.mode in _WHOLE and not (coloured and picture.mode == "P"):
                 return np.asarray(picture).astype(np.int32)
             colours = np.asarray(picture.convert("RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f"cannot be decoded ({error or type(error).__name__})") from error
     grey = (colours == colours[..., :1]).all() and not coloured
     return colours[..., 0].astype(np.int32) if grey else colours
+
+
+def _opened(content: bytes) -> Image.Image:
+    """Opens a picture without decoding it.
+
+    Raises:
+        FormatError: if it is none, or announces more than `MAX_PIXELS`.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+            picture = Image.open(BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise FormatError("cannot be decoded (it is no picture)") from error
+    except Image.DecompressionBombError as error:
+        raise FormatError(f"has more than {MAX_PIXELS:,} pixels; make it smaller") from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        picture.close()
+        raise FormatError(f"has {width} x {height} pixels, more than {MAX_PIXELS:,}; make it smaller")
+    return picture
 
 
 def packed(colours: np.ndarray) -> np.ndarray:
@@ -54,16 +77,13 @@ def packed(colours: np.ndarray) -> np.ndarray:
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Returns height and width of a picture, turned as its EXIF orientation says.
+    """Returns height and width of a picture, turned as the EXIF orientation of a JPEG says, as decoding turns it.
 
     Raises:
         FormatError: if it cannot be decoded.
         OSError: if it cannot be read.
     """
-    try:
-        with Image.open(BytesIO(read_file(path, None))) as picture:
-            width, height = picture.size
-            turned = picture.getexif().get(_ORIENTATION, 1) >= _TURNED
-    except UnidentifiedImageError as error:
-        raise FormatError(f"cannot be decoded ({error})") from error
+    with _opened(read_file(path, None)) as picture:
+        width, height = picture.size
+        turned = picture.format == "JPEG" and picture.getexif().get(_ORIENTATION, 1) >= _TURNED
     return (width, height) if turned else (height, width)

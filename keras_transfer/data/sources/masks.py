@@ -6,6 +6,7 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from keras_transfer._checks import DataError, DataWarning, InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.classes import check_classes
 from keras_transfer.data.examples import Examples
-from keras_transfer.data.faults import below
+from keras_transfer.data.faults import LeftOut, below
 from keras_transfer.data.files import check_files
 from keras_transfer.data.image_data import ImageData
-from keras_transfer.data.masks.coco import BACKGROUND, Annotations, find_outlines
-from keras_transfer.data.masks.collecting import Collector, Mask
+from keras_transfer.data.masks.coco import Annotations, find_outlines
+from keras_transfer.data.masks.collecting import BACKGROUND, Collector, Mask
 from keras_transfer.data.masks.legend import Legend, colours_in, listed_values, number_of
 from keras_transfer.data.masks.pairing import Pair, find_pairs
 from keras_transfer.data.notes import note_left_out
@@ -74,7 +75,8 @@ def from_masks(
             values themselves, or what a `labelmap.txt` of CVAT says.
         values: in place of `class_names`, the value of each class by its name: a whole number, a colour (red, green,
             blue), or a list of these.
-        ignore: values, or colours, of pixels that have no class. By default 255, unless there is nothing else but 0.
+        ignore: values, or colours, of pixels that have no class. By default 255, unless it is the value of a class in
+            `values`, or there is nothing else but 0.
         resize: how images and masks are resized: "crop", "pad" or "stretch"; see `from_directory`. What "pad" adds has
             no class.
         augment: augmentation of training images, and of their masks with them: a name in `kt.available("augment")`, a
@@ -95,6 +97,45 @@ def from_masks(
         DataError: if there are no pictures with masks, fewer than two classes, or names and values do not fit.
     """
     assembly = Assembly(image_size, resize, augment, batch_size, validation_split, seed, pixel_range)
+    found = masked_examples(
+        directory,
+        assembly,
+        annotations=annotations,
+        class_names=class_names,
+        values=values,
+        ignore=ignore,
+        groups=groups,
+    )
+    data = assembly.data(found.splits, found.legend.class_names, found.left_out, Path(directory).expanduser())
+    return replace(data, mask_values=found.legend.described())
+
+
+@dataclass(frozen=True)
+class MaskedExamples:
+    """Pictures with masks, before anything is held out.
+
+    Attributes:
+        splits: examples by the splits of the folder; "train" alone where it has none.
+        legend: what the values of masks stand for.
+        left_out: the files that are not used.
+    """
+
+    splits: dict[str, Examples]
+    legend: Legend
+    left_out: list[LeftOut]
+
+
+def masked_examples(
+    directory: str | os.PathLike[str],
+    assembly: Assembly,
+    *,
+    annotations: Annotations | None = None,
+    class_names: Sequence[str] | None = None,
+    values: Mapping[str, Any] | None = None,
+    ignore: int | tuple[int, int, int] | Sequence[Any] | None = None,
+    groups: Callable[[Path], Hashable] | None = None,
+) -> MaskedExamples:
+    """Reads the pictures and masks of a folder; the arguments, and what is raised, are those of `from_masks`."""
     if class_names is not None and values is not None:
         raise InputError("Expected `class_names` or `values`. Received: both.")
     root = Path(directory).expanduser()
@@ -109,7 +150,7 @@ def from_masks(
     ignored = None if ignore is None else listed_values(ignore)
     given = given if values is None else Legend.given(values, ignored or ())
     pairs = [each for part in paired.splits.values() for each in part]
-    collector = Collector(assembly.size, resize, paired.classes, coloured=given is not None and given.coloured)
+    collector = Collector(assembly.size, assembly.resize, paired.classes, coloured=given is not None and given.coloured)
     masks, unfit = collector.collect(pairs)
     left_out = [*check_files([each.image for each in pairs], assembly.side), *paired.left_out]
     bad = {item.path for item in left_out}
@@ -121,7 +162,11 @@ def from_masks(
     if empty:
         raise DataError(f"Expected usable pictures with masks in every split. Received: none in {empty}.")
     kept = {each.image: masks[each.image] for part in used.values() for each in part}
-    if (given is not None and given.coloured) or any(mask.coloured for mask in kept.values()):
+    coloured = {mask.coloured for mask in kept.values()}
+    if coloured == {True, False} and not collector.coloured:  # palettes and colours together: all are read as colours
+        again = replace(collector, coloured=True).collect([pair for part in used.values() for pair in part])[0]
+        kept = {path: again[path] for path in kept}
+    if (given is not None and given.coloured) or True in coloured:
         kept = {path: mask.as_colours() for path, mask in kept.items()}
     legend = given or _legend_of(kept, paired.classes, class_names, ignored, _saved_as_jpeg(pairs))
     check_classes(legend.class_names)
@@ -132,7 +177,7 @@ def from_masks(
         labels = np.stack([legend.read(kept[each.image].values) for each in part])[..., np.newaxis]
         numbers = None if groups is None else group_ids([groups(each.image) for each in part])
         examples[split] = Examples(items, TASKS.find(Segmentation.name).standardised(labels), groups=numbers)
-    return assembly.data(examples, legend.class_names, left_out, root)
+    return MaskedExamples(examples, legend, left_out)
 
 
 def _legend_of(
@@ -144,7 +189,7 @@ def _legend_of(
 ) -> Legend:
     """Returns what the values of masks stand for, where nobody says it."""
     if classes:
-        names = (BACKGROUND, *classes)
+        names = tuple(dict.fromkeys((BACKGROUND, *classes)))
         return Legend(names, {number: number for number in range(len(names))}, frozenset(), False)
     present: Counter[int] = sum((mask.present for mask in masks.values()), Counter())
     coloured = any(mask.coloured for mask in masks.values())
