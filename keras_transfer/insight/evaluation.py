@@ -52,7 +52,7 @@ def evaluate(
             not; a `keras.utils.PyDataset` or a generator of batches; or arrays `(images, labels)`. Labels are integers
             `(batch,)` or `(batch, 1)`, or one-hot `(batch, num_classes)`; or 0 and 1 `(batch, num_classes)` for
             several labels per image (-1 for one that is not known); or the values for regression, `(batch,)` or
-            `(batch, num_values)`.
+            `(batch, num_values)`; or for a class for each pixel numbers `(batch, height, width, 1)`, -1 for none.
         class_names: name of each class that a label stands for; by default those of the dataset or of the model, or
             else their numbers. Where the model has the same classes in another order, or more of them, labels are
             renumbered.
