@@ -253,3 +253,24 @@ def test_texts_of_tensorflow_datasets(tmp_path):
     assert len(read) <= 20 and all(read[text] == (label == "good") for text, label in zip(texts, labels, strict=True))
     with pytest.raises(kt.DataError, match="with 'image' and 'label'"):
         kt.data.from_tfds(builder)
+
+
+def test_near_copies_stay_on_one_side(tmp_path):
+    """Each text is there three times: as it is, in capitals, and with a letter more."""
+    seen = [f"{colour} {thing}" for colour in ("red", "pale") for thing in ("film", "horse", "table", "river")]
+    different = [f"{part} {part} {part} was all that anybody saw of the {part} that year in our house" for part in seen]
+    texts = [text for each in different for text in (each, each.upper(), f"{each}s")]
+    data = kt.data.from_texts(
+        texts, [index % 2 for index in range(len(texts))], tokenizer=tokenizer("bert"), groups="duplicates"
+    )
+    sides = [{text.lower().rstrip("s") for text in data.texts(split)} for split in ("train", "validation")]
+    assert len(sides[1]) > 1 and not sides[0] & sides[1]
+    for index, text in enumerate(texts):
+        path = tmp_path / "ab"[index % 2] / f"{index}.txt"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    from_files = kt.data.from_text_directory(tmp_path, tokenizer=tokenizer("bert"), groups="duplicates")
+    found = [{text.lower().rstrip("s") for text in from_files.texts(split)} for split in ("train", "validation")]
+    assert not found[0] & found[1]
+    with pytest.raises(kt.InputError, match="groups='duplicates', or a group for each"):
+        kt.data.from_texts(texts, texts, tokenizer=tokenizer("bert"), groups="copies")

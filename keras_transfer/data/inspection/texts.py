@@ -13,11 +13,10 @@ import tensorflow as tf
 from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, class_troubles, copies, counts_of
+from keras_transfer.data.splitting.near_texts import near_texts
 from keras_transfer.data.text_data import TextData
 
-_NEAR = 0.1  # cosine distance of near copies
 _CHUNK = 128  # texts of which tokens are made together: memory grows with their words
-_LETTERS = 4  # of the pieces that are compared
 _UNKNOWN = 0.1  # share of a text's tokens
 _SHORT = 2  # words
 _SIGNS = ("\N{REPLACEMENT CHARACTER}", "\u00c3\u00a9", "\u00c3\u00bc", "\u00e2\u20ac")  # of a wrong encoding
@@ -45,27 +44,6 @@ def check_texts(data: TextData) -> Checkup:
         root=data.root,
         noun="texts",
     )
-
-
-def near_texts(texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Returns pairs of indices of texts that are almost the same, by their pieces of four letters.
-
-    Copies of one text are each paired with the first alone.
-    """
-    from sklearn.feature_extraction.text import HashingVectorizer
-    from sklearn.neighbors import NearestNeighbors
-
-    plain = [" ".join(text.lower().split()) for text in texts]
-    first = {text: index for index, text in reversed(list(enumerate(plain)))}
-    pairs = [(first[text], index) for index, text in enumerate(plain) if first[text] != index]
-    different = sorted(first.values())
-    if len(different) > 1:
-        vectors = HashingVectorizer(analyzer="char_wb", ngram_range=(_LETTERS, _LETTERS), n_features=2**18)
-        rows = vectors.transform([plain[index] for index in different])
-        near = NearestNeighbors(radius=_NEAR, metric="cosine").fit(rows).radius_neighbors(rows, return_distance=False)
-        later = [(place, int(other)) for place, found in enumerate(near) for other in found if other > place]
-        pairs += [(different[place], different[other]) for place, other in later]
-    return pairs
 
 
 def _seen(data: TextData) -> Iterator[SeenImage]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_transfer._arguments import Kind, takes
+from keras_transfer._arguments import Choice, Kind, takes
 from keras_transfer._checks import InputError
 from keras_transfer.data.augment.named import Augment
 from keras_transfer.data.examples import Examples
@@ -19,6 +19,7 @@ from keras_transfer.data.faults import LeftOut, why_unreadable
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.listing import Wanted, examples_of_classes, files_of_classes, matches
 from keras_transfer.data.sources.texts import TextForm
+from keras_transfer.data.splitting.near_texts import DUPLICATES, near_text_groups
 from keras_transfer.data.splitting.splits import group_ids
 from keras_transfer.data.text.files import TEXT, find_texts, is_text, read_text, why_no_text
 from keras_transfer.data.text.tokenizing import find_tokenizer
@@ -27,7 +28,10 @@ from keras_transfer.data.text_data import TextData
 FILES = Wanted("texts", TEXT, is_text, find_texts, "If they are texts, save them as plain text named .txt.")
 
 
-@takes(groups=Kind(callable, "a function of a path") | None, encoding=Kind(str, "the name of an encoding"))
+@takes(
+    groups=Kind(callable, "a function of a path") | Choice(DUPLICATES) | None,
+    encoding=Kind(str, "the name of an encoding"),
+)
 def from_text_directory(
     directory: str | os.PathLike[str],
     *,
@@ -37,7 +41,7 @@ def from_text_directory(
     augment: Augment = "none",
     batch_size: int = 32,
     validation_split: float = 0.2,
-    groups: Callable[[Path], Hashable] | None = None,
+    groups: Callable[[Path], Hashable] | str | None = None,
     exclude: Sequence[str] = (),
     seed: int = 0,
 ) -> TextData:
@@ -56,7 +60,7 @@ def from_text_directory(
         batch_size: number of texts in a batch.
         validation_split: share of each class that is held out for validation, in (0, 1), if there is no `val/`.
         groups: maps the path of a file to its group, such as an author; texts of one group are put on the same side of
-            the split.
+            the split. "duplicates" groups texts that are almost the same; see `from_texts`.
         exclude: patterns of file names, or of paths below `directory`, to leave out, such as "*_draft.txt".
         seed: seed of the split, the order and the augmentation.
 
@@ -96,9 +100,13 @@ def _why_not(path: Path, root: Path, exclude: Sequence[str], encoding: str) -> s
     return reason or (None if read_text(path, encoding).strip() else "is empty")
 
 
-def _read(examples: Examples, encoding: str, groups: Callable[[Path], Hashable] | None) -> Examples:
+def _read(examples: Examples, encoding: str, groups: Callable[[Path], Hashable] | str | None) -> Examples:
     paths = [Path(item) for item in examples.items]
     contents = np.empty(len(paths), dtype=object)
     contents[:] = [read_text(path, encoding) for path in paths]
-    of_group = None if groups is None else group_ids([groups(path) for path in paths])
+    of_group = None
+    if groups == DUPLICATES:
+        of_group = near_text_groups(contents)
+    elif callable(groups):
+        of_group = group_ids([groups(path) for path in paths])
     return replace(examples, items=contents, encoded=True, groups=of_group)

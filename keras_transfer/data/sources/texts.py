@@ -19,6 +19,7 @@ from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.notes import note_left_out
 from keras_transfer.data.sources.array_forms import as_labels
 from keras_transfer.data.sources.assembling import check_presence
+from keras_transfer.data.splitting.near_texts import DUPLICATES, near_text_groups
 from keras_transfer.data.splitting.splits import SHARE, group_ids, hold_out
 from keras_transfer.data.text.tokenizing import TextTokenizer, find_tokenizer
 from keras_transfer.data.text_data import TEXT_FORM, TextData
@@ -119,7 +120,7 @@ def from_texts(
     class_names: Sequence[str] | None = None,
     task: str | None = None,
     units: Mapping[str, str] | Sequence[str] | None = None,
-    groups: Sequence[Hashable] | None = None,
+    groups: Sequence[Hashable] | str | None = None,
     augment: Augment = "none",
     batch_size: int = 32,
     validation_split: float = 0.2,
@@ -142,7 +143,7 @@ def from_texts(
         task: "classification", "several_labels" or "regression", where the labels could be of another one.
         units: of values to estimate, by name or one for each.
         groups: what a text belongs to, such as its author, one for each; texts of one group are put on the same side of
-            the split.
+            the split. "duplicates" groups texts that are almost the same, by their pieces of four letters.
         augment: augmentation of training texts: a name in `kt.available("text augmentation")`, a function of tokens
             int32 `(length,)`, or a list of these.
         batch_size: number of texts in a batch.
@@ -157,9 +158,12 @@ def from_texts(
     form = TextForm(find_tokenizer(tokenizer), length, augment, batch_size, validation_split, seed)
     content = as_contents(texts)
     found, names = as_labels(labels, len(content), class_names, task)
-    if groups is not None and len(groups) != len(content):
+    if isinstance(groups, str) and groups != DUPLICATES:
+        raise InputError(f"Expected groups='{DUPLICATES}', or a group for each text. Received: groups={groups!r}.")
+    if groups is not None and groups != DUPLICATES and len(groups) != len(content):
         raise DataError(f"Expected a group for each of {len(content)} texts. Received: {len(groups)}.")
-    examples = Examples(content, found, encoded=True, groups=None if groups is None else group_ids(list(groups)))
+    numbers = None if groups is None else near_text_groups(content) if groups == DUPLICATES else group_ids(list(groups))
+    examples = Examples(content, found, encoded=True, groups=numbers)
     if units is not None and examples.task.needs_classes:
         raise InputError(f"Expected no `units` for {examples.task.said_of_labels}. Received: {units!r}.")
     blank = [index for index, text in enumerate(content) if not text.strip()]
