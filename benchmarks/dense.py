@@ -22,6 +22,7 @@ from typing import Any
 
 import keras
 from quality import ARGUMENTS, DATA, WEIGHTS, machine
+from recipes import EpochTimes
 from runs import Runs
 
 import keras_transfer as kt
@@ -87,7 +88,7 @@ def speed() -> dict[str, Any]:
     found = {}
     for named, cache in (("plain", False), ("cached", "auto")):
         model = kt.build_model("MobileNetV2", 11, weights=WEIGHTS / FILE, image_size=(224, 288), head="fpn")
-        times = Epochs()
+        times = EpochTimes()
         phases = (kt.Phase(4, "head", RATE),)
         begun = perf_counter()
         history = kt.fine_tune(model, data, schedule=phases, cache=cache, callbacks=[times], verbose=0)
@@ -95,26 +96,6 @@ def speed() -> dict[str, Any]:
         found[f"{named}_whole"] = perf_counter() - begun
         found["accuracy"] = history.history["val_accuracy"][-1]
     return {**found, "ratio": found["plain"] / found["cached"]}
-
-
-class Epochs(keras.callbacks.Callback):
-    """Measures each epoch.
-
-    Attributes:
-        seconds: of each.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Starts the clock."""
-        self._begun = perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stops the clock."""
-        self.seconds.append(perf_counter() - self._begun)
 
 
 def page() -> str:

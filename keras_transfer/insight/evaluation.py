@@ -28,6 +28,7 @@ from keras_transfer.tasks import (
     task_of_model,
 )
 from keras_transfer.tasks.labels import as_answered, numbers_of, renumbered
+from keras_transfer.tasks.places import thinned
 from keras_transfer.tasks.report import checked_names
 
 _SIDE = 64  # rows and columns of an image that are kept of answers for every pixel
@@ -140,7 +141,7 @@ class Answers:
         task = task_of_model(model)
         batches = answered(model, dataset, steps, engine, views)
         if task is not None and task.counting is not None:  # all pixels would not fit in memory
-            batches = ((_thinned(given), _thinned(labels)) for given, labels in batches)
+            batches = ((thinned(given, _SIDE), thinned(labels, _SIDE)) for given, labels in batches)
         outputs, labels = zip(*batches, strict=True)
         names = _names(dataset, class_names)
         found = joined(labels, UNKNOWN)
@@ -182,12 +183,6 @@ class Answers:
     def report(self) -> Report | ValuesReport:
         """Compares outputs with labels."""
         return self.task.report(self.outputs, self.labels, self.names)
-
-
-def _thinned(values: np.ndarray) -> np.ndarray:
-    """Returns every so many rows and columns of `(batch, height, width, channels)`, at most 64 of each."""
-    rows, columns = (-(-size // _SIDE) for size in values.shape[1:3])
-    return values[:, ::rows, ::columns]
 
 
 def _names(dataset: Any, class_names: Sequence[str] | None) -> Sequence[str] | None:

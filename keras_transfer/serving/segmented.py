@@ -9,15 +9,20 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image, ImageOps
+import tensorflow as tf
+from PIL import Image
 
 from keras_transfer._checks import InputError
+from keras_transfer.data.formats.translating import read_file
+from keras_transfer.data.pixels.images import decode
 from keras_transfer.data.pixels.own_size import NOTHING
 from keras_transfer.plots.masks import plot_masks
 from keras_transfer.tasks.several_labels import UNKNOWN
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_WHOLE = 2**20  # pixels, for a side at which no picture is decoded smaller
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,5 @@ class SegmentedImage:
 
 
 def _pixels(file: str | os.PathLike[str]) -> np.ndarray:
-    with Image.open(file) as picture:
-        turned = ImageOps.exif_transpose(picture) if picture.format == "JPEG" else picture  # as decoding turns it
-        return np.asarray(turned.convert("RGB"))
+    """Decodes a picture as the version does, without resizing it."""
+    return decode(tf.constant(read_file(file)), _WHOLE).numpy()

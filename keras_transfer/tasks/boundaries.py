@@ -52,12 +52,8 @@ def _outlines(classes: np.ndarray, num_classes: int) -> np.ndarray:
 
 def _within(outlines: np.ndarray) -> np.ndarray:
     """Returns where an outline lies within two pixels: bool, of the same shape."""
-    height, width = outlines.shape[:2]
-    padded = np.pad(outlines, ((_NEAR, _NEAR), (_NEAR, _NEAR), (0, 0)))
-    found = np.zeros_like(outlines)
-    for row in range(-_NEAR, _NEAR + 1):
-        for column in range(-_NEAR, _NEAR + 1):
-            if row**2 + column**2 <= _NEAR**2:
-                top, left = _NEAR + row, _NEAR + column
-                found |= padded[top : top + height, left : left + width]
-    return found
+    from scipy.ndimage import binary_dilation
+
+    rows, columns = np.mgrid[-_NEAR : _NEAR + 1, -_NEAR : _NEAR + 1]
+    disc = rows**2 + columns**2 <= _NEAR**2
+    return binary_dilation(outlines, disc[..., np.newaxis])

@@ -11,15 +11,15 @@ import numpy as np
 
 from keras_transfer._checks import DataError
 from keras_transfer.tasks.boundaries import boundary_scores
+from keras_transfer.tasks.parts_report import PartsReport
 from keras_transfer.tasks.reliability import BINS, Reliability
-from keras_transfer.tasks.report import Report
 from keras_transfer.tasks.several_labels import UNKNOWN
 
 _COLUMNS = ("iou", "boundary_f1", "precision", "recall", "f1")
 
 
 @dataclass(frozen=True, eq=False)
-class MaskReport(Report):
+class MaskReport(PartsReport):
     """The result of `evaluate` for a class for each pixel. `print(report)` shows it as a table.
 
     All that a `Report` has is about single pixels; those without a label do not count. `metrics` also has mean_iou, the
@@ -41,16 +41,6 @@ class MaskReport(Report):
     def images(self) -> int:
         """Number of images."""
         return self.pictures
-
-    @property
-    def answers(self) -> int:
-        """Number of pixels with a label."""
-        return int(self.confusion.sum())
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The metrics that are shares of the images: none, since pixels of one image are not independent."""
-        return {}
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain numbers, lists and names, ready for JSON; not-a-number becomes None."""

@@ -65,6 +65,17 @@ class OnePerPlace(Task):
         return PLACE.accuracy(*known_places(outputs, labels))
 
 
+def thinned(values: np.ndarray, side: int) -> np.ndarray:
+    """Returns some rows and columns of values for every pixel, at most so many of each: every second one, and so on.
+
+    Example:
+        >>> thinned(np.zeros((2, 100, 60, 3)), 32).shape
+        (2, 25, 30, 3)
+    """
+    rows, columns = (-(-size // side) for size in values.shape[1:3])
+    return values[:, ::rows, ::columns]
+
+
 def known_places(outputs: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns outputs `(places, num_classes)` and labels `(places,)` where there is a class.
 

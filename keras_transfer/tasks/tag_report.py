@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from keras_transfer.tasks.report import Report
+from keras_transfer.tasks.parts_report import PartsReport
 
 
 @dataclass(frozen=True, eq=False)
-class TagReport(Report):
+class TagReport(PartsReport):
     """The result of `evaluate` for one tag a word. `print(report)` shows it as tables.
 
     All that a `Report` has is about single words. Where tags mark spans (B-PER, I-PER, O), `metrics` also has
@@ -30,16 +30,6 @@ class TagReport(Report):
     def images(self) -> int:
         """Number of texts."""
         return self.texts
-
-    @property
-    def answers(self) -> int:
-        """Number of words."""
-        return int(self.confusion.sum())
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """The metrics that are shares of the texts: none, since words of one text are not independent."""
-        return {}
 
     def to_dict(self) -> dict[str, Any]:
         """Returns everything as plain numbers, lists and names, ready for JSON; not-a-number becomes None."""

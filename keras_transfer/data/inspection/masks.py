@@ -15,16 +15,14 @@ from keras_transfer.data.inspection.checkup import Checkup
 from keras_transfer.data.inspection.finding import NOTE, SERIOUS, WARNING, Finding, by_severity
 from keras_transfer.data.inspection.findings import SeenImage, copies, pairs_of
 from keras_transfer.data.inspection.looks import look, sizes_of
-from keras_transfer.data.masks.collecting import BACKGROUND, Collector
-from keras_transfer.data.masks.legend import colours_in, number_of
+from keras_transfer.data.masks.collecting import Collector, blurred_in, with_background
+from keras_transfer.data.masks.legend import MOST, colours_in, number_of
 from keras_transfer.data.masks.pairing import find_pairs
 from keras_transfer.data.splitting.duplicates import perceptual_hash
 from keras_transfer.tasks import UNKNOWN
 
 _SMALL = (64, 64)  # size at which masks are looked at
-_MOST = 64  # values from which on they are no classes
 _RARE = 0.001  # share of the pixels below which a class is named
-_BLURS = (".jpg", ".jpeg", ".webp")
 Present = dict[Path, Counter[str]]  # number of pixels of each class or value, by the picture
 
 
@@ -38,21 +36,15 @@ def check_mask_folder(root: Path, image_size: int) -> Checkup:
     void = {255} if not coloured and not every <= {0, 255} else set()
     names = {value: f"#{value:06x}" if coloured else str(value) for value in every - void}
     if paired.classes:
-        names = dict(enumerate((BACKGROUND, *(name for name in paired.classes if name != BACKGROUND))))
+        names = dict(enumerate(with_background(paired.classes)))
     elif paired.legend is not None and coloured:
         names |= {number_of(colour): name for name, colour in colours_in(paired.legend).items()}
     present = {
         path: Counter({names[value]: count for value, count in mask.present.items() if value in names})
         for path, mask in masks.items()
     }
-    blurred = [
-        source
-        for pair in pairs.values()
-        for source in pair.masks.values()
-        if isinstance(source, Path) and source.suffix.lower() in _BLURS
-    ]
     splits = {split: [pair.image for pair in part] for split, part in paired.splits.items()}
-    return _checked(splits, present, [*paired.left_out, *unfit], root, image_size, blurred)
+    return _checked(splits, present, [*paired.left_out, *unfit], root, image_size, blurred_in(pairs.values()))
 
 
 def check_mask_data(data: ImageData) -> Checkup:
@@ -126,7 +118,7 @@ def _of_values(kept: Sequence[tuple[Path, str]], present: Present, blurred: Sequ
         said = f"{len(blurred)} masks are of a format that blurs values: save them as PNG"
         yield Finding("blurred masks", SERIOUS, said, tuple(blurred))
     total: Counter[str] = sum((present[path] for path, _ in kept), Counter())
-    if len(total) > _MOST:
+    if len(total) > MOST:
         said = f"masks have {len(total)} values, which can hardly be classes"
         yield Finding("too many values", SERIOUS, said)
         return

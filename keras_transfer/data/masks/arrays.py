@@ -10,9 +10,8 @@ import numpy as np
 from keras_transfer._checks import DataError
 from keras_transfer.data.classes import written
 from keras_transfer.data.masks.fitting import fitted
+from keras_transfer.data.masks.legend import MOST
 from keras_transfer.tasks import TASKS, UNKNOWN, Segmentation
-
-_MOST = 64  # classes where nobody names them
 
 
 def are_masks(labels: Any) -> bool:
@@ -44,9 +43,9 @@ def masks_of(
     if flat.shape != tuple(size):
         raise DataError(f"Expected a mask for each image, {tuple(size)}. Received: {masks.shape}.")
     most = int(flat.max(initial=0))
-    if class_names is None and most >= _MOST:
+    if class_names is None and most >= MOST:
         raise DataError(
-            f"Expected masks with numbers of classes from 0 on, below {_MOST}, or -1 for none. Received: {most}. Give "
+            f"Expected masks with numbers of classes from 0 on, below {MOST}, or -1 for none. Received: {most}. Give "
             "class_names for more; write -1 where a pixel has no class, such as np.where(masks == 255, -1, masks)."
         )
     given = map(str, range(most + 1)) if class_names is None else (written(str(name)) for name in class_names)

@@ -16,7 +16,7 @@ from keras_transfer._checks import DataError, InputError
 from keras_transfer.data.classes import written
 from keras_transfer.data.faults import LeftOut
 from keras_transfer.data.formats.format import FormatError
-from keras_transfer.data.masks.collecting import BACKGROUND
+from keras_transfer.data.masks.collecting import with_background
 from keras_transfer.data.masks.legend import Legend
 from keras_transfer.data.masks.pairing import Pair, Paired
 
@@ -77,7 +77,7 @@ def find_outlines(root: Path, annotations: Annotations) -> tuple[Paired, Legend]
         raise InputError(f"Expected files for 'train', and maybe 'validation' and 'test'. Received: {list(named)}.")
     read = {split: _read(Path(file).expanduser()) for split, file in named.items()}
     categories = sorted(read["train"].cats.values(), key=lambda category: category["id"])
-    names = tuple(dict.fromkeys((BACKGROUND, *(written(str(category["name"])) for category in categories))))
+    names = with_background(written(str(category["name"])) for category in categories)
     paths: dict[str, Path] = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         paths.setdefault(path.name, path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,21 @@ from keras_transfer.data.masks.pairing import Drawn, Pair
 from keras_transfer.data.masks.reading import packed, read_mask, upright_size
 
 BACKGROUND = "background"  # name of what no mask of a class holds
+_BLURS = (".jpg", ".jpeg", ".webp")
 NOWHERE = -1  # value of a resized mask where it shows nothing of its picture
 _FEW = 2000  # masks from which on a bar shows how far the reading is
 _GREY = 0x010101  # what a grey value is times, as a colour
+
+
+def with_background(names: Iterable[str]) -> tuple[str, ...]:
+    """Returns names of classes after that of the background, each once."""
+    return tuple(dict.fromkeys((BACKGROUND, *names)))
+
+
+def blurred_in(pairs: Iterable[Pair]) -> list[Path]:
+    """Returns the masks that are files of formats which mix values."""
+    files = [source for pair in pairs for source in pair.masks.values() if isinstance(source, Path)]
+    return [path for path in files if path.suffix.lower() in _BLURS]
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,7 @@ class Collector:
         except FormatError as error:
             return str(error)
         whole: np.ndarray | None = None
+        names = with_background(self.classes)
         coloured = False
         for name in (*self.classes, ""):
             if name not in pair.masks:
@@ -113,7 +126,7 @@ class Collector:
             values = packed(values) if coloured else values
             if name:  # one mask a class
                 whole = np.zeros(size, np.int32) if whole is None else whole
-                whole[values != 0] = ([BACKGROUND, *(each for each in self.classes if each != BACKGROUND)]).index(name)
+                whole[values != 0] = names.index(name)
                 coloured = False
             else:
                 whole = values

@@ -16,7 +16,7 @@ from keras_transfer.tasks.several_labels import UNKNOWN
 
 Value = int | tuple[int, int, int]
 _VOID = 255  # what most data sets write where a pixel has no class
-_MOST = 64  # values that may stand for classes where nobody names them
+MOST = 64  # values that may stand for classes where nobody names them
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class Legend:
         of_classes = sorted(set(present) - ignored)
         said = [_written(value, coloured=coloured) for value in of_classes]
         if class_names is None:
-            if len(of_classes) > _MOST:
+            if len(of_classes) > MOST:
                 raise DataError(
-                    f"Expected masks with one value for each class, at most {_MOST}. Received: {len(of_classes)} "
+                    f"Expected masks with one value for each class, at most {MOST}. Received: {len(of_classes)} "
                     f"values, {', '.join(said[:10])} and so on. Name the classes with their values, such as "
                     f"values={{'sky': 0, 'road': 3}}.{hint}"
                 )

@@ -7,13 +7,13 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from PIL import Image, UnidentifiedImageError
 
 from keras_transfer.data.formats.format import MAX_PIXELS, FormatError
 from keras_transfer.data.formats.translating import read_file
+from keras_transfer.data.pixels.own_size import upright_size as own_size
 
-_TURNED = 5  # EXIF orientations from which on rows and columns are exchanged
-_ORIENTATION = 0x0112
 _WHOLE = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")  # Pillow's modes of one whole number a pixel
 
 
@@ -77,13 +77,13 @@ def packed(colours: np.ndarray) -> np.ndarray:
 
 
 def upright_size(path: Path) -> tuple[int, int]:
-    """Returns height and width of a picture, turned as the EXIF orientation of a JPEG says, as decoding turns it.
+    """Returns height and width of a picture as decoding turns it.
 
     Raises:
         FormatError: if it cannot be decoded.
         OSError: if it cannot be read.
     """
-    with _opened(read_file(path, None)) as picture:
-        width, height = picture.size
-        turned = picture.format == "JPEG" and picture.getexif().get(_ORIENTATION, 1) >= _TURNED
-    return (width, height) if turned else (height, width)
+    height, width = own_size(tf.constant(read_file(path))).numpy()
+    if not height or not width:
+        raise FormatError("cannot be decoded (it is no picture)")
+    return int(height), int(width)

@@ -21,7 +21,7 @@ from keras_transfer.data.faults import LeftOut, below
 from keras_transfer.data.files import check_files
 from keras_transfer.data.image_data import ImageData
 from keras_transfer.data.masks.coco import Annotations, find_outlines
-from keras_transfer.data.masks.collecting import BACKGROUND, Collector, Mask
+from keras_transfer.data.masks.collecting import Collector, Mask, blurred_in, with_background
 from keras_transfer.data.masks.legend import Legend, colours_in, listed_values, number_of
 from keras_transfer.data.masks.pairing import Pair, find_pairs
 from keras_transfer.data.notes import note_left_out
@@ -29,7 +29,6 @@ from keras_transfer.data.sources.assembling import Assembly
 from keras_transfer.data.splitting.splits import group_ids
 from keras_transfer.tasks import TASKS, Segmentation
 
-_BLURS = (".jpg", ".jpeg", ".webp")
 _SHOWN = 5
 
 
@@ -168,9 +167,10 @@ def masked_examples(
         kept = {path: again[path] for path in kept}
     if (given is not None and given.coloured) or True in coloured:
         kept = {path: mask.as_colours() for path, mask in kept.items()}
-    legend = given or _legend_of(kept, paired.classes, class_names, ignored, _saved_as_jpeg(pairs))
+    hint = _saved_as_jpeg(pairs)
+    legend = given or _legend_of(kept, paired.classes, class_names, ignored, hint)
     check_classes(legend.class_names)
-    _note_strangers(legend, kept, root, _saved_as_jpeg(pairs))
+    _note_strangers(legend, kept, root, hint)
     examples = {}
     for split, part in used.items():
         items = np.array([str(each.image) for each in part], dtype=object)
@@ -189,7 +189,7 @@ def _legend_of(
 ) -> Legend:
     """Returns what the values of masks stand for, where nobody says it."""
     if classes:
-        names = tuple(dict.fromkeys((BACKGROUND, *classes)))
+        names = with_background(classes)
         return Legend(names, {number: number for number in range(len(names))}, frozenset(), False)
     present: Counter[int] = sum((mask.present for mask in masks.values()), Counter())
     coloured = any(mask.coloured for mask in masks.values())
@@ -215,8 +215,7 @@ def _note_strangers(legend: Legend, masks: Mapping[Path, Mask], root: Path, hint
 
 def _saved_as_jpeg(pairs: Sequence[Pair]) -> str:
     """Returns what to know of masks in a format that blurs them, as a sentence; nothing where there are none."""
-    files = [path for each in pairs for path in each.masks.values() if isinstance(path, Path)]
-    blurred = [path for path in files if path.suffix.lower() in _BLURS]
+    blurred = blurred_in(pairs)
     if not blurred:
         return ""
     return f" {len(blurred)} masks, such as {blurred[0].name!r}, are JPEG files, which blur values: save them as PNG."

@@ -11,8 +11,9 @@ import tensorflow as tf
 
 from keras_transfer.data.kinds import Images
 from keras_transfer.serving.description import Description
-from keras_transfer.serving.proof.evidence import Evidence, sampled
+from keras_transfer.serving.proof.evidence import Evidence
 from keras_transfer.serving.signatures import known_in, possible_in
+from keras_transfer.tasks.places import thinned
 
 _WORST = 3  # number of pictures reported for each output
 
@@ -221,7 +222,7 @@ def _expected_of_pixels(
 def _difference(key: str, answered: np.ndarray | None, expected: np.ndarray) -> Difference:
     signature, output = key.split("/")
     if answered is not None and answered.ndim == expected.ndim == 4 and answered.dtype.kind == "f":
-        answered = sampled(answered, max(expected.shape[1:3]))
+        answered = thinned(answered, max(expected.shape[1:3]))
     if answered is None or answered.shape != expected.shape:
         return Difference(signature, output, float("nan"), float("nan"), ())
     if expected.dtype.kind == "f":

@@ -22,6 +22,7 @@ from keras_transfer.data.pipelines.reading import read_pixels
 from keras_transfer.data.pixels.views import over_views
 from keras_transfer.insight.grad_cam import grad_cam, last_feature_map
 from keras_transfer.serving.signatures import has_features
+from keras_transfer.tasks.places import thinned
 
 FILE = "verification.npz"
 _BATCH = 8
@@ -57,7 +58,7 @@ class Evidence:
         """Writes the evidence to an `.npz` file; of answers for every pixel those of some rows and columns alone."""
         content, answers = np.frombuffer(b"".join(self.encoded), np.uint8), dict(self.answers)
         if answers.get("outputs", content).ndim == 4:
-            answers["outputs"] = sampled(answers["outputs"], _SIDE)
+            answers["outputs"] = thinned(answers["outputs"], _SIDE)
         arrays = {"content": content, "lengths": [*map(len, self.encoded)], "pixels": self.pixels, **answers}
         np.savez_compressed(path, **arrays)  # type: ignore[arg-type]
 
@@ -70,17 +71,6 @@ def read_evidence(path: Path) -> Evidence:
     content = found.pop("content").tobytes()
     encoded = [content[start:end] for start, end in zip((0, *ends[:-1]), ends, strict=True)]
     return Evidence(encoded, found.pop("pixels"), found)
-
-
-def sampled(outputs: np.ndarray, side: int) -> np.ndarray:
-    """Returns some rows and columns of outputs for every pixel, about so many of each: every second one, and so on.
-
-    Example:
-        >>> sampled(np.zeros((2, 100, 60, 3)), 32).shape
-        (2, 25, 30, 3)
-    """
-    rows, columns = (-(-size // side) for size in outputs.shape[1:3])
-    return outputs[:, ::rows, ::columns]
 
 
 def gather(encoded: Sequence[bytes], kind: Kind, model: keras.Model | None, views: str | None = None) -> Evidence:
