@@ -30,7 +30,7 @@ from keras_transfer.models.heads import HEADS
 from keras_transfer.serving import SegmentedImage
 from keras_transfer.tasks import TASKS
 from keras_transfer.tasks.boundaries import boundary_scores
-from keras_transfer.training.pixel_losses import over_pixels
+from keras_transfer.training.part_losses import over_parts
 
 NAMES = ("ground", "disc", "box")
 DECODERS = [name for name in HEADS.names() if takes_maps(HEADS.find(name))]
@@ -474,12 +474,12 @@ def test_losses_over_pixels_are_those_of_numpy():
         ("sparse_categorical_crossentropy", "dice"): entropy[known].mean() + 1 - overlap,
     }
     for loss, expected in said.items():
-        assert float(over_pixels(loss)(labels, tf.constant(outputs))) == pytest.approx(expected, rel=1e-5)
-    weighed = over_pixels("sparse_categorical_crossentropy", dict(enumerate(weights)))
+        assert float(over_parts(loss)(labels, tf.constant(outputs))) == pytest.approx(expected, rel=1e-5)
+    weighed = over_parts("sparse_categorical_crossentropy", dict(enumerate(weights)))
     assert float(weighed(labels, tf.constant(outputs))) == pytest.approx(
         (entropy * weights[numbers])[known].mean(), rel=1e-5
     )
-    nothing = over_pixels("sparse_categorical_crossentropy")(np.full_like(labels, -1), tf.constant(outputs))
+    nothing = over_parts("sparse_categorical_crossentropy")(np.full_like(labels, -1), tf.constant(outputs))
     assert float(nothing) == 0
 
 
@@ -496,7 +496,7 @@ def test_pixels_are_weighed_and_losses_added_in_training(masked, tmp_path):
     again = keras.models.load_model(tmp_path / "model.keras")
     images, labels = next(iter(masked.validation))
     assert again.evaluate(images, labels, verbose=0) == pytest.approx(
-        float(over_pixels("sparse_categorical_crossentropy")(labels, model(images))), rel=1e-4
+        float(over_parts("sparse_categorical_crossentropy")(labels, model(images))), rel=1e-4
     )
     with pytest.raises(kt.InputError, match="one `loss` for one class an image"):
         one = kt.build_model(toy_backbone(), 3, image_size=4)

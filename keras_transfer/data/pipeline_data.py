@@ -194,11 +194,10 @@ class PipelineData(LabelledData):
     def _augmented(self, examples: tf.data.Dataset) -> tf.data.Dataset:
         if not self.augmented:
             return examples
-        change: Any = augmentations.find(self.augment, self.changes)
-        if self.masked:
-            change = find_with_masks(self.augment)
+        masked = self.masked
+        change: Any = find_with_masks(self.augment) if masked else augmentations.find(self.augment, self.changes)
         views = None if self.taught is None else len(self.taught)
-        return augmented(examples, change, self.seed, self.kind, views, masks=self.masked)
+        return augmented(examples, change, self.seed, self.kind, views, masks=masked)
 
     def _batches(
         self,

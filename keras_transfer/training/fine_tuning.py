@@ -67,8 +67,8 @@ def fine_tune(
         optimizer: name or object. Of an object only the settings are used, not its state. The phases set the learning
             rate, unless it is a schedule object of Keras.
         loss: by default cross-entropy for a model with softmax or sigmoid, and squared error for a linear activation.
-            For a class for each pixel also a list of losses, which are added, such as
-            `["sparse_categorical_crossentropy", "dice"]`; pixels without a label do not count.
+            For a class for each pixel, or tag for each word, also a list of losses, which are added, such as
+            `["sparse_categorical_crossentropy", "dice"]`; what has no label does not count.
         metrics: by default accuracy, or mean absolute error for a linear activation. Losses and metrics that take
             one-hot labels, such as `AUC`, get them; "f1" is the F1 score, a mean over the classes.
         callbacks: Keras callbacks.

@@ -1,4 +1,4 @@
-"""Losses and metrics over the labels that are known: of several labels an image, or of the tokens of a text."""
+"""Losses over the known ones of several labels an image, and metrics over all labels that are known."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ def has_unknown(labels: np.ndarray) -> bool:
 def over_known(loss: Any) -> Callable[[Any, Any], Any]:
     """Returns a loss whose value for an image is the mean over its known labels; 0 for an image that has none.
 
-    For labels of tokens, `(batch, length, 1)`, it is the mean over all that are known in a batch.
-
     Args:
         loss: of Keras, as an object or by its name, which is the mean of losses of single labels.
     """
@@ -33,9 +31,6 @@ def over_known(loss: Any) -> Callable[[Any, Any], Any]:
     def loss_over_known(labels: Any, outputs: Any) -> Any:
         known = keras.ops.cast(labels != UNKNOWN, outputs.dtype)
         labels = keras.ops.cast(keras.ops.maximum(labels, 0), outputs.dtype)
-        if len(outputs.shape) > 2:
-            losses = each(labels, outputs) * known[..., 0]
-            return keras.ops.sum(losses) / keras.ops.maximum(keras.ops.sum(known), 1)
         losses = each(labels[..., None], outputs[..., None])  # each label as an image of its own
         return keras.ops.sum(losses * known, -1) / keras.ops.maximum(keras.ops.sum(known, -1), 1)
 

@@ -15,7 +15,7 @@ from keras_transfer.training.balancing import adjusted
 from keras_transfer.training.known_labels import metrics_over_known, over_known
 from keras_transfer.training.label_form import named_metrics
 from keras_transfer.training.options import Options
-from keras_transfer.training.pixel_losses import over_pixels
+from keras_transfer.training.part_losses import over_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,17 +51,15 @@ class Objective:
             labels: their spec in batches.
             known: all of them; otherwise loss and metrics pass over those that are not.
             log_priors: what the loss adds to the logits, for the loss of the task; see `adjusted`.
-            class_weight: weight of the pixels of each class, which `fit` cannot weigh; None where `fit` weighs.
+            class_weight: weight of the parts of each class, which `fit` cannot weigh; None where `fit` weighs.
         """
         loss: Any = options.loss or task.loss(labels)
-        if isinstance(loss, (list, tuple)) and task.axes < 2:
+        if isinstance(loss, (list, tuple)) and not task.axes:
             raise InputError(f"Expected one `loss` for {task.said_of_labels}. Received: a list of {len(loss)}.")
         if task.axes:  # some tokens have no label; Keras' accuracy would count them as wrong
             saved = {"loss": keras.saving.serialize_keras_object(task.loss(labels)), "metrics": None}
             metrics = metrics_over_known(task.metrics if options.metrics is None else options.metrics, of_parts=True)
-            if task.axes == 2:
-                return cls(over_pixels(loss, class_weight), metrics, saved)
-            return cls(over_known(loss) if options.loss else loss, metrics, saved)
+            return cls(over_parts(loss, class_weight), metrics, saved)
         metrics = named_metrics(task.metrics if options.metrics is None else options.metrics)
         if known and log_priors is None:
             return cls(loss, metrics)

@@ -59,7 +59,7 @@ _ONE_LOSS = _Named(keras.losses, keras.losses.Loss, "a loss of Keras") | Kind(
 )
 LOSS = _ONE_LOSS | Kind(
     lambda value: isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_ONE_LOSS.accepts, value)),
-    "a list of losses for pixels, which are added",
+    "a list of losses for parts of examples, which are added",
 )
 CACHE = Choice("auto", "memory", "disk") | Kind(Cache, "a Cache") | Kind(lambda value: value is False, "False")
 CLASS_WEIGHT = Choice("auto", "balanced") | Kind(Mapping, "a mapping from each label to its weight") | None

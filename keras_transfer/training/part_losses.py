@@ -1,4 +1,4 @@
-"""Losses over the pixels of an image that have a label, and sums of them."""
+"""Losses over the parts of examples that have a label, such as pixels or tokens, and sums of them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from keras import ops
 from keras_transfer.tasks import UNKNOWN
 from keras_transfer.training.label_form import takes_one_hot
 
-_OF_REGIONS = (keras.losses.Dice, keras.losses.Tversky)  # one number for all pixels of a batch
+_OF_REGIONS = (keras.losses.Dice, keras.losses.Tversky)  # one number for all parts of a batch
 _OF_REGIONS_TOO = (keras.losses.dice, keras.losses.tversky)
 Loss = Callable[[Any, Any], Any]
 
 
-def over_pixels(loss: Any, class_weight: Mapping[int, float] | None = None) -> Loss:
-    """Returns a loss of labels int `(batch, height, width, 1)` and probabilities `(batch, height, width, num_classes)`.
+def over_parts(loss: Any, class_weight: Mapping[int, float] | None = None) -> Loss:
+    """Returns a loss of labels int `(batch, ..., 1)` and probabilities `(batch, ..., num_classes)`.
 
-    Of losses that Keras defines pixel by pixel it is the mean over all pixels of the batch that have a label, each
-    times the weight of its class. Dice and Tversky compare regions: of them pixels without a label are no part, and
-    weights do not apply.
+    Of losses that Keras defines part by part it is the mean over all parts of the batch that have a label, each times
+    the weight of its class. Dice and Tversky compare regions: what has no label is no part of them, and weights do not
+    apply.
 
     Args:
         loss: of Keras, as an object or by its name; or a list of these, which are added.
@@ -29,7 +29,7 @@ def over_pixels(loss: Any, class_weight: Mapping[int, float] | None = None) -> L
     """
     parts = [_part(each) for each in (loss if isinstance(loss, (list, tuple)) else [loss])]
 
-    def loss_over_pixels(labels: Any, outputs: Any) -> Any:
+    def loss_over_parts(labels: Any, outputs: Any) -> Any:
         numbers, count = ops.cast(labels[..., 0], "int32"), outputs.shape[-1]
         known = ops.cast(numbers != UNKNOWN, outputs.dtype)
         numbers = ops.maximum(numbers, 0)
@@ -39,7 +39,7 @@ def over_pixels(loss: Any, class_weight: Mapping[int, float] | None = None) -> L
             weights = known * ops.take(ops.convert_to_tensor(of_classes, outputs.dtype), numbers)
         return sum(part(numbers, outputs, known, weights) for part in parts)
 
-    return loss_over_pixels
+    return loss_over_parts
 
 
 def _part(loss: Any) -> Callable[[Any, Any, Any, Any], Any]:
@@ -50,9 +50,9 @@ def _part(loss: Any) -> Callable[[Any, Any, Any, Any], Any]:
         true = ops.one_hot(numbers, outputs.shape[-1], dtype=outputs.dtype)
         return ops.mean(each(true * known[..., None], outputs * known[..., None]))
 
-    def of_pixels(numbers: Any, outputs: Any, known: Any, weights: Any) -> Any:
+    def of_each(numbers: Any, outputs: Any, known: Any, weights: Any) -> Any:
         hot = takes_one_hot(loss)
         labels = ops.one_hot(numbers, outputs.shape[-1], dtype=outputs.dtype) if hot else numbers[..., None]
         return ops.sum(each(labels, outputs) * weights) / ops.maximum(ops.sum(known), 1)
 
-    return of_regions if isinstance(found, _OF_REGIONS) or found in _OF_REGIONS_TOO else of_pixels
+    return of_regions if isinstance(found, _OF_REGIONS) or found in _OF_REGIONS_TOO else of_each
